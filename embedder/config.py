@@ -1,0 +1,206 @@
+"""The one settings object: read once from the environment, changed by flags, then frozen.
+
+Every field below is a setting: its environment variable is `TESSERA_` and its name in capitals
+(or the names listed as aliases), its flag is its name with dashes. `docs/settings.md` is held
+to this table by a test.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from embedder.errors import ConfigError
+
+DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def _split(value: object) -> object:
+    """A comma-separated string as a tuple of its non-empty parts."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+def _user_cache_dir() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tessera"
+
+
+def _default_host() -> str:
+    """Loopback, except in a Hugging Face Space, whose proxy comes from outside."""
+    return "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"
+
+
+class Settings(BaseSettings):
+    """Everything an owner can decide. Frozen; sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TESSERA_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        env_file=None,
+        hide_input_in_errors=True,
+    )
+
+    host: str = Field(
+        default_factory=_default_host,
+        description="Address to listen on; 127.0.0.1, or 0.0.0.0 in a Hugging Face Space.",
+    )
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    ui: bool = Field(
+        True, description="Serve the page at /; off for a server of the API alone (flag: --no-ui)."
+    )
+
+    model: str = Field(
+        DEFAULT_MODEL,
+        min_length=1,
+        validation_alias=AliasChoices("TESSERA_MODEL", "EMBED_MODEL"),
+        description="The default model: a name, or `id=folder` for one on this disk.",
+    )
+    models: Words = Field(
+        (),
+        description="Further models to serve, separated by commas, each a name or `id=folder`. No other is ever loaded.",
+    )
+    device: str = Field("cpu", description="Where models run: cpu, cuda, cuda:1, mps.")
+    threads: int = Field(
+        0, ge=0, description="CPU threads for one batch; 0 takes every core this process may use."
+    )
+    truncate: bool = Field(
+        True, description="Cut texts longer than the model reads, and say so; off refuses them."
+    )
+    token_ids: Literal["cl100k_base", "model"] = Field(
+        "cl100k_base",
+        description="What token ids sent as input mean: OpenAI's cl100k_base, decoded to text, or the model's own ids.",
+    )
+
+    keys: Secrets = Field(
+        (),
+        validation_alias=AliasChoices("TESSERA_KEYS", "EMBED_KEY"),
+        description="Keys that open the API, separated by commas. None: open on this machine, closed to others.",
+    )
+    open: bool = Field(False, description="Let anybody use the API without a key, from other machines too.")
+    cors_origins: Words = Field(
+        (),
+        description="Origins whose pages may call the API from a browser, separated by commas; `*` for all.",
+    )
+    page_auth: Secrets = Field(
+        (), description="Logins of the page as `user:password`, separated by commas. None: no login."
+    )
+
+    batch_tokens: int = Field(
+        512,
+        ge=1,
+        description="Largest batch in tokens, padding counted. Smaller answers single texts sooner.",
+    )
+    queue_tokens: int = Field(
+        600_000,
+        ge=1,
+        description="Most tokens waiting or running at once; past it requests are refused with 429.",
+    )
+    max_request_tokens: int = Field(
+        300_000, ge=1, description="Most tokens in one request; more is refused with 413."
+    )
+    max_request_texts: int = Field(
+        2048, ge=1, description="Most texts in one request; more is refused with 400."
+    )
+    max_body_bytes: int = Field(
+        32 * 2**20,
+        ge=1,
+        description="Largest request body; more is refused with 413 before it is read whole.",
+    )
+    interactive_texts: int = Field(
+        16, ge=0, description="Requests of up to so many texts go ahead of larger ones."
+    )
+    request_timeout_s: float = Field(600.0, gt=0, description="Longest a request may wait for its vectors.")
+    drain_s: float = Field(20.0, ge=0, description="How long a stopping server finishes what it has begun.")
+    cache_bytes: int = Field(
+        256 * 2**20, ge=0, description="Memory for vectors already computed; 0 keeps none."
+    )
+    cache_dir: Path = Field(
+        default_factory=_user_cache_dir,
+        description="The one folder written to: uploads, compiled layout code.",
+    )
+
+    page_max_texts: int = Field(
+        5_000, ge=1, description="Most texts one visitor of the page can have on screen."
+    )
+    page_max_chars: int = Field(
+        2_000_000, ge=1, description="Most characters one visitor of the page can have on screen."
+    )
+    page_max_upload_bytes: int = Field(10 * 2**20, ge=1, description="Largest file the page takes.")
+    page_max_jobs: int = Field(
+        8, ge=1, description="Most visitors of the page embedding at once; others wait their turn."
+    )
+    page_session_s: float = Field(
+        3600.0, gt=0, description="How long the page remembers a visitor who went quiet."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much is logged. Texts and keys never are."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then environment, and no file."""
+        return init_settings, env_settings
+
+    @classmethod
+    def load(cls, flags: Mapping[str, Any] | None = None) -> Settings:
+        """Read the environment, with `flags` (field name to value, None for absent) before it.
+
+        Raises:
+            ConfigError: a value is wrong; the message names its variable and what it takes.
+        """
+        given = {name: value for name, value in (flags or {}).items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise ConfigError("; ".join(_explain(item) for item in error.errors())) from None
+
+    @property
+    def allowed_models(self) -> dict[str, str]:
+        """Model id to where it comes from, the default model first."""
+        pairs = (entry.partition("=") for entry in (self.model, *self.models))
+        return {model_id.strip(): (source or model_id).strip() for model_id, _, source in pairs}
+
+    @property
+    def default_model(self) -> str:
+        """Id of the default model."""
+        return next(iter(self.allowed_models))
+
+
+def environment_names(field: str) -> tuple[str, ...]:
+    """The environment variables that set `field`, the first one preferred."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (f"TESSERA_{field.upper()}",)
+
+
+def _explain(item: Mapping[str, Any]) -> str:
+    """One sentence for one failed field, without the value (it may be a key)."""
+    field = str(item["loc"][0]) if item["loc"] else "settings"
+    if field in Settings.model_fields:
+        field = environment_names(field)[0]
+    message = re.sub(r"^Input should be", "should be", str(item["msg"]))
+    return f"{field}: {message}"

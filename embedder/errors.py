@@ -1,0 +1,99 @@
+"""Everything that can go wrong, as one tree. `embedder/api/errors.py` maps it to HTTP.
+
+TesseraError
+├── InvalidInput            the caller can mend it: wrong, empty or too long
+│   └── ContextLengthExceeded   a text is longer than the model reads, and cutting was refused
+├── UnknownModel            not in the owner's allow-list
+├── TooLarge                could never fit, however long one waits
+├── Overloaded              no room now; try again after `retry_after_s`
+├── ModelUnavailable        allowed, but not loaded: still loading, or loading failed
+├── ShuttingDown            the server is leaving
+├── BackendFailed           the runtime could not embed a text
+├── ConfigError             a setting is wrong
+└── FileUnreadable          a file cannot be read as texts
+"""
+
+from __future__ import annotations
+
+
+class TesseraError(Exception):
+    """Root of the tree. `str(error)` is one or two sentences for a person: cause, then way out.
+
+    It never contains a text or a key of a user.
+    """
+
+
+class InvalidInput(TesseraError):
+    """The request is wrong; `param` names the field, `code` the reason in one word."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+class ContextLengthExceeded(InvalidInput):
+    """A text is longer than the model reads, and the caller asked for refusal."""
+
+    def __init__(self, message: str, *, param: str | None = "input") -> None:
+        super().__init__(message, param=param, code="context_length_exceeded")
+
+
+class UnknownModel(TesseraError):
+    """No such model in the owner's allow-list."""
+
+    def __init__(self, model: str, allowed: tuple[str, ...]) -> None:
+        shown = model if len(model) <= 120 else model[:117] + "..."
+        super().__init__(
+            f"The model {shown!r} does not exist or is not served here. Served here: {', '.join(allowed)}."
+        )
+        self.model = model
+
+
+class TooLarge(TesseraError):
+    """The request could never fit, however long one waits; split it."""
+
+
+class Overloaded(TesseraError):
+    """No room now. `retry_after_s` is when, by the present backlog, there should be."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(
+            f"The server is working at its limit. Try again in {max(1, round(retry_after_s))} s."
+        )
+        self.retry_after_s = retry_after_s
+
+
+class ModelUnavailable(TesseraError):
+    """The model is allowed but not loaded; `retry_after_s` is None where waiting won't help."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ShuttingDown(TesseraError):
+    """The server is leaving and takes no new work."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is shutting down. Send the request again shortly.")
+
+
+class BackendFailed(TesseraError):
+    """The runtime could not embed a text; `index` is its place in the request, if known."""
+
+    def __init__(self, message: str, *, index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class ConfigError(TesseraError):
+    """A setting is wrong; the message names it and what it takes."""
+
+
+class FileUnreadable(TesseraError):
+    """A file cannot be read as texts; `line` counts from 1, where it is known."""
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line

@@ -1,0 +1,62 @@
+"""The seams of the engine: everything that can be swapped, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from embedder.types import ModelInfo, Text, TokenizedText, TokenSpans
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Backend(Protocol):
+    """A runtime with one model in it. Made by `embedder.backends.load_backend`.
+
+    `tokenize` and `spans` may be called from one thread while `encode` runs in others.
+    """
+
+    info: ModelInfo
+    workers: int
+    """How many threads may call `encode` at once."""
+    pads: bool
+    """Whether a batch costs (texts x longest text) rather than the sum of its tokens."""
+
+    def tokenize(self, texts: Sequence[Text], prompt: str) -> list[TokenizedText]:
+        """Tokenise with `prompt` before each text, cut at `info.max_tokens`.
+
+        Raises:
+            InvalidInput: a token id is outside the vocabulary, or ids are not understood.
+        """
+
+    def spans(self, texts: Sequence[str], prompt: str) -> list[TokenSpans]:
+        """The same tokens, to be looked at: pieces, ids and character offsets."""
+
+    def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
+        """Embed what `tokenize` made: float32 `(n, info.dimensions)`, row i for `batch[i]`.
+
+        What it raises fails the batch; the scheduler then looks for the text at fault.
+        """
+
+    def close(self) -> None:
+        """Free what the runtime holds; nothing is called after."""
+
+
+class CachedVector(Protocol):
+    """What a cache keeps of one text."""
+
+    vector: NDArray[np.float32]
+    prompt_tokens: int
+    truncated: bool
+
+
+class EmbeddingCache(Protocol):
+    """Vectors by content address (`embedder.cache.cache_key`); safe to call from any thread."""
+
+    def get(self, key: bytes) -> CachedVector | None:
+        """The vector of `key`, or None; the vector is read-only."""
+
+    def put(self, key: bytes, vector: NDArray[np.float32], tokenized: TokenizedText) -> None:
+        """Keep a copy of `vector` `(d,)` under `key`, at the price of the oldest."""
