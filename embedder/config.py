@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     )
     models: Words = Field(
         (),
-        description="Further models to serve, separated by commas, each a name or `id=folder`. No other is ever loaded.",
+        description="Further models to serve, separated by commas, each a name or `id=folder`. "
+        "No other is ever loaded.",
     )
     device: str = Field("cpu", description="Where models run: cpu, cuda, cuda:1, mps.")
     threads: int = Field(
@@ -83,13 +84,15 @@ class Settings(BaseSettings):
     )
     token_ids: Literal["cl100k_base", "model"] = Field(
         "cl100k_base",
-        description="What token ids sent as input mean: OpenAI's cl100k_base, decoded to text, or the model's own ids.",
+        description="What token ids sent as input mean: OpenAI's cl100k_base, decoded to text, "
+        "or the model's own ids.",
     )
 
     keys: Secrets = Field(
         (),
         validation_alias=AliasChoices("TESSERA_KEYS", "EMBED_KEY"),
-        description="Keys that open the API, separated by commas. None: open on this machine, closed to others.",
+        description="Keys that open the API, separated by commas. None: open on this machine, "
+        "closed to others.",
     )
     open: bool = Field(False, description="Let anybody use the API without a key, from other machines too.")
     cors_origins: Words = Field(
@@ -103,7 +106,8 @@ class Settings(BaseSettings):
     batch_tokens: int = Field(
         512,
         ge=1,
-        description="Largest batch in tokens, padding counted. Smaller answers single texts sooner.",
+        description="Largest batch in tokens, padding counted. Smaller answers single texts sooner. "
+        "A request that fits one batch goes ahead of larger ones.",
     )
     queue_tokens: int = Field(
         600_000,
@@ -120,9 +124,6 @@ class Settings(BaseSettings):
         32 * 2**20,
         ge=1,
         description="Largest request body; more is refused with 413 before it is read whole.",
-    )
-    interactive_texts: int = Field(
-        16, ge=0, description="Requests of up to so many texts go ahead of larger ones."
     )
     request_timeout_s: float = Field(600.0, gt=0, description="Longest a request may wait for its vectors.")
     drain_s: float = Field(20.0, ge=0, description="How long a stopping server finishes what it has begun.")

@@ -1,35 +1,77 @@
-"""`Engine.embed`: the one way to a vector."""
+"""`Engine.embed`: the one way to a vector.
+
+The order is fixed: validate, cache, tokenise, scheduler, runtime, cache, and only if asked for,
+cut to `dimensions` and normalise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+from embedder.admission import Admission
+from embedder.cache import MemoryCache, cache_keys
+from embedder.call import Call, cut
 from embedder.config import Settings
+from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
 from embedder.metrics import Metrics
 from embedder.protocols import Backend
-from embedder.types import Embeddings, EmbedOptions, Kind, ModelInfo, ModelStatus, Text, TokenSpans
+from embedder.replica import BackendLoader, Replica, resolve_prompt, tokenize
+from embedder.scheduler import Scheduler
+from embedder.types import (
+    Embeddings,
+    EmbedOptions,
+    Kind,
+    ModelInfo,
+    ModelStatus,
+    Prompt,
+    Text,
+    Timings,
+    TokenSpans,
+)
 
-BackendLoader = Callable[[str, str, Settings], Backend]
-"""(model id, its source, settings) to a loaded backend; runs in a thread."""
+_INLINE_CHARS = 65_536
+"""Up to so many characters are hashed on the loop, in well under a millisecond."""
+
+_DEFAULT_OPTIONS = EmbedOptions()
 
 
 class Engine:
     """Allowed models, loaded at start and never by a client's wish, behind one `embed`.
 
-    Settings are stored; nothing is loaded before `start`.
+    Settings are stored; nothing is loaded before `start`. Use it from one event loop.
     """
 
     def __init__(self, settings: Settings, *, loader: BackendLoader | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        self._loader = loader
+        self._admission = Admission(settings.queue_tokens, self.metrics)
+        self._cache = MemoryCache(settings.cache_bytes)
+        self._replicas: dict[str, Replica] = {}
+        self._tokenizers = ThreadPoolExecutor(2, thread_name_prefix="tokenize")
+        self._loading: asyncio.Task[None] | None = None
+        self._closed = False
+        self.metrics.cache_bytes.set_function(lambda: float(self._cache.held_bytes))
 
     async def start(self) -> None:
         """Begin loading every allowed model, the default first, and return at once."""
-        raise NotImplementedError
+        sources = self.settings.allowed_models.items()
+        self._replicas = {model_id: Replica(model_id, source) for model_id, source in sources}
+        self._loading = asyncio.create_task(self._load_all())
 
     async def close(self) -> None:
         """Take no new work, finish what is begun within `settings.drain_s`, then leave."""
-        raise NotImplementedError
+        self._closed = True
+        self._admission.close()
+        if self._loading is not None:
+            self._loading.cancel()
+        await self._admission.drained(self.settings.drain_s)
+        for replica in self._replicas.values():
+            replica.close()
+        self._tokenizers.shutdown(wait=False, cancel_futures=True)
 
     async def __aenter__(self) -> Engine:
         await self.start()
@@ -41,11 +83,12 @@ class Engine:
     @property
     def ready(self) -> bool:
         """Whether the default model is loaded."""
-        raise NotImplementedError
+        default = self._replicas.get(self.settings.default_model)
+        return default is not None and default.status.state == "ready"
 
     def models(self) -> list[ModelStatus]:
         """Every allowed model and its state, the default first."""
-        raise NotImplementedError
+        return [replica.status for replica in self._replicas.values()]
 
     async def model_info(self, model: str | None = None) -> ModelInfo:
         """The model's description, once it is loaded (waits); None is the default model.
@@ -53,7 +96,8 @@ class Engine:
         Raises:
             UnknownModel, ModelUnavailable
         """
-        raise NotImplementedError
+        backend, _ = await self._replica(model).runtime()
+        return backend.info
 
     async def embed(
         self,
@@ -62,10 +106,40 @@ class Engine:
         model: str | None = None,
         kind: Kind | None = None,
         dimensions: int | None = None,
-        options: EmbedOptions = EmbedOptions(),
+        options: EmbedOptions = _DEFAULT_OPTIONS,
     ) -> Embeddings:
-        """Vectors of `texts`: float32 `(n, d)`, row i for text i."""
-        raise NotImplementedError
+        """Vectors of `texts`: float32 `(n, d)`, row i for text i.
+
+        At full width they are what the model's own pipeline returns; cut to `dimensions`, they
+        are normalised again. Cancelling the call frees what it waits for.
+
+        Raises:
+            InvalidInput, ContextLengthExceeded: the texts or what is asked of them is wrong.
+            UnknownModel, ModelUnavailable: no such model here, or it could not be loaded.
+            TooLarge, Overloaded: no room ever, or not now (never for `options.wait_for_room`).
+            BackendFailed: the runtime failed on a text; `index` tells which.
+            ShuttingDown
+        """
+        started_s = time.perf_counter()
+        replica = self._replica(model)
+        _check_texts(texts)
+        backend, scheduler = await replica.runtime()
+        info = backend.info
+        _check_request(info, texts, dimensions)
+        prompt = resolve_prompt(info, kind, options)
+        call = Call(info, texts, options, self.settings)
+        keys = await self._keys(info, prompt, texts)
+        call.recall(keys, self._cache)
+        call.check_lengths()
+        try:
+            tokenize_s = await self._compute(call, keys, prompt, backend, scheduler)
+        except BaseException:
+            call.cancel(scheduler)
+            raise
+        vectors = call.vectors if dimensions is None else cut(call.vectors, dimensions)
+        timings = call.timings(tokenize_s, time.perf_counter() - started_s)
+        self._observe(info, call, timings)
+        return Embeddings(vectors, call.prompt_tokens, call.truncated, call.cached, info, timings)
 
     async def tokenize(
         self,
@@ -75,5 +149,114 @@ class Engine:
         kind: Kind | None = None,
         prompt_name: str | None = None,
     ) -> list[TokenSpans]:
-        """How the model splits `texts`."""
-        raise NotImplementedError
+        """How the model splits `texts`, prompt and special tokens included.
+
+        Raises:
+            InvalidInput, UnknownModel, ModelUnavailable, ShuttingDown
+        """
+        replica = self._replica(model)
+        _check_texts(texts)
+        backend, _ = await replica.runtime()
+        prompt = resolve_prompt(backend.info, kind, EmbedOptions(prompt_name=prompt_name))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tokenizers, backend.spans, texts, prompt)
+
+    def _replica(self, model: str | None) -> Replica:
+        if self._closed:
+            raise ShuttingDown
+        model_id = self.settings.default_model if model is None else model
+        if model_id not in self._replicas:
+            raise UnknownModel(model_id, tuple(self._replicas))
+        return self._replicas[model_id]
+
+    async def _load_all(self) -> None:
+        from embedder.backends import load_backend
+
+        for replica in self._replicas.values():
+            await asyncio.to_thread(
+                replica.load,
+                self._loader or load_backend,
+                self.settings,
+                admission=self._admission,
+                cache=self._cache,
+                metrics=self.metrics,
+            )
+            replica.announce()
+
+    async def _keys(self, info: ModelInfo, prompt: Prompt, texts: Sequence[Text]) -> list[bytes]:
+        if sum(map(len, texts)) <= _INLINE_CHARS:
+            return cache_keys(info.fingerprint, prompt, texts)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._tokenizers, cache_keys, info.fingerprint, prompt, texts)
+
+    async def _compute(
+        self, call: Call, keys: Sequence[bytes], prompt: Prompt, backend: Backend, scheduler: Scheduler
+    ) -> float:
+        """Tokenise, queue and await what the cache did not know; returns the seconds of tokenising."""
+        tokenize_s = 0.0
+        for rows in call.slices():
+            if not call.options.wait_for_room:
+                self._admission.check(len(rows))
+            tokenize_started_s = time.perf_counter()
+            part = await tokenize(backend, [call.texts[row] for row in rows], prompt, self._tokenizers)
+            tokenize_s += time.perf_counter() - tokenize_started_s
+            call.count(rows, part)
+            call.check_lengths()
+            ticket = await scheduler.submit(
+                [keys[row] for row in rows],
+                part,
+                priority=call.priority(),
+                wait=call.options.wait_for_room,
+            )
+            call.tickets.append((ticket, rows))
+        await call.collect()
+        return tokenize_s
+
+    def _observe(self, info: ModelInfo, call: Call, timings: Timings) -> None:
+        texts = len(call.texts)
+        self.metrics.texts.labels(info.id).inc(texts)
+        self.metrics.cache_hits.labels(info.id).inc(call.cached)
+        self.metrics.cache_misses.labels(info.id).inc(texts - call.cached)
+        self.metrics.stage_s.labels("tokenising").observe(timings.tokenize_s)
+        self.metrics.stage_s.labels("waiting").observe(timings.wait_s)
+        self.metrics.stage_s.labels("cache").observe(timings.cache_s)
+
+
+def _check_texts(texts: Sequence[Text]) -> None:
+    """Refuse what no model could embed, before waiting for one."""
+    if isinstance(texts, str) or not len(texts):
+        raise InvalidInput("There is no text to embed: the list is empty.", param="input")
+    for index, text in enumerate(texts):
+        if not len(text):
+            raise InvalidInput(f"Text {index} is empty. Leave it out or give it words.", param="input")
+        if isinstance(text, str) and not _is_unicode(text):
+            raise InvalidInput(
+                f"Text {index} is not valid Unicode: it holds half of a surrogate pair.", param="input"
+            )
+
+
+def _check_request(info: ModelInfo, texts: Sequence[Text], dimensions: int | None) -> None:
+    if dimensions is not None and not 1 <= dimensions <= info.dimensions:
+        raise InvalidInput(
+            f"This model's vectors have {info.dimensions} dimensions; ask for 1 to {info.dimensions}.",
+            param="dimensions",
+        )
+    for index, text in enumerate(texts):
+        if isinstance(text, tuple) and not _are_known(text, info.vocabulary_size):
+            raise InvalidInput(f"Text {index} holds a token id that this model does not know.", param="input")
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _are_known(token_ids: tuple[int, ...], vocabulary_size: int | None) -> bool:
+    if vocabulary_size is None:
+        raise InvalidInput("This model does not take token ids. Send text.", param="input")
+    return all(0 <= token_id < vocabulary_size for token_id in token_ids)

@@ -14,31 +14,53 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        new = {"registry": self.registry}
-        self.texts = Counter("tessera_texts", "Texts embedded, cached ones included.", ["model"], **new)
-        self.tokens = Counter("tessera_tokens", "Tokens computed.", ["model"], **new)
-        self.cache_hits = Counter("tessera_cache_hits", "Texts whose vector was known.", ["model"], **new)
-        self.cache_misses = Counter("tessera_cache_misses", "Texts whose vector was not.", ["model"], **new)
-        self.cache_bytes = Gauge("tessera_cache_bytes", "Memory held by cached vectors.", **new)
-        self.queue_tokens = Gauge("tessera_queue_tokens", "Tokens admitted and not yet answered.", **new)
-        self.queue_texts = Gauge("tessera_queue_texts", "Texts waiting for a batch.", ["priority"], **new)
-        self.batch_tokens = Histogram(
-            "tessera_batch_tokens", "Tokens of a batch, padding counted.", buckets=_TOKENS, **new
+        registry = self.registry
+        self.texts = Counter(
+            "tessera_texts", "Texts embedded, cached ones included.", ["model"], registry=registry
         )
-        self.batch_texts = Histogram("tessera_batch_texts", "Texts of a batch.", buckets=_TEXTS, **new)
+        self.tokens = Counter("tessera_tokens", "Tokens computed.", ["model"], registry=registry)
+        self.cache_hits = Counter(
+            "tessera_cache_hits", "Texts whose vector was known.", ["model"], registry=registry
+        )
+        self.cache_misses = Counter(
+            "tessera_cache_misses", "Texts whose vector was not.", ["model"], registry=registry
+        )
+        self.cache_bytes = Gauge("tessera_cache_bytes", "Memory held by cached vectors.", registry=registry)
+        self.queue_tokens = Gauge(
+            "tessera_queue_tokens", "Tokens admitted and not yet answered.", registry=registry
+        )
+        self.queue_texts = Gauge(
+            "tessera_queue_texts", "Texts waiting for a batch.", ["priority"], registry=registry
+        )
+        self.batch_tokens = Histogram(
+            "tessera_batch_tokens", "Tokens of a batch, padding counted.", buckets=_TOKENS, registry=registry
+        )
+        self.batch_texts = Histogram(
+            "tessera_batch_texts", "Texts of a batch.", buckets=_TEXTS, registry=registry
+        )
         self.stage_s = Histogram(
             "tessera_stage_seconds",
             "Time of a call by stage: tokenising, waiting, computing, cache.",
             ["stage"],
             buckets=_SECONDS,
-            **new,
+            registry=registry,
         )
-        self.refused = Counter("tessera_refused", "Requests refused for want of room.", **new)
-        self.failed_batches = Counter("tessera_failed_batches", "Batches a runtime failed on.", **new)
-        self.dropped_texts = Counter("tessera_dropped_texts", "Waiting texts whose caller left.", **new)
-        self.requests = Counter("tessera_http_requests", "Answers of the API.", ["route", "status"], **new)
+        self.refused = Counter("tessera_refused", "Requests refused for want of room.", registry=registry)
+        self.failed_batches = Counter(
+            "tessera_failed_batches", "Batches a runtime failed on.", registry=registry
+        )
+        self.dropped_texts = Counter(
+            "tessera_dropped_texts", "Waiting texts whose caller left.", registry=registry
+        )
+        self.requests = Counter(
+            "tessera_http_requests", "Answers of the API.", ["route", "status"], registry=registry
+        )
         self.request_s = Histogram(
-            "tessera_http_request_seconds", "Time from request to answer.", ["route"], buckets=_SECONDS, **new
+            "tessera_http_request_seconds",
+            "Time from request to answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
         )
 
     def exposition(self) -> bytes:

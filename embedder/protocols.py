@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from embedder.types import ModelInfo, Text, TokenizedText, TokenSpans
+from embedder.types import KnownVector, ModelInfo, Prompt, Text, TokenizedText, TokenSpans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """A runtime with one model in it. Made by `embedder.backends.load_backend`.
 
-    `tokenize` and `spans` may be called from one thread while `encode` runs in others.
+    `tokenize` and `spans` may be called from several threads while `encode` runs in others.
     """
 
     info: ModelInfo
@@ -24,14 +24,14 @@ class Backend(Protocol):
     pads: bool
     """Whether a batch costs (texts x longest text) rather than the sum of its tokens."""
 
-    def tokenize(self, texts: Sequence[Text], prompt: str) -> list[TokenizedText]:
+    def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
         """Tokenise with `prompt` before each text, cut at `info.max_tokens`.
 
         Raises:
             InvalidInput: a token id is outside the vocabulary, or ids are not understood.
         """
 
-    def spans(self, texts: Sequence[str], prompt: str) -> list[TokenSpans]:
+    def spans(self, texts: Sequence[str], prompt: Prompt) -> list[TokenSpans]:
         """The same tokens, to be looked at: pieces, ids and character offsets."""
 
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
@@ -44,19 +44,11 @@ class Backend(Protocol):
         """Free what the runtime holds; nothing is called after."""
 
 
-class CachedVector(Protocol):
-    """What a cache keeps of one text."""
-
-    vector: NDArray[np.float32]
-    prompt_tokens: int
-    truncated: bool
-
-
 class EmbeddingCache(Protocol):
     """Vectors by content address (`embedder.cache.cache_key`); safe to call from any thread."""
 
-    def get(self, key: bytes) -> CachedVector | None:
+    def get(self, key: bytes) -> KnownVector | None:
         """The vector of `key`, or None; the vector is read-only."""
 
-    def put(self, key: bytes, vector: NDArray[np.float32], tokenized: TokenizedText) -> None:
-        """Keep a copy of `vector` `(d,)` under `key`, at the price of the oldest."""
+    def put(self, key: bytes, known: KnownVector) -> None:
+        """Keep a copy under `key`, at the price of what was not asked for longest."""

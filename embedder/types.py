@@ -44,6 +44,8 @@ class ModelInfo:
     vocabulary_size: int | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
+    routed: bool = False
+    """Whether queries and documents take different branches of the model."""
     matryoshka_dimensions: tuple[int, ...] = ()
 
 
@@ -58,6 +60,14 @@ class ModelStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What goes before a text: the words, and for models with a branch per kind, the branch."""
+
+    text: str = ""
+    task: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TokenizedText:
     """One text as its model will see it.
 
@@ -66,10 +76,19 @@ class TokenizedText:
     """
 
     text: Text
-    prompt: str
+    prompt: Prompt
     prompt_tokens: int
     truncated: bool
     token_ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownVector:
+    """The vector `(d,)` of one text and what the model saw of it; the unit of the cache."""
+
+    vector: NDArray[np.float32]
+    prompt_tokens: int
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +106,13 @@ class EmbedOptions:
     """What a caller may ask for beyond texts, model, kind and dimensions.
 
     `prompt_name` names one of the model's prompts and excludes `kind`. `truncate=False`
-    refuses a text that is too long instead of cutting it. `priority=None` lets the engine
-    choose by size. `wait_for_room` is for jobs that would rather wait than be refused.
+    refuses a text that is too long instead of cutting it, None does as the settings say.
+    `priority=None` lets the engine choose by size. `wait_for_room` is for jobs that would
+    rather wait than be refused.
     """
 
     prompt_name: str | None = None
-    truncate: bool = True
+    truncate: bool | None = None
     priority: Priority | None = None
     wait_for_room: bool = False
 
@@ -101,6 +121,7 @@ class EmbedOptions:
 class Timings:
     """Where the time of one call went; `wait_s` and `compute_s` are of its slowest text."""
 
+    cache_s: float = 0.0
     tokenize_s: float = 0.0
     wait_s: float = 0.0
     compute_s: float = 0.0

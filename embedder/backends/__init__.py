@@ -1,0 +1,23 @@
+"""The runtimes. A new one is one file here, one branch in `load_backend`, one row in the contract suite."""
+
+from __future__ import annotations
+
+import os
+
+from embedder.config import Settings
+from embedder.protocols import Backend
+
+
+def load_backend(model_id: str, source: str, settings: Settings) -> Backend:
+    """Load the model `source` to be served as `model_id`; blocking, for seconds or minutes.
+
+    Raises:
+        ModelUnavailable: it is not to be had, or not in a form that is safe to load.
+    """
+    # Spinning OpenMP threads fall to a fifth of their speed when the cores are shared; read when
+    # torch is imported. The tokenizers' own thread pool would compete with the batches.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from embedder.backends.sentence_transformers import SentenceTransformersBackend
+
+    return SentenceTransformersBackend(model_id, source, settings)

@@ -1,0 +1,57 @@
+"""Wiring only: settings, engine, page and API become one ASGI app.
+
+`python app.py`, `tessera serve` and `uvicorn app:app` all serve what `create_app` makes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from embedder import Engine, Settings
+from embedder.api.app import create_api
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The whole server; nothing is loaded before its lifespan begins.
+
+    Raises:
+        ConfigError: an environment variable is wrong.
+    """
+    settings = settings or Settings.load()
+    engine = Engine(settings)
+    page = None
+    if settings.ui:
+        from ui.mount import Page
+
+        page = Page(engine, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        async with engine:
+            if page is not None:
+                await page.start()
+            yield
+            if page is not None:
+                await page.stop()
+
+    return create_api(engine, settings, page=page, lifespan=lifespan)
+
+
+def __getattr__(name: str) -> ASGIApp:
+    """Make `app` when a server asks for `app:app`, so that importing this module builds nothing."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = app = create_app()
+    return app
+
+
+if __name__ == "__main__":
+    from embedder.cli import main
+
+    sys.exit(main(["serve", *sys.argv[1:]]))

@@ -1,0 +1,171 @@
+"""How much work may wait at once, counted in tokens and shared by every model."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from embedder.errors import Overloaded, ShuttingDown, TooLarge
+from embedder.metrics import Metrics
+
+_FIRST_RATE_TOKENS_S = 2000.0
+"""Assumed until a batch has been timed."""
+_RATE_MEMORY = 0.9
+_LONGEST_RETRY_S = 600.0
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    tokens: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[None]
+    granted: bool = False
+
+
+class Admission:
+    """A bounded number of tokens between admission and answer; thread-safe.
+
+    A request that finds no room is refused. A job waits in line; while one waits, the room it
+    needs is kept from requests, so that a stream of requests cannot starve it.
+    """
+
+    def __init__(self, limit_tokens: int, metrics: Metrics) -> None:
+        self.limit_tokens = limit_tokens
+        self.rate_tokens_s = _FIRST_RATE_TOKENS_S
+        self._metrics = metrics
+        self._held_tokens = 0
+        self._waiters: deque[_Waiter] = deque()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def held_tokens(self) -> int:
+        """Tokens admitted and not yet answered."""
+        return self._held_tokens
+
+    def request(self, tokens: int) -> None:
+        """Take room for `tokens` now.
+
+        Raises:
+            TooLarge: they could never fit.
+            Overloaded: they do not fit now.
+            ShuttingDown
+        """
+        self._refuse_impossible(tokens)
+        with self._lock:
+            self._refuse_excess(tokens)
+            self._hold(tokens)
+
+    def check(self, tokens: int) -> None:
+        """Refuse as `request` would, before work is spent on counting exactly; takes no room."""
+        self._refuse_impossible(tokens)
+        with self._lock:
+            self._refuse_excess(tokens)
+
+    async def wait(self, tokens: int) -> None:
+        """Take room for `tokens`, in line behind those who came before.
+
+        Raises:
+            TooLarge: they could never fit.
+            ShuttingDown
+        """
+        self._refuse_impossible(tokens)
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if not self._waiters and self._held_tokens + tokens <= self.limit_tokens:
+                self._hold(tokens)
+                return
+            waiter = _Waiter(tokens, loop, loop.create_future())
+            self._waiters.append(waiter)
+        try:
+            await waiter.future
+        except asyncio.CancelledError:
+            self._give_up(waiter)
+            raise
+
+    def release(self, tokens: int) -> None:
+        """Give room back; whoever is first in line gets it."""
+        with self._lock:
+            self._held_tokens -= tokens
+            self._metrics.queue_tokens.set(self._held_tokens)
+            self._admit_waiting()
+
+    def observe(self, tokens: int, seconds: float) -> None:
+        """Learn from a batch how fast the backlog shrinks."""
+        if seconds > 0:
+            rate = tokens / seconds
+            self.rate_tokens_s = _RATE_MEMORY * self.rate_tokens_s + (1 - _RATE_MEMORY) * rate
+
+    def close(self) -> None:
+        """Refuse everything from now on, those in line too."""
+        with self._lock:
+            self._closed = True
+            waiters, self._waiters = self._waiters, deque()
+        for waiter in waiters:
+            _call(waiter.loop, _fail, waiter.future)
+
+    async def drained(self, timeout_s: float) -> bool:
+        """Wait until nothing is held; False when that took longer than `timeout_s`."""
+        end = time.monotonic() + timeout_s
+        # Polled: it happens once, when the server leaves.
+        while self._held_tokens and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return not self._held_tokens
+
+    def _refuse_impossible(self, tokens: int) -> None:
+        if self._closed:
+            raise ShuttingDown
+        if tokens > self.limit_tokens:
+            raise TooLarge(
+                f"The request holds {tokens} tokens, and this server takes {self.limit_tokens} at most "
+                "at once. Send it in smaller parts."
+            )
+
+    def _refuse_excess(self, tokens: int) -> None:
+        kept = self._waiters[0].tokens if self._waiters else 0
+        excess = self._held_tokens + tokens + kept - self.limit_tokens
+        if excess > 0:
+            self._metrics.refused.inc()
+            raise Overloaded(self._time_for(excess))
+
+    def _hold(self, tokens: int) -> None:
+        self._held_tokens += tokens
+        self._metrics.queue_tokens.set(self._held_tokens)
+
+    def _admit_waiting(self) -> None:
+        while self._waiters and self._held_tokens + self._waiters[0].tokens <= self.limit_tokens:
+            waiter = self._waiters.popleft()
+            waiter.granted = True
+            self._hold(waiter.tokens)
+            _call(waiter.loop, _grant, waiter.future)
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        """Leave the line, or give back what was granted while the cancel was on its way."""
+        with self._lock:
+            if waiter.granted:
+                self._held_tokens -= waiter.tokens
+                self._metrics.queue_tokens.set(self._held_tokens)
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            self._admit_waiting()
+
+    def _time_for(self, tokens: int) -> float:
+        return min(_LONGEST_RETRY_S, max(1.0, tokens / self.rate_tokens_s))
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: object, future: asyncio.Future[None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(function, future)  # type: ignore[arg-type]
+
+
+def _grant(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fail(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(ShuttingDown())

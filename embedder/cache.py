@@ -1,0 +1,70 @@
+"""Vectors by content address: one key for cache and scheduler, one bounded memory."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import threading
+from collections.abc import Sequence
+
+from cachetools import LRUCache
+
+from embedder.types import KnownVector, Prompt, Text
+
+_ENTRY_OVERHEAD_BYTES = 400
+"""Key, array header, record and links of one entry, measured with `tracemalloc`."""
+
+
+def cache_keys(fingerprint: str, prompt: Prompt, texts: Sequence[Text]) -> list[bytes]:
+    """The content address of each text: 32 bytes of BLAKE2b over space, prompt and text.
+
+    Every part goes in with its length and the kind of text with a tag, so that no two
+    different triples can be spelled alike.
+    """
+    space = hashlib.blake2b(digest_size=32)
+    for part in (fingerprint, prompt.text, prompt.task or ""):
+        encoded = part.encode()
+        space.update(len(encoded).to_bytes(8, "little"))
+        space.update(encoded)
+    keys = []
+    for text in texts:
+        digest = space.copy()
+        if isinstance(text, str):
+            digest.update(b"text")
+            digest.update(text.encode())
+        else:
+            digest.update(b"ids")
+            digest.update(array.array("q", text).tobytes())
+        keys.append(digest.digest())
+    return keys
+
+
+class MemoryCache:
+    """The least recently used vectors go first once `max_bytes` are held."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._entries: LRUCache[bytes, KnownVector] = LRUCache(max_bytes, getsizeof=_entry_bytes)
+        self._lock = threading.Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory held now."""
+        return int(self._entries.currsize)
+
+    def get(self, key: bytes) -> KnownVector | None:
+        """The vector of `key`, or None; the vector is read-only."""
+        with self._lock:
+            return self._entries.get(key)
+
+    def put(self, key: bytes, known: KnownVector) -> None:
+        """Keep a copy under `key`, at the price of what was not asked for longest."""
+        vector = known.vector.copy()
+        vector.flags.writeable = False
+        entry = KnownVector(vector, known.prompt_tokens, known.truncated)
+        with self._lock:
+            if _entry_bytes(entry) <= self._entries.maxsize:
+                self._entries[key] = entry
+
+
+def _entry_bytes(entry: KnownVector) -> int:
+    return entry.vector.nbytes + _ENTRY_OVERHEAD_BYTES

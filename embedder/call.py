@@ -1,0 +1,138 @@
+"""The state of one `Engine.embed` while it lasts: what is known, what is missing, what it cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedder.config import Settings
+from embedder.errors import ContextLengthExceeded, TooLarge
+from embedder.protocols import EmbeddingCache
+from embedder.scheduler import Scheduler
+from embedder.tickets import Ticket
+from embedder.types import EmbedOptions, ModelInfo, Priority, Text, Timings, TokenizedText
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_JOB_SLICE_TEXTS = 256
+"""A job asks for room for so many texts at a time."""
+
+
+class Call:
+    """Rows of one call: `vectors` `(n, d)`, `prompt_tokens` `(n,)`, `truncated` indices."""
+
+    def __init__(
+        self, info: ModelInfo, texts: Sequence[Text], options: EmbedOptions, settings: Settings
+    ) -> None:
+        self.texts = texts
+        self.options = options
+        self.vectors: NDArray[np.float32] = np.zeros((len(texts), info.dimensions), dtype=np.float32)
+        self.prompt_tokens: NDArray[np.int64] = np.zeros(len(texts), dtype=np.int64)
+        self.tickets: list[tuple[Ticket, list[int]]] = []
+        self.cached = 0
+        self._info = info
+        self._settings = settings
+        self._truncated: list[int] = []
+        self._missing: list[int] = []
+        self._cache_s = 0.0
+
+    @property
+    def truncated(self) -> tuple[int, ...]:
+        """Indices of the texts that were cut, in order."""
+        return tuple(sorted(self._truncated))
+
+    def recall(self, keys: Sequence[bytes], cache: EmbeddingCache) -> None:
+        """Fill the rows that the cache knows."""
+        started_s = time.perf_counter()
+        for row, key in enumerate(keys):
+            known = cache.get(key)
+            if known is None:
+                self._missing.append(row)
+                continue
+            self.vectors[row] = known.vector
+            self.prompt_tokens[row] = known.prompt_tokens
+            if known.truncated:
+                self._truncated.append(row)
+            self.cached += 1
+        self._cache_s = time.perf_counter() - started_s
+
+    def slices(self) -> Iterator[list[int]]:
+        """Rows to compute: all at once for a request, which is admitted whole, in parts for a job."""
+        step = _JOB_SLICE_TEXTS if self.options.wait_for_room else max(1, len(self._missing))
+        for start in range(0, len(self._missing), step):
+            yield self._missing[start : start + step]
+
+    def count(self, rows: Sequence[int], tokenized: Sequence[TokenizedText]) -> None:
+        """Note what the model sees of these rows."""
+        for row, text in zip(rows, tokenized, strict=True):
+            self.prompt_tokens[row] = text.prompt_tokens
+            if text.truncated:
+                self._truncated.append(row)
+
+    def check_lengths(self) -> None:
+        """Refuse what is too long, by what is counted so far.
+
+        Raises:
+            ContextLengthExceeded: a text was cut though that was not wanted.
+            TooLarge: the request holds more tokens than one may.
+        """
+        truncate = self.options.truncate
+        if self._truncated and not (self._settings.truncate if truncate is None else truncate):
+            raise ContextLengthExceeded(
+                f"Text {self.truncated[0]} is longer than the {self._info.max_tokens} tokens this model "
+                "reads. Shorten or split it, or let it be cut with truncate: true."
+            )
+        limit = self._settings.max_request_tokens
+        tokens = int(self.prompt_tokens.sum())
+        if tokens > limit and not self.options.wait_for_room:
+            raise TooLarge(
+                f"The request holds {tokens} tokens; the most in one request is {limit}. "
+                "Send it in smaller parts."
+            )
+
+    def priority(self) -> Priority:
+        """As the caller says, else interactive if the call fits one batch."""
+        if self.options.priority is not None:
+            return self.options.priority
+        one_batch = int(self.prompt_tokens.sum()) <= self._settings.batch_tokens
+        return Priority.INTERACTIVE if one_batch else Priority.BULK
+
+    async def collect(self) -> None:
+        """Await the tickets and put their vectors in place."""
+        for ticket, rows in self.tickets:
+            await ticket.future
+            self.vectors[rows] = ticket.vectors
+
+    def cancel(self, scheduler: Scheduler) -> None:
+        """Let go of everything still waiting."""
+        for ticket, _ in self.tickets:
+            scheduler.cancel(ticket)
+            if ticket.future.done() and not ticket.future.cancelled():
+                ticket.future.exception()  # seen, so that asyncio does not report it as lost
+
+    def timings(self, tokenize_s: float, total_s: float) -> Timings:
+        """Where the time went; waiting and computing are of the slowest text."""
+        tickets = [ticket for ticket, _ in self.tickets]
+        return Timings(
+            cache_s=self._cache_s,
+            tokenize_s=tokenize_s,
+            wait_s=max((ticket.wait_s for ticket in tickets), default=0.0),
+            compute_s=max((ticket.compute_s for ticket in tickets), default=0.0),
+            total_s=total_s,
+        )
+
+
+def cut(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
+    """The first `dimensions` of each row `(n, d)`, L2-normalised again where anything was cut.
+
+    A row of zeros stays one.
+    """
+    if dimensions == vectors.shape[1]:
+        return vectors
+    kept = vectors[:, :dimensions]
+    norms = np.linalg.norm(kept, axis=1, keepdims=True)
+    return np.asarray(kept / np.where(norms > 0, norms, 1), dtype=np.float32)

@@ -1,0 +1,265 @@
+"""One queue of texts, batches bounded in tokens, two classes, and threads that outlive failures.
+
+Each text, not each request, is an entry, as in text-embeddings-inference (`core/src/queue.rs`).
+Identical texts that wait at once are one entry with several waiters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedder.admission import Admission
+from embedder.batching import choose_batch
+from embedder.errors import BackendFailed, ShuttingDown
+from embedder.metrics import Metrics
+from embedder.protocols import Backend, EmbeddingCache
+from embedder.tickets import Entry, Ticket
+from embedder.types import Priority, TokenizedText
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_LOG = logging.getLogger(__name__)
+
+_WINDOW_TEXTS = 256
+"""How many of the oldest waiting texts are looked at for ones of a like length."""
+_TURNS = 4
+"""While both classes wait, every so many batches one is of bulk, so that bulk never starves."""
+
+
+class Scheduler:
+    """The texts waiting for one model, and the threads that compute them."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        batch_tokens: int,
+        admission: Admission,
+        cache: EmbeddingCache,
+        metrics: Metrics,
+    ) -> None:
+        self._backend = backend
+        self._batch_tokens = batch_tokens
+        self._admission = admission
+        self._cache = cache
+        self._metrics = metrics
+        self._known: dict[bytes, Entry] = {}
+        self._queues: dict[Priority, OrderedDict[bytes, Entry]] = {p: OrderedDict() for p in Priority}
+        self._interactive_turns = 0
+        self._stopping = False
+        self._condition = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{backend.info.id}-{number}", daemon=True)
+            for number in range(backend.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def submit(
+        self, keys: Sequence[bytes], tokenized: Sequence[TokenizedText], *, priority: Priority, wait: bool
+    ) -> Ticket:
+        """Queue texts; row i of the ticket's vectors is for `tokenized[i]`.
+
+        Raises:
+            Overloaded, TooLarge, ShuttingDown: nothing was queued.
+        """
+        ticket = Ticket(len(keys), self._backend.info.dimensions, asyncio.get_running_loop())
+        if wait:
+            granted = sum(max(1, text.prompt_tokens) for text in tokenized)
+            await self._admission.wait(granted)
+            taken = 0
+            try:
+                taken = self._enqueue(ticket, keys, tokenized, priority, admit=False)
+            finally:
+                self._admission.release(granted - taken)
+        else:
+            self._enqueue(ticket, keys, tokenized, priority, admit=True)
+        return ticket
+
+    def cancel(self, ticket: Ticket) -> None:
+        """The caller left: drop what nobody else waits for."""
+        with self._condition:
+            ticket.leave()
+            for entry in ticket.entries:
+                entry.waiters = [waiter for waiter in entry.waiters if waiter[0] is not ticket]
+                if not entry.waiters and not entry.running:
+                    self._metrics.dropped_texts.inc()
+                    self._forget(entry)
+            ticket.entries.clear()
+
+    def close(self) -> None:
+        """Stop the threads after their present batch; what still waits is answered with ShuttingDown."""
+        with self._condition:
+            self._stopping = True
+            for entry in list(self._known.values()):
+                for waiter, _ in entry.waiters:
+                    waiter.fail(ShuttingDown())
+                if not entry.running:
+                    self._forget(entry)
+            self._condition.notify_all()
+
+    def _enqueue(
+        self,
+        ticket: Ticket,
+        keys: Sequence[bytes],
+        tokenized: Sequence[TokenizedText],
+        priority: Priority,
+        *,
+        admit: bool,
+    ) -> int:
+        """Attach the ticket to known entries and queue the others; returns the tokens these hold."""
+        with self._condition:
+            if self._stopping:
+                raise ShuttingDown
+            fresh: dict[bytes, Entry] = {}
+            for key, text in zip(keys, tokenized, strict=True):
+                if key not in self._known and key not in fresh:
+                    fresh[key] = Entry(key, text, priority)
+            tokens = sum(entry.tokens for entry in fresh.values())
+            if admit:
+                self._admission.request(tokens)
+            self._known.update(fresh)
+            self._queues[priority].update(fresh)
+            for row, key in enumerate(keys):
+                entry = self._known[key]
+                entry.waiters.append((ticket, row))
+                self._promote(entry, priority)
+            ticket.entries = list({id(self._known[key]): self._known[key] for key in keys}.values())
+            self._count_waiting()
+            self._condition.notify_all()
+            return tokens
+
+    def _promote(self, entry: Entry, priority: Priority) -> None:
+        """A text of bulk that somebody interactive wants too goes ahead with theirs."""
+        if not entry.running and priority < entry.priority:
+            del self._queues[entry.priority][entry.key]
+            entry.priority = priority
+            self._queues[priority][entry.key] = entry
+
+    def _forget(self, entry: Entry) -> None:
+        """Take an entry off the books and give its room back."""
+        del self._known[entry.key]
+        self._queues[entry.priority].pop(entry.key, None)
+        self._admission.release(entry.tokens)
+        self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        for priority, queue in self._queues.items():
+            self._metrics.queue_texts.labels(priority.name.lower()).set(len(queue))
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._stopping or any(self._queues.values()))
+                if self._stopping:
+                    return
+                batch = self._take()
+            # The thread outlives anything, MemoryError and SystemExit included, and nobody waits for ever.
+            try:
+                self._run(batch)
+            except BaseException as error:
+                for entry in batch:
+                    self._fail(entry, error)
+
+    def _take(self) -> list[Entry]:
+        queue = self._queues[self._next_class()]
+        window = list(itertools.islice(queue.values(), _WINDOW_TEXTS))
+        prompt = window[0].tokenized.prompt
+        window = [entry for entry in window if entry.tokenized.prompt == prompt]
+        chosen = choose_batch([entry.tokens for entry in window], self._batch_tokens, pads=self._backend.pads)
+        batch = [window[index] for index in chosen]
+        for entry in batch:
+            entry.running = True
+            del queue[entry.key]
+        self._count_waiting()
+        return batch
+
+    def _next_class(self) -> Priority:
+        interactive, bulk = self._queues[Priority.INTERACTIVE], self._queues[Priority.BULK]
+        bulk_turn = bool(bulk) and self._interactive_turns >= _TURNS - 1
+        if interactive and not bulk_turn:
+            self._interactive_turns = self._interactive_turns + 1 if bulk else 0
+            return Priority.INTERACTIVE
+        self._interactive_turns = 0
+        return Priority.BULK
+
+    def _run(self, batch: list[Entry]) -> None:
+        """Compute a batch; where it fails, halve it until the text at fault stands alone."""
+        batch = self._still_wanted(batch)
+        if not batch:
+            return
+        started_s = time.perf_counter()
+        try:
+            vectors = self._encode(batch)
+        except BaseException as error:
+            self._metrics.failed_batches.inc()
+            if len(batch) == 1:
+                self._fail(batch[0], error)
+                return
+            _LOG.warning("A batch of %d failed with %s; halving it.", len(batch), type(error).__name__)
+        else:
+            self._deliver(batch, vectors, started_s)
+            return
+        middle = len(batch) // 2
+        self._run(batch[:middle])
+        self._run(batch[middle:])
+
+    def _still_wanted(self, batch: list[Entry]) -> list[Entry]:
+        """Without the texts whose callers all left after the batch was taken."""
+        with self._condition:
+            for entry in batch:
+                if not entry.waiters:
+                    self._metrics.dropped_texts.inc()
+                    self._forget(entry)
+            return [entry for entry in batch if entry.waiters]
+
+    def _encode(self, batch: list[Entry]) -> NDArray[np.float32]:
+        vectors = np.asarray(self._backend.encode([entry.tokenized for entry in batch]))
+        expected = (len(batch), self._backend.info.dimensions)
+        if vectors.shape != expected or vectors.dtype != np.float32:
+            raise BackendFailed(f"The runtime gave {vectors.dtype} {vectors.shape} for float32 {expected}.")
+        if not np.isfinite(vectors).all():
+            raise BackendFailed("The runtime gave numbers that are not finite.")
+        return vectors
+
+    def _deliver(self, batch: list[Entry], vectors: NDArray[np.float32], started_s: float) -> None:
+        compute_s = time.perf_counter() - started_s
+        tokens = sum(entry.tokens for entry in batch)
+        padded = len(batch) * max(entry.tokens for entry in batch) if self._backend.pads else tokens
+        self._admission.observe(tokens * len(self._threads), compute_s)
+        self._metrics.batch_texts.observe(len(batch))
+        self._metrics.batch_tokens.observe(padded)
+        self._metrics.tokens.labels(self._backend.info.id).inc(tokens)
+        self._metrics.stage_s.labels("computing").observe(compute_s)
+        for entry, vector in zip(batch, vectors, strict=True):
+            self._cache.put(entry.key, entry.known(vector))
+        with self._condition:
+            for entry, vector in zip(batch, vectors, strict=True):
+                for ticket, row in entry.waiters:
+                    ticket.fill(row, vector, started_s - entry.queued_s, compute_s)
+                self._forget(entry)
+
+    def _fail(self, entry: Entry, error: BaseException) -> None:
+        """Answer everyone who waits for `entry` with the failure, unless it has been answered."""
+        _LOG.error("The runtime of %s failed on one text: %s.", self._backend.info.id, type(error).__name__)
+        with self._condition:
+            if self._known.get(entry.key) is not entry:
+                return
+            waiters, entry.waiters = entry.waiters, []
+            self._forget(entry)
+            for ticket, row in waiters:
+                failure = BackendFailed(
+                    f"The model's runtime failed on text {row} with {type(error).__name__}.", index=row
+                )
+                failure.__cause__ = error if isinstance(error, Exception) else None
+                ticket.fail(failure)
