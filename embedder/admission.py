@@ -56,14 +56,12 @@ class Admission:
         """
         self._refuse_impossible(tokens)
         with self._lock:
-            self._refuse_excess(tokens)
+            kept = self._waiters[0].tokens if self._waiters else 0
+            excess = self._held_tokens + tokens + kept - self.limit_tokens
+            if excess > 0:
+                self._metrics.refused.inc()
+                raise Overloaded(self._time_for(excess))
             self._hold(tokens)
-
-    def check(self, tokens: int) -> None:
-        """Refuse as `request` would, before work is spent on counting exactly; takes no room."""
-        self._refuse_impossible(tokens)
-        with self._lock:
-            self._refuse_excess(tokens)
 
     async def wait(self, tokens: int) -> None:
         """Take room for `tokens`, in line behind those who came before.
@@ -123,13 +121,6 @@ class Admission:
                 f"The request holds {tokens} tokens, and this server takes {self.limit_tokens} at most "
                 "at once. Send it in smaller parts."
             )
-
-    def _refuse_excess(self, tokens: int) -> None:
-        kept = self._waiters[0].tokens if self._waiters else 0
-        excess = self._held_tokens + tokens + kept - self.limit_tokens
-        if excess > 0:
-            self._metrics.refused.inc()
-            raise Overloaded(self._time_for(excess))
 
     def _hold(self, tokens: int) -> None:
         self._held_tokens += tokens

@@ -73,6 +73,22 @@ class Call:
             if text.truncated:
                 self._truncated.append(row)
 
+    def parts(
+        self, rows: list[int], tokenized: list[TokenizedText]
+    ) -> Iterator[tuple[list[int], list[TokenizedText]]]:
+        """What to admit at once: a request whole, a job in parts of at most half the queue."""
+        if not self.options.wait_for_room:
+            yield rows, tokenized
+            return
+        most_tokens = self._settings.queue_tokens // 2
+        start = tokens = 0
+        for index, text in enumerate(tokenized):
+            tokens += text.prompt_tokens
+            if tokens > most_tokens and index > start:
+                yield rows[start:index], tokenized[start:index]
+                start, tokens = index, text.prompt_tokens
+        yield rows[start:], tokenized[start:]
+
     def check_lengths(self) -> None:
         """Refuse what is too long, by what is counted so far.
 

@@ -195,20 +195,19 @@ class Engine:
         """Tokenise, queue and await what the cache did not know; returns the seconds of tokenising."""
         tokenize_s = 0.0
         for rows in call.slices():
-            if not call.options.wait_for_room:
-                self._admission.check(len(rows))
             tokenize_started_s = time.perf_counter()
             part = await tokenize(backend, [call.texts[row] for row in rows], prompt, self._tokenizers)
             tokenize_s += time.perf_counter() - tokenize_started_s
             call.count(rows, part)
             call.check_lengths()
-            ticket = await scheduler.submit(
-                [keys[row] for row in rows],
-                part,
-                priority=call.priority(),
-                wait=call.options.wait_for_room,
-            )
-            call.tickets.append((ticket, rows))
+            for some_rows, some in call.parts(rows, part):
+                ticket = await scheduler.submit(
+                    [keys[row] for row in some_rows],
+                    some,
+                    priority=call.priority(),
+                    wait=call.options.wait_for_room,
+                )
+                call.tickets.append((ticket, some_rows))
         await call.collect()
         return tokenize_s
 

@@ -92,7 +92,7 @@ class Scheduler:
             ticket.leave()
             for entry in ticket.entries:
                 entry.waiters = [waiter for waiter in entry.waiters if waiter[0] is not ticket]
-                if not entry.waiters and not entry.running:
+                if not entry.waiters and not entry.running and self._known.get(entry.key) is entry:
                     self._metrics.dropped_texts.inc()
                     self._forget(entry)
             ticket.entries.clear()
@@ -147,7 +147,9 @@ class Scheduler:
             self._queues[priority][entry.key] = entry
 
     def _forget(self, entry: Entry) -> None:
-        """Take an entry off the books and give its room back."""
+        """Take an entry off the books, if it is still on them, and give its room back."""
+        if self._known.get(entry.key) is not entry:
+            return
         del self._known[entry.key]
         self._queues[entry.priority].pop(entry.key, None)
         self._admission.release(entry.tokens)
@@ -244,17 +246,17 @@ class Scheduler:
         for entry, vector in zip(batch, vectors, strict=True):
             self._cache.put(entry.key, entry.known(vector))
         with self._condition:
+            for entry in batch:
+                self._forget(entry)  # before anyone is answered, who may look at the metrics
             for entry, vector in zip(batch, vectors, strict=True):
                 for ticket, row in entry.waiters:
                     ticket.fill(row, vector, started_s - entry.queued_s, compute_s)
-                self._forget(entry)
+                entry.waiters.clear()
 
     def _fail(self, entry: Entry, error: BaseException) -> None:
         """Answer everyone who waits for `entry` with the failure, unless it has been answered."""
         _LOG.error("The runtime of %s failed on one text: %s.", self._backend.info.id, type(error).__name__)
         with self._condition:
-            if self._known.get(entry.key) is not entry:
-                return
             waiters, entry.waiters = entry.waiters, []
             self._forget(entry)
             for ticket, row in waiters:

@@ -99,7 +99,7 @@ def _describe(model_id: str, model: SentenceTransformer, inputs: Inputs) -> Mode
         runtime="sentence-transformers",
         normalized=type(model[-1]).__name__ == "Normalize",
         vocabulary_size=_vocabulary_size(model) if inputs.takes_ids else None,
-        prompts={name: prompt for name, prompt in model.prompts.items() if prompt},
+        prompts=dict(model.prompts),
         default_prompt_name=model.default_prompt_name,
         routed=any(type(module).__name__ == "Router" for module in model),
     )

@@ -1,0 +1,156 @@
+"""Every runtime, by name, over real models and over small ones of every shape we must serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedder.backends import load_backend
+from embedder.backends.hashing import HashingBackend
+from embedder.backends.sources import model_folder
+from embedder.config import DEFAULT_MODEL, Settings
+from embedder.protocols import Backend
+
+BACKENDS = ["hashing", "minilm", "static", "plain-with-prompts", "routed", "left-padded"]
+
+
+@pytest.fixture(scope="session")
+def model_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Folder of a model by name; the small ones are made on first use, with seeded weights."""
+    made: dict[str, str] = {"minilm": DEFAULT_MODEL}
+
+    def folder_of(name: str) -> str:
+        if name not in made:
+            folder = tmp_path_factory.mktemp("models") / name
+            _MAKERS[name](folder)
+            made[name] = str(folder)
+        return made[name]
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def backend_of(model_folders: Callable[[str], str]) -> Callable[[str], Backend]:
+    """A loaded runtime by name, loaded once."""
+    loaded: dict[str, Backend] = {"hashing": HashingBackend("hashing")}
+
+    def backend(name: str) -> Backend:
+        if name not in loaded:
+            loaded[name] = load_backend(f"org/{name}", model_folders(name), Settings.load())
+        return loaded[name]
+
+    return backend
+
+
+@pytest.fixture(scope="session")
+def peer_of(model_folders: Callable[[str], str]) -> Callable[[str], Any]:
+    """sentence-transformers' own model of the same folder: the truth a runtime is held to."""
+    loaded: dict[str, Any] = {}
+
+    def peer(name: str) -> Any:
+        if name not in loaded:
+            from sentence_transformers import SentenceTransformer
+
+            loaded[name] = SentenceTransformer(str(model_folder(model_folders(name))), device="cpu")
+        return loaded[name]
+
+    return peer
+
+
+def _tokenizer_file() -> str:
+    return str(model_folder(DEFAULT_MODEL) / "tokenizer.json")
+
+
+def _static(folder: Path) -> None:
+    """Rows of a table, averaged, not normalised, no longest text."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(_tokenizer_file())
+    tokenizer.no_truncation()
+    table = np.random.default_rng(0).standard_normal((tokenizer.get_vocab_size(), 24), dtype=np.float32)
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu").save(
+        str(folder)
+    )
+
+
+def _transformer(folder: Path, seed: int) -> Any:
+    """A two-layer BERT with seeded weights and the real vocabulary, as a sentence-transformers module."""
+    import torch
+    from sentence_transformers.base.modules import Transformer
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    torch.manual_seed(seed)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=30522, max_position_embeddings=64, **shape)).save_pretrained(folder)
+    BertTokenizer.from_pretrained(str(model_folder(DEFAULT_MODEL)), model_max_length=48).save_pretrained(
+        folder
+    )
+    return Transformer(str(folder), max_seq_length=48)
+
+
+def _plain_with_prompts(folder: Path) -> None:
+    """Mean pooling that leaves the prompt out, no normalisation, a default prompt."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    transformer = _transformer(folder / "encoder", seed=1)
+    pooling = Pooling(32, pooling_mode="mean", include_prompt=False)
+    SentenceTransformer(
+        modules=[transformer, pooling],
+        device="cpu",
+        prompts={"query": "Find what answers: ", "passage": "Text: ", "default": "Say: "},
+        default_prompt_name="default",
+    ).save(str(folder))
+
+
+def _routed(folder: Path) -> None:
+    """Queries and documents take different branches."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    router = Router.for_query_document(
+        query_modules=[_transformer(folder / "q", seed=2), Pooling(32)],
+        document_modules=[_transformer(folder / "d", seed=3), Pooling(32)],
+        default_route="document",
+    )
+    SentenceTransformer(modules=[router], device="cpu").save(str(folder))
+
+
+def _left_padded(folder: Path) -> None:
+    """A small causal model with rotary positions: the last token pooled, padding on the left."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+    from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(4)
+    heads = {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = LlamaConfig(vocab_size=30522, hidden_size=32, intermediate_size=64, **heads)
+    LlamaModel(config).save_pretrained(folder / "encoder")
+    PreTrainedTokenizerFast(
+        tokenizer_file=_tokenizer_file(),
+        pad_token="[PAD]",
+        model_max_length=48,
+        padding_side="left",
+        model_input_names=["input_ids", "attention_mask"],
+    ).save_pretrained(folder / "encoder")
+    transformer = Transformer(str(folder / "encoder"), max_seq_length=48)
+    SentenceTransformer(modules=[transformer, Pooling(32, "lasttoken"), Normalize()], device="cpu").save(
+        str(folder)
+    )
+
+
+_MAKERS: dict[str, Callable[[Path], None]] = {
+    "static": _static,
+    "plain-with-prompts": _plain_with_prompts,
+    "routed": _routed,
+    "left-padded": _left_padded,
+}

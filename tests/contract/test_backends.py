@@ -1,0 +1,229 @@
+"""What every runtime must hold; a new one is a new row in `BACKENDS`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedder.backends.sources import model_folder
+from embedder.config import DEFAULT_MODEL
+from embedder.errors import InvalidInput
+from embedder.protocols import Backend
+from embedder.replica import resolve_prompt
+from embedder.types import EmbedOptions, Prompt
+from tests.contract.conftest import BACKENDS
+
+pytestmark = pytest.mark.model
+
+BackendOf = Callable[[str], Backend]
+every_backend = pytest.mark.parametrize("name", BACKENDS)
+every_peer = pytest.mark.parametrize("name", [name for name in BACKENDS if name != "hashing"])
+
+WORDS = (
+    *("the", "weather", "is", "lovely", "today", "so", "we", "drove", "to", "a", "stadium"),
+    "東京",
+    "naïve",
+    "🙂",
+    "RUN",
+    "3.14",
+)
+HARD = [
+    "a",
+    " ",
+    "   spaces   around\t",
+    "\u200b",
+    "é" * 300,
+    "UPPER lower",
+    "🙂🙂",
+    "مرحبا بالعالم",
+    "x" * 2000,
+    "a\x00b",
+]
+
+
+def mixed_texts(count: int, seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(rng.choices(WORDS, k=rng.choice([1, 2, 5, 12, 40, 120, 400]))) for _ in range(count)]
+
+
+def prompt_of(backend: Backend, kind: Any = None) -> Prompt:
+    return resolve_prompt(backend.info, kind, EmbedOptions())
+
+
+@every_backend
+def test_description_is_whole(name: str, backend_of: BackendOf) -> None:
+    info = backend_of(name).info
+    assert info.dimensions > 0
+    assert info.fingerprint
+    assert info.max_tokens is None or info.max_tokens > 2
+    assert backend_of(name).workers >= 1
+
+
+@every_backend
+def test_vectors_do_not_depend_on_batch_order_or_company(name: str, backend_of: BackendOf) -> None:
+    backend = backend_of(name)
+    prompt = prompt_of(backend)
+    tokenized = backend.tokenize(mixed_texts(30, seed=1) + HARD, prompt)
+    alone = np.vstack([backend.encode([text]) for text in tokenized])
+    order = np.random.default_rng(0).permutation(len(tokenized))
+    together = backend.encode([tokenized[index] for index in order])
+    assert together.shape == (len(tokenized), backend.info.dimensions)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together, alone[order], atol=1e-5)
+
+
+@every_backend
+def test_different_texts_have_different_vectors(name: str, backend_of: BackendOf) -> None:
+    backend = backend_of(name)
+    vectors = backend.encode(
+        backend.tokenize(["lovely weather", "a stadium", "we drove"], prompt_of(backend))
+    )
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(vectors[one] - vectors[other]).max() > 1e-3
+
+
+@every_backend
+def test_truncation_is_seen_exactly_where_it_happens(name: str, backend_of: BackendOf) -> None:
+    backend = backend_of(name)
+    limit = backend.info.max_tokens
+    if limit is None:
+        (endless,) = backend.tokenize(["word " * 5000], Prompt())
+        assert (endless.prompt_tokens, endless.truncated) == (5000, False)
+        return
+    if name == "routed":
+        pytest.skip(
+            "its tokens are counted by sentence-transformers, which does not tell a full text from a cut one"
+        )
+    at_limit, past_limit = backend.tokenize(["word " * (limit - 2), "word " * (limit - 1)], Prompt())
+    assert (at_limit.prompt_tokens, at_limit.truncated) == (limit, False)
+    assert (past_limit.prompt_tokens, past_limit.truncated) == (limit, True)
+
+
+@every_backend
+def test_tokens_are_those_that_are_counted(name: str, backend_of: BackendOf) -> None:
+    backend = backend_of(name)
+    texts = ["Héllo wörld, 東京!", "word " * 1000]
+    if backend.info.vocabulary_size is None:
+        with pytest.raises(InvalidInput):
+            backend.spans(texts, Prompt())
+        return
+    for prompt in (Prompt(), Prompt("Find: ")):
+        spans = backend.spans(texts, prompt)
+        tokenized = backend.tokenize(texts, prompt)
+        for text, span, counted in zip(texts, spans, tokenized, strict=True):
+            assert len(span.tokens) == len(span.token_ids) == len(span.offsets) == counted.prompt_tokens
+            assert span.truncated == counted.truncated
+            assert span.token_ids == counted.token_ids
+            whole = prompt.text + text
+            assert all(0 <= start <= end <= len(whole) for start, end in span.offsets)
+
+
+@every_backend
+def test_token_ids_are_taken_as_they_are(name: str, backend_of: BackendOf) -> None:
+    backend = backend_of(name)
+    if backend.info.vocabulary_size is None:
+        with pytest.raises(InvalidInput):
+            backend.tokenize([(1, 2, 3)], Prompt())
+        return
+    (spelled,) = backend.tokenize(["some words here"], Prompt())
+    assert spelled.token_ids is not None
+    (given,) = backend.tokenize([spelled.token_ids], Prompt())
+    np.testing.assert_allclose(backend.encode([given]), backend.encode([spelled]), atol=1e-6)
+
+
+@every_backend
+def test_tokenises_in_threads_while_others_compute(name: str, backend_of: BackendOf) -> None:
+    backend = backend_of(name)
+    prompt = prompt_of(backend)
+    texts = mixed_texts(40, seed=2)
+    expected = backend.tokenize(texts, prompt)
+    batch = backend.tokenize(["compute this"], prompt)
+    with ThreadPoolExecutor(4) as pool:
+        tasks = [pool.submit(backend.tokenize, texts, prompt) for _ in range(12)]
+        for _ in range(5):
+            backend.encode(batch)
+        assert all(task.result() == expected for task in tasks)
+
+
+@every_peer
+@pytest.mark.parametrize("kind", [None, "query", "document"])
+def test_equals_sentence_transformers(
+    name: str, kind: Any, backend_of: BackendOf, peer_of: Callable[[str], Any]
+) -> None:
+    backend, peer = backend_of(name), peer_of(name)
+    texts = mixed_texts(60, seed=3) + HARD
+    encode = {None: peer.encode, "query": peer.encode_query, "document": peer.encode_document}[kind]
+    theirs = encode(texts, show_progress_bar=False)
+    tokenized = backend.tokenize(texts, prompt_of(backend, kind))
+    for size in (1, 7, len(texts)):
+        ours = np.vstack(
+            [backend.encode(tokenized[start : start + size]) for start in range(0, len(texts), size)]
+        )
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@every_peer
+def test_says_truly_whether_vectors_are_normalised(name: str, backend_of: BackendOf) -> None:
+    backend = backend_of(name)
+    vectors = backend.encode(backend.tokenize(mixed_texts(10, seed=4), prompt_of(backend)))
+    off = np.abs(np.linalg.norm(vectors, axis=1) - 1).max()
+    assert (off < 1e-5) == backend.info.normalized
+
+
+def test_real_models_take_the_fast_road(backend_of: BackendOf) -> None:
+    kinds = {name: type(backend_of(name)._inputs).__name__ for name in BACKENDS if name != "hashing"}  # type: ignore[attr-defined]
+    assert kinds == {
+        "minilm": "PaddedInputs",
+        "static": "StaticInputs",
+        "plain-with-prompts": "PaddedInputs",
+        "routed": "TextInputs",
+        "left-padded": "PaddedInputs",
+    }
+
+
+def test_fingerprint_names_the_space(backend_of: BackendOf, tmp_path: Any) -> None:
+    """Equal for a copy elsewhere, different once a weight, the limit or the pooling changes."""
+    import json
+    import shutil
+
+    from safetensors.numpy import load_file, save_file
+
+    from embedder.backends import load_backend
+    from embedder.config import Settings
+
+    def variant(label: str, change: Callable[[Any], None]) -> str:
+        folder = tmp_path / label
+        shutil.copytree(model_folder(DEFAULT_MODEL), folder)
+        change(folder)
+        return load_backend("elsewhere", str(folder), Settings.load()).info.fingerprint
+
+    def other_weight(folder: Any) -> None:
+        weights = load_file(folder / "model.safetensors")
+        name = "embeddings.LayerNorm.bias"
+        weights[name] = weights[name] + np.float32(1e-3)
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+    def other_limit(folder: Any) -> None:
+        (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 128, "do_lower_case": false}')
+
+    def other_pooling(folder: Any) -> None:
+        path = folder / "1_Pooling" / "config.json"
+        config = json.loads(path.read_text())
+        path.write_text(
+            json.dumps(config | {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True})
+        )
+
+    def no_normalising(folder: Any) -> None:
+        modules = json.loads((folder / "modules.json").read_text())
+        (folder / "modules.json").write_text(json.dumps(modules[:2]))
+
+    original = backend_of("minilm").info.fingerprint
+    changes = [other_weight, other_limit, other_pooling, no_normalising]
+    changed = [variant(change.__name__, change) for change in changes]
+    assert variant("copy", lambda folder: None) == original
+    assert len({original, *changed}) == 5
