@@ -1,0 +1,1 @@
+"""Texts with columns: reading what users bring, and embedding it as a job."""

@@ -1,0 +1,67 @@
+"""Keeping a result: JSON for programs, a small markdown table for people."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import ROOT, describe
+
+
+@dataclass
+class Result:
+    """What one benchmark measured: a table, the limits it was held to, and the raw figures."""
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    rows: list[Sequence[str]] = field(default_factory=list)
+    limits: list[tuple[str, bool]] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=describe)
+
+    def hold(self, statement: str, kept: bool) -> None:
+        """Note whether a limit was kept."""
+        self.limits.append((statement, kept))
+
+    def markdown(self) -> str:
+        """Title, table, limits, machine."""
+        machine = self.machine
+        table = [self.columns, ["---"] * len(self.columns), *self.rows]
+        lines = [f"# {self.title}", "", *(f"| {' | '.join(row)} |" for row in table), ""]
+        lines += [f"- {'kept' if kept else '**missed**'}: {statement}" for statement, kept in self.limits]
+        versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+        lines += [
+            "",
+            f"Command: `python -m benchmarks.{self.name}`. {machine['cpu']}, {machine['cores']} cores, "
+            f"{machine['system']}, load {machine['load_before']} before; Python {machine['python']}, "
+            f"{versions}. Commit {machine['commit']}, {machine['date']}.",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def finish(self, folder: Path) -> int:
+        """Store and print; the exit code is 1 where a limit was missed."""
+        folder.mkdir(parents=True, exist_ok=True)
+        whole = {
+            "name": self.name,
+            "limits": [{"statement": statement, "kept": kept} for statement, kept in self.limits],
+            "figures": self.figures,
+            "machine": self.machine,
+        }
+        (folder / f"{self.name}.json").write_text(json.dumps(whole, indent=2) + "\n")
+        (folder / f"{self.name}.md").write_text(self.markdown())
+        print(self.markdown())
+        return 0 if all(kept for _, kept in self.limits) else 1
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Flags that every benchmark has."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the result"
+    )
+    return made

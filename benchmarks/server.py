@@ -1,0 +1,122 @@
+"""A server of ours as a user would start it, and the plainest client of it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import ROOT
+
+
+@dataclass
+class Server:
+    """A running `python app.py` and when it was started, on the clock of `time.perf_counter`."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    started_s: float
+
+    def status(self, path: str, timeout_s: float = 60.0) -> int:
+        """The status of GET `path`; 0 where nobody listens yet."""
+        try:
+            with contextlib.closing(self.connect(timeout_s)) as connection:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                answer.read()
+                return answer.status
+        except OSError:
+            return 0
+
+    def wait_for(self, path: str, every_s: float = 0.01, timeout_s: float = 180.0) -> float:
+        """Seconds from the process's start until `path` answered 200."""
+        while time.perf_counter() - self.started_s < timeout_s:
+            if self.status(path) == 200:
+                return time.perf_counter() - self.started_s
+            if self.process.poll() is not None:
+                break
+            time.sleep(every_s)
+        raise SystemExit(f"{path} never answered 200; the server's exit code is {self.process.poll()}.")
+
+    def connect(self, timeout_s: float = 600.0) -> http.client.HTTPConnection:
+        """A connection of one's own."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+
+    def counter(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        pattern = re.compile(rf"{re.escape(name)}(?:{{[^}}]*}})? (\S+)$")
+        if "{" in name:
+            pattern = re.compile(rf"{re.escape(name)} (\S+)$")
+        return sum(float(found[1]) for line in lines if (found := pattern.match(line)))
+
+
+@contextmanager
+def running(*flags: str, **variables: str) -> Iterator[Server]:
+    """`python app.py *flags` on a free port, open, with no setting from outside, until the block ends."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("TESSERA_", "EMBED_"))
+    }
+    with tempfile.TemporaryFile() as log:
+        started_s = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port), *flags],
+            cwd=ROOT,
+            env=inherited | {"HF_HUB_OFFLINE": "1", **variables},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield Server(port, process, started_s)
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def request_vectors(connection: http.client.HTTPConnection, texts: Sequence[str]) -> np.ndarray:
+    """One `POST /v1/embeddings` as OpenAI's clients send it, answered in base64: float32 `(n, d)`."""
+    body = json.dumps({"model": model_id(), "input": list(texts), "encoding_format": "base64"})
+    connection.request("POST", "/v1/embeddings", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    content = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"HTTP {answer.status}: {content[:300]!r}")
+    rows = [item["embedding"] for item in json.loads(content)["data"]]
+    return np.stack([np.frombuffer(base64.b64decode(row), dtype="<f4") for row in rows])
+
+
+def model_id() -> str:
+    """The model that benchmarks are of."""
+    from embedder.config import DEFAULT_MODEL
+
+    return DEFAULT_MODEL
+
+
+def texts_of(path: Path) -> list[str]:
+    """The texts of a user's file."""
+    from embedder.corpus.reading import read_texts
+
+    return read_texts(path).texts

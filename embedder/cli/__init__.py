@@ -1,0 +1,106 @@
+"""The command line: `tessera serve`, `tessera embed`, `tessera models`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from embedder import __version__
+from embedder.cli.flags import add_setting_flags
+from embedder.errors import TesseraError
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 done in part, 2 refused, 130 interrupted."""
+    args = _parser().parse_args(argv)
+    # Read when torch is imported: OpenMP's spinning threads are slow where cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        return _run(args)
+    except TesseraError as error:
+        print(f"tessera: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output left. The interpreter's last flush must not complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "serve":
+        from embedder.cli.serve import serve
+
+        return serve(args)
+    # What a person needs to know of these commands they say themselves.
+    logging.getLogger("embedder").addHandler(logging.NullHandler())
+    logging.getLogger("embedder").propagate = False
+    if args.command == "embed":
+        from embedder.cli.embed import embed
+
+        return embed(args)
+    from embedder.cli.models import models
+
+    return models()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tessera", description="See text embeddings and serve them: a page and an OpenAI-compatible API."
+    )
+    parser.add_argument("--version", action="version", version=f"tessera {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="serve the page and the API",
+        description="Serve the page and the API. Each flag is also an environment variable, named in "
+        "brackets. Keys and logins are taken from the environment only, where other users of this "
+        "machine cannot see them: EMBED_KEY (or TESSERA_KEYS) and TESSERA_PAGE_AUTH.",
+    )
+    add_setting_flags(serve)
+    _add_embed_flags(
+        commands.add_parser(
+            "embed",
+            help="embed the texts of a file",
+            description="Embed the texts of a TXT (one a line), CSV, TSV or JSONL file.",
+        )
+    )
+    commands.add_parser(
+        "models",
+        help="list the models served here",
+        description="List the models that `serve` would serve, and whether their files are on this machine.",
+    )
+    return parser
+
+
+def _add_embed_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="what to read; - reads lines from standard input")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", default="-", help="where to write; - (default) is standard output"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["jsonl", "npz"],
+        help="jsonl (text, embedding, columns; the default) or npz (arrays; the default for OUT.npz)",
+    )
+    parser.add_argument("--column", metavar="NAME", help="the column of the texts; found out by default")
+    parser.add_argument("--model", metavar="MODEL", help="a name, or id=folder [EMBED_MODEL]")
+    parser.add_argument("--kind", choices=["query", "document"], help="use the model's prompt for these")
+    parser.add_argument(
+        "--dimensions", metavar="N", type=int, help="cut vectors to N dimensions, then normalise"
+    )
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show rate and time left on standard error; by default where that is a terminal",
+    )

@@ -1,0 +1,260 @@
+"""The file formats, each a generator of records: TXT, CSV and JSONL."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from embedder.errors import FileUnreadable
+
+Format = Literal["txt", "csv", "jsonl"]
+
+MAX_COLUMNS = 256
+MAX_TEXT_CHARS = 1_000_000
+
+_DELIMITERS = (",", "\t", ";", "|")
+_NO_DELIMITER = "\x1f"  # a control character no cell of a one-column file holds
+_SNIFFED_LINES = 50
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
+_EXTENSIONS: dict[str, Format] = {
+    ".txt": "txt",
+    ".text": "txt",
+    ".md": "txt",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
+
+
+class NotText(str):
+    """A JSON value that was no string, as it would be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row: `cells` by column name, or a bare text where the format has no columns."""
+
+    line: int
+    cells: dict[str, str] | str
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A row that gave no text; `line` counts from 1, where the row begins."""
+
+    line: int
+    why: str
+
+
+Row = Record | SkippedRow
+
+
+def choose_format(suffix: str, text: str) -> Format:
+    """By extension, and by content where that says nothing."""
+    if suffix.lower() in _EXTENSIONS:
+        return _EXTENSIONS[suffix.lower()]
+    lines = [line for line in _lines(text[:20_000]) if line.strip()][:_SNIFFED_LINES]
+    if lines and _is_json_row(lines[0]):
+        return "jsonl"
+    # A comma is no sign of a table: prose has them. Tabs on every line are.
+    tabs = {line.count("\t") for line in lines[:-1] or lines}
+    return "csv" if len(tabs) == 1 and tabs != {0} else "txt"
+
+
+def read_txt(text: str) -> Iterator[Row]:
+    """One text a line; line ends are \\n, \\r\\n or \\r and nothing else."""
+    for number, line in enumerate(_lines(text), start=1):
+        yield Record(number, line) if line.strip() else SkippedRow(number, "blank line")
+
+
+def read_csv(text: str, suffix: str = ".csv", column: str | None = None) -> Iterator[Row]:
+    """RFC 4180 with the delimiter found out; the first row is the header unless it cannot be one.
+
+    Raises:
+        FileUnreadable: a quote is never closed, a cell is too long, or there are too many columns.
+    """
+    csv.field_size_limit(MAX_TEXT_CHARS)
+    text, first_line, delimiter = _delimiter(text, suffix)
+    rows = _csv_rows(text, first_line, delimiter)
+    names: list[str] = []
+    for row in rows:
+        if isinstance(row, SkippedRow):
+            yield row
+            continue
+        line, cells = row
+        if not names:
+            header = _is_header(cells, column)
+            names = _column_names(cells if header else [""] * len(cells))
+            if header:
+                continue
+        if len(cells) != len(names):
+            yield SkippedRow(line, f"{counted(len(cells), 'cell')} where the header has {len(names)}")
+        else:
+            yield Record(line, dict(zip(names, cells, strict=True)))
+
+
+def read_jsonl(text: str) -> Iterator[Row]:
+    """One JSON object or string a line; other values become text as JSON writes them.
+
+    Raises:
+        FileUnreadable: the file is one JSON array, or its objects have too many different keys.
+    """
+    names: set[str] = set()
+    first = True
+    for number, line in enumerate(_lines(text), start=1):
+        if not line.strip():
+            yield SkippedRow(number, "blank line")
+            continue
+        if first and line.lstrip().startswith("["):
+            raise FileUnreadable(
+                "The file is a JSON array, not JSONL. Write one object or string a line, "
+                "for instance by `jq -c '.[]' FILE`.",
+                line=number,
+            )
+        first = False
+        row = _json_row(number, line)
+        if isinstance(row, Record) and isinstance(row.cells, dict):
+            names.update(row.cells)
+            _check_columns(len(names), number)
+        yield row
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines without their ends; str.splitlines would also cut at form feeds and U+2028."""
+    return (line.rstrip("\r\n") for line in io.StringIO(text, newline=""))
+
+
+def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[tuple[int, list[str]] | SkippedRow]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        line = first_line + reader.line_num
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "field limit" in str(error):
+                why = f"a cell is longer than {MAX_TEXT_CHARS:,} characters; is a quote left open?"
+                raise FileUnreadable(f"Line {line}: {why}", line=line) from None
+            if "unexpected end of data" in str(error):
+                raise FileUnreadable(
+                    f'Line {line}: a quote (") is opened and never closed, so the rows after it '
+                    "cannot be told apart.",
+                    line=line,
+                ) from None
+            yield SkippedRow(line, f"broken quoting: {error}")
+            continue
+        yield (line, cells) if cells else SkippedRow(line, "blank line")
+
+
+def _delimiter(text: str, suffix: str) -> tuple[str, int, str]:
+    """The table, the line it begins at and its delimiter.
+
+    csv.Sniffer is not used: it reads prose in one column as a table of whatever letter is
+    regular. The delimiter here is one that cuts the header, and then most rows alike.
+    """
+    told = re.match(r"sep=(.)\r?\n", text)  # Excel's own way to say it
+    if told:
+        return text[told.end() :], 2, told.group(1)
+    if suffix.lower() in (".tsv", ".tab"):
+        return text, 1, "\t"
+    best, most = _NO_DELIMITER, 0
+    for delimiter in _DELIMITERS:
+        widths = _sniffed_widths(text, delimiter)
+        alike = sum(width == widths[0] for width in widths) if widths and widths[0] > 1 else 0
+        if alike > most:
+            best, most = delimiter, alike
+    return text, 1, best
+
+
+def _sniffed_widths(text: str, delimiter: str) -> list[int]:
+    widths: list[int] = []
+    try:
+        for cells in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            if cells:
+                widths.append(len(cells))
+            if len(widths) == _SNIFFED_LINES:
+                break
+    except csv.Error:
+        pass
+    return widths
+
+
+def _is_header(cells: list[str], column: str | None) -> bool:
+    """Whether a first row names columns: short, not a number, not a sentence."""
+    if column is not None and column in _column_names(cells):
+        return True
+    return not any(
+        len(cell) > 64 or cell.rstrip().endswith((".", "!", "?", "。")) or _is_number(cell)
+        for cell in cells
+    )  # fmt: skip
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _column_names(cells: list[str]) -> list[str]:
+    """Unique, usable names: `column_2` for an empty one, `name_2` for a second `name`."""
+    _check_columns(len(cells), 1)
+    names: list[str] = []
+    for place, cell in enumerate(cells, start=1):
+        wanted = _clean_name(cell) or f"column_{place}"
+        name, copy = wanted, 2
+        while name in names:
+            name, copy = f"{wanted}_{copy}", copy + 1
+        names.append(name)
+    return names
+
+
+def _clean_name(name: str) -> str:
+    return _UNPRINTABLE.sub("\ufffd", name.strip())
+
+
+def _check_columns(columns: int, line: int) -> None:
+    if columns > MAX_COLUMNS:
+        raise FileUnreadable(
+            f"Line {line}: more than {MAX_COLUMNS} columns. Keep the text and what describes it.", line=line
+        )
+
+
+def _is_json_row(line: str) -> bool:
+    return line.lstrip().startswith(("{", '"')) and isinstance(_json_row(1, line), Record)
+
+
+def _json_row(number: int, line: str) -> Row:
+    try:
+        # Numbers stay as written: an id of twenty digits is no float.
+        value = json.loads(line, parse_int=NotText, parse_float=NotText, parse_constant=NotText)
+    except json.JSONDecodeError as error:
+        return SkippedRow(number, f"not JSON: {error.msg} at character {error.colno}")
+    except RecursionError:
+        return SkippedRow(number, "JSON nested too deeply")
+    if isinstance(value, dict):
+        return Record(number, {_clean_name(name): _json_cell(cell) for name, cell in value.items()})
+    if isinstance(value, str) and not isinstance(value, NotText):
+        return Record(number, value) if value.strip() else SkippedRow(number, "empty text")
+    return SkippedRow(number, "neither an object nor a string")
+
+
+def _json_cell(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return NotText("" if value is None else json.dumps(value, ensure_ascii=False))
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
