@@ -77,10 +77,10 @@ def greeting(settings: Settings, port: int) -> str:
             page,
             "Call the API:   paste these lines into a shell, then copy a call from the README.",
             "",
-            f"EMBED_BASE={shlex.quote(base)}",
-            f"EMBED_MODEL={shlex.quote(settings.default_model)}",
+            f"export EMBED_BASE={shlex.quote(base)}",
+            f"export EMBED_MODEL={shlex.quote(settings.default_model)}",
             # Quoted: a bare <your key> would be a redirection.
-            "EMBED_KEY='<your key>'",
+            "export EMBED_KEY='<your key>'",
             "",
             _who_may_call(settings),
         ]

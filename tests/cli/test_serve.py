@@ -49,11 +49,13 @@ def ask(base: str, path: str) -> tuple[int, dict[str, object]]:
 
 
 def pasted(printed: str, variable: str) -> str:
-    """What a POSIX shell has in `variable` after the printed assignments were pasted into it."""
-    lines = [line for line in printed.splitlines() if line.startswith("EMBED_")]
+    """What a program started by a POSIX shell has in `variable` after the printed assignments were pasted into it."""
+    lines = [line for line in printed.splitlines() if line.startswith("export EMBED_")]
     assert len(lines) == 3
-    script = "\n".join([*lines, f'printf %s "${variable}"'])
-    return subprocess.run(["sh", "-eu", "-c", script], capture_output=True, check=True, text=True).stdout
+    script = "\n".join([*lines, f'printenv "{variable}"'])
+    return subprocess.run(
+        ["sh", "-eu", "-c", script], capture_output=True, check=True, text=True
+    ).stdout.rstrip("\n")
 
 
 def test_an_open_server_says_so_and_where_it_is(tmp_path: Path) -> None:

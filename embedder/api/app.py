@@ -1,0 +1,68 @@
+"""`create_api`: the whole HTTP application, from the request's first byte to the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from embedder import __version__
+from embedder.api import docs, embeddings, errors, health, models, tokenize
+from embedder.api.bodies import Bodies
+from embedder.api.context import Context
+from embedder.api.cors import AllowedOrigins
+from embedder.api.documentation import DESCRIPTION, ERROR_RESPONSES
+from embedder.api.edge import Edge
+from embedder.api.keys import Gate, require_key
+from embedder.config import Settings
+from embedder.engine import Engine
+from embedder.errors import TesseraError
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Any]]
+
+_BEARER = HTTPBearer(auto_error=False, description="One of the server's keys; none on an open server.")
+
+
+def create_api(
+    engine: Engine, settings: Settings, *, page: ASGIApp | None = None, lifespan: Lifespan | None = None
+) -> ASGIApp:
+    """The outermost ASGI application: our routes, and `page` for every path that is not ours.
+
+    `lifespan` starts and stops what the owner of `engine` wants started and stopped; without it
+    the engine is the caller's to start.
+    """
+    app = FastAPI(
+        title="Tessera",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.context = Context(
+        engine=engine,
+        settings=settings,
+        gate=Gate(settings),
+        bodies=Bodies(settings.max_body_bytes, settings.request_timeout_s),
+        created=int(time.time()),
+    )
+    guarded = [Depends(require_key), Depends(_BEARER)]
+    for router in (embeddings.router, tokenize.router, models.router):
+        app.include_router(router, dependencies=guarded, responses=ERROR_RESPONSES)
+    app.include_router(health.router)
+    app.include_router(docs.router)
+    app.add_exception_handler(TesseraError, errors.on_tessera_error)
+    app.add_exception_handler(HTTPException, errors.on_http_exception)
+    app.add_exception_handler(RequestValidationError, errors.on_unforeseen)
+    app.add_exception_handler(Exception, errors.on_unforeseen)
+    api: ASGIApp = AllowedOrigins(app, settings.cors_origins) if settings.cors_origins else app
+    return Edge(api, page, engine.metrics)

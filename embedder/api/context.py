@@ -1,0 +1,29 @@
+"""What every route needs, kept in the application's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from embedder.api.bodies import Bodies
+from embedder.api.keys import Gate
+from embedder.config import Settings
+from embedder.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The engine and what stands before it; `created` is the server's start in Unix seconds."""
+
+    engine: Engine
+    settings: Settings
+    gate: Gate
+    bodies: Bodies
+    created: int
+
+
+def context_of(request: Request) -> Context:
+    """The context of the application that answers `request`."""
+    context: Context = request.app.state.context
+    return context

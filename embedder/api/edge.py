@@ -1,0 +1,149 @@
+"""The outermost layer: whose path it is, a name for every request, and the last word on errors.
+
+The page, mounted at `/`, answers for any path; this layer decides before it, so that a wrong
+method or an unknown path of ours gets our JSON, and Gradio's own paths are left to Gradio.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import traceback
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from embedder.api.errors import answer_unforeseen
+from embedder.metrics import Metrics
+
+_LOG = logging.getLogger(__name__)
+
+OWN_PATHS = frozenset({"/health", "/ready", "/metrics", "/docs", "/openapi.json"})
+
+PAGE_PREFIXES = frozenset(
+    {
+        "theme.css",
+        "robots.txt",
+        "pwa_icon",
+        "manifest.json",
+        "login",
+        "logout",
+        "svelte",
+        "config",
+        "static",
+        "assets",
+        "favicon.ico",
+        "gradio_api",
+        "monitoring",
+    }
+)
+"""First parts of the paths that Gradio keeps for itself (`INTERNAL_ROUTES` in gradio/routes.py)."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SLASHES = re.compile(r"/{2,}")
+
+
+class Edge:
+    """An ASGI application in front of `api` and, where there is one, `page`."""
+
+    def __init__(self, api: ASGIApp, page: ASGIApp | None, metrics: Metrics) -> None:
+        self._api = api
+        self._page = page
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens."""
+        if scope["type"] != "http":
+            app = self._page if scope["type"] == "websocket" and self._page else self._api
+            await app(scope, receive, send)
+            return
+        path = own_path(scope)
+        ours = self._page is None or is_ours(path)
+        app = self._api if ours or self._page is None else self._page
+        scope = _as_ours(scope, path) if ours else scope
+        request_id = _request_id(scope)
+        answer = _Answer(send, request_id, ours=ours)
+        try:
+            await app(scope, receive, answer.send)
+        except Exception as error:
+            _LOG.error("Request %s failed: %s at %s", request_id, type(error).__name__, _place(error))
+            if not answer.status:
+                await answer_unforeseen()(scope, receive, answer.send)
+        finally:
+            if ours:
+                self._count(scope, answer)
+
+    def _count(self, scope: Scope, answer: _Answer) -> None:
+        """Count by route, not by path: a path is anything a client likes."""
+        route = getattr(scope.get("route"), "path", "unknown")
+        self._metrics.requests.labels(route, str(answer.status or 499)).inc()
+        self._metrics.request_s.labels(route).observe(answer.elapsed_s())
+
+
+class _Answer:
+    """Sends an answer with our headers; `status` is 0 until it begins."""
+
+    def __init__(self, send: Send, request_id: str, *, ours: bool) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._ours = ours
+        self._started_s = time.perf_counter()
+        self.status = 0
+
+    def elapsed_s(self) -> float:
+        """Seconds since the request arrived."""
+        return time.perf_counter() - self._started_s
+
+    async def send(self, message: Message) -> None:
+        """Pass `message` on, with our headers on its start."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self._request_id
+            if self._ours:
+                headers["x-content-type-options"] = "nosniff"
+                headers["openai-processing-ms"] = str(round(self.elapsed_s() * 1000))
+        await self._send(message)
+
+
+def own_path(scope: Scope) -> str:
+    """The path below the server's root, without doubled slashes or one at its end.
+
+    A user's base may end in a slash, which makes `//v1/embeddings`.
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    if root and (path == root or path.startswith(root + "/")):
+        path = path[len(root) :]
+    return _SLASHES.sub("/", path).rstrip("/") or "/"
+
+
+def is_ours(path: str) -> bool:
+    """Whether the API answers `path` (as `own_path` gives it), be it with an error.
+
+    `/embeddings` without `/v1` is what a client asks for whose base lacks it: our 404 says so.
+    """
+    first = path.split("/", 2)[1]
+    if first in PAGE_PREFIXES:
+        return False
+    return path in OWN_PATHS or "/v1/" in f"{path}/" or path.endswith("/embeddings")
+
+
+def _as_ours(scope: Scope, path: str) -> Scope:
+    """The scope our routes see: the tidied path, and GET for HEAD (whose body the server leaves out)."""
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return {**scope, "method": method, "path": scope.get("root_path", "").rstrip("/") + path}
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own id where it is a sane one, so that it finds it again in our log."""
+    sent = Headers(scope=scope).get("x-request-id", "")
+    return sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
+def _place(error: BaseException) -> str:
+    """File and line where `error` rose; its own words stay out of the log, they may quote a text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"

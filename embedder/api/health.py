@@ -1,0 +1,45 @@
+"""Routes for those who run the server: /health, /ready and /metrics; no key is asked for."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from embedder import __version__
+from embedder.api.context import context_of
+from embedder.api.errors import error_body
+from embedder.api.serialise import json_response
+
+router = APIRouter(tags=["server"])
+
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/health", operation_id="health", summary="Is the server alive?")
+async def health(_: Request) -> Response:
+    """200 as soon as the server answers at all, whether or not a model is ready."""
+    return json_response({"status": "ok", "version": __version__})
+
+
+@router.get("/ready", operation_id="ready", summary="Is the default model ready?")
+async def ready(request: Request) -> Response:
+    """200 once the default model is ready, 503 before; the state of every model either way."""
+    engine = context_of(request).engine
+    models = [{"id": status.id, "state": status.state} for status in engine.models()]
+    if engine.ready:
+        return json_response({"status": "ready", "models": models})
+    failed = bool(models) and models[0]["state"] == "failed"
+    message = (
+        "The default model could not be loaded. The server's log says why."
+        if failed
+        else "The default model is still loading. Ask again in a moment."
+    )
+    error = error_body(message, "server_error", code="model_unavailable")
+    report = {**error, "status": "failed" if failed else "loading", "models": models}
+    return json_response(report, status=503, headers={} if failed else {"Retry-After": "1"})
+
+
+@router.get("/metrics", operation_id="metrics", summary="Metrics for Prometheus")
+def metrics(request: Request) -> Response:
+    """Queue, batches, tokens, cache and times, in Prometheus' text format."""
+    return Response(context_of(request).engine.metrics.exposition(), media_type=_PROMETHEUS)
