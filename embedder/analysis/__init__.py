@@ -1,0 +1,20 @@
+"""What vectors say of each other: pure functions, arrays in, arrays out."""
+
+from __future__ import annotations
+
+from embedder.analysis.neighbours import Neighbours, nearest_neighbours
+from embedder.analysis.order import leaf_order
+from embedder.analysis.projection import Projection, pca_2d, umap_2d
+from embedder.analysis.similarity import cosine_similarity, top_k, unit_rows
+
+__all__ = [
+    "Neighbours",
+    "Projection",
+    "cosine_similarity",
+    "leaf_order",
+    "nearest_neighbours",
+    "pca_2d",
+    "top_k",
+    "umap_2d",
+    "unit_rows",
+]

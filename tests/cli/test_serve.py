@@ -49,7 +49,7 @@ def ask(base: str, path: str) -> tuple[int, dict[str, object]]:
 
 
 def pasted(printed: str, variable: str) -> str:
-    """What a program started by a POSIX shell has in `variable` after the printed assignments were pasted into it."""
+    """What a program sees of `variable` when the printed lines were pasted into the shell that starts it."""
     lines = [line for line in printed.splitlines() if line.startswith("export EMBED_")]
     assert len(lines) == 3
     script = "\n".join([*lines, f'printenv "{variable}"'])
