@@ -1,0 +1,44 @@
+"""Exact nearest neighbours by cosine, each point its own first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from embedder.analysis.similarity import top_k, unit_rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """`indices` int64 and `distances` float32, both `(n, k)`: cosine distance, 0 to 2, nearest first."""
+
+    indices: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+
+def nearest_neighbours(vectors: ArrayLike, k: int) -> Neighbours:
+    """The `k` nearest rows of each row of `(n, d)`, the row itself first at distance 0.
+
+    `k` is cut to n. Exact: one matrix product, in blocks; a product beats any index until far
+    beyond the sizes a page shows.
+
+    Raises:
+        ValueError: `k` is less than 1, or a vector isn't finite.
+    """
+    if k < 1:
+        raise ValueError(f"k is 1 or more, not {k}.")
+    rows = unit_rows(vectors)
+    # With duplicates a row may not be the best of its own list, so it is put first by hand.
+    indices, scores = top_k(rows, rows, k)
+    distances = np.maximum(1.0 - scores, 0.0)
+    itself = np.arange(len(rows))
+    for row in np.flatnonzero(indices[:, 0] != itself) if len(rows) else ():
+        others = indices[row] != row
+        indices[row, 1:] = indices[row][others][: indices.shape[1] - 1]
+        distances[row, 1:] = distances[row][others][: indices.shape[1] - 1]
+        indices[row, 0] = row
+    if len(rows):
+        distances[:, 0] = 0.0
+    return Neighbours(indices, distances.astype(np.float32, copy=False))

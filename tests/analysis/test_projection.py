@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from embedder.analysis import pca_2d, projection, umap_2d
+
+
+def clusters(n: int = 120, d: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """Three directions with noise: vectors `(n, d)` and whose each is."""
+    random = np.random.default_rng(1)
+    whose = np.arange(n) % 3
+    centres = np.linalg.qr(random.normal(size=(d, 3)))[0].T
+    return (centres[whose] + random.normal(scale=0.05, size=(n, d))).astype(np.float32), whose
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.tuples(st.integers(0, 8), st.integers(1, 6)).flatmap(
+        lambda shape: arrays(np.float32, shape, elements=st.floats(-100, 100, width=32))
+    )
+)
+def test_pca_is_finite_centred_and_repeatable(vectors: np.ndarray) -> None:
+    found = pca_2d(vectors)
+    assert found.points.shape == (len(vectors), 2)
+    assert found.points.dtype == np.float32
+    assert np.isfinite(found.points).all()
+    if len(vectors):
+        np.testing.assert_allclose(found.points.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_array_equal(found.points, pca_2d(vectors).points)
+
+
+def test_pca_keeps_distances_of_a_plane() -> None:
+    plane = np.random.default_rng(3).normal(size=(20, 2))
+    turned = plane @ np.linalg.qr(np.random.default_rng(4).normal(size=(9, 9)))[0][:2]
+    found = pca_2d(turned)
+    before = np.linalg.norm(plane[:, None] - plane[None], axis=-1)
+    after = np.linalg.norm(found.points[:, None] - found.points[None], axis=-1)
+    np.testing.assert_allclose(after, before, atol=1e-4)
+    assert found.explained_share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_equal_vectors_fall_on_one_point(n: int) -> None:
+    vectors = np.full((n, 5), 0.1, dtype=np.float32)
+    assert not pca_2d(vectors).points.any()
+    assert not umap_2d(vectors).points.any()
+
+
+def test_too_few_for_umap_get_pca() -> None:
+    assert umap_2d(np.eye(projection.SMALLEST_UMAP - 1)).method == "pca"
+
+
+@pytest.mark.parametrize("n", [5, 14, 120])
+def test_umap_is_finite_and_repeatable(n: int) -> None:
+    vectors, _ = clusters(n)
+    first = umap_2d(vectors)
+    assert first.method == "umap"
+    assert first.points.shape == (n, 2)
+    assert np.isfinite(first.points).all()
+    np.testing.assert_array_equal(first.points, umap_2d(vectors).points)
+
+
+def test_umap_survives_duplicates_and_zero_vectors() -> None:
+    vectors, _ = clusters(30)
+    vectors[:20] = vectors[0]
+    vectors[20:23] = 0
+    assert np.isfinite(umap_2d(vectors).points).all()
+
+
+def test_umap_keeps_neighbourhoods_and_parts_clusters() -> None:
+    from sklearn.manifold import trustworthiness
+
+    vectors, whose = clusters()
+    points = umap_2d(vectors).points
+    assert trustworthiness(vectors, points, n_neighbors=5, metric="cosine") > 0.8
+    centres = np.stack([points[whose == c].mean(axis=0) for c in range(3)])
+    nearest = np.linalg.norm(points[:, None] - centres[None], axis=-1).argmin(axis=1)
+    assert (nearest == whose).all()
+
+
+def test_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        pca_2d([[np.inf, 0.0]])

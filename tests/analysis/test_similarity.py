@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.spatial.distance import cdist
+
+from embedder.analysis import cosine_similarity, nearest_neighbours, similarity, top_k, unit_rows
+
+ENTRIES = st.floats(-1e3, 1e3, width=32).map(lambda x: 0.0 if abs(x) < 1e-3 else x)
+VECTORS = st.tuples(st.integers(1, 12), st.integers(1, 6)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=ENTRIES)
+)
+
+
+@given(VECTORS)
+def test_cosines_are_scipys_and_zero_vectors_score_nothing(vectors: np.ndarray) -> None:
+    scores = cosine_similarity(vectors)
+    zero = ~vectors.any(axis=1)
+    assert (scores[zero] == 0).all()
+    assert (scores[:, zero] == 0).all()
+    rows = vectors[~zero].astype(np.float64)
+    if len(rows):
+        expected = 1 - cdist(rows, rows, "cosine")
+        np.testing.assert_allclose(scores[np.ix_(~zero, ~zero)], expected, atol=2e-6)
+    assert np.abs(scores).max() <= 1
+
+
+@given(VECTORS, st.integers(0, 15))
+def test_top_k_is_a_stable_sort_of_the_scores(vectors: np.ndarray, k: int) -> None:
+    indices, scores = top_k(vectors[:3], vectors, k)
+    expected = np.argsort(-cosine_similarity(vectors[:3], vectors), axis=1, kind="stable")[:, :k]
+    assert indices.tolist() == expected.tolist()
+    np.testing.assert_array_equal(
+        scores, np.take_along_axis(cosine_similarity(vectors[:3], vectors), expected, axis=1)
+    )
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    whole = top_k(vectors, vectors, 5)
+    monkeypatch.setattr(similarity, "BLOCK_BYTES", 4 * 50 * 7)
+    parts = top_k(vectors, vectors, 5)
+    assert whole[0].tolist() == parts[0].tolist()
+    np.testing.assert_allclose(whole[1], parts[1], atol=1e-6)
+
+
+def test_unit_rows_of_huge_and_tiny_vectors() -> None:
+    rows = unit_rows([[3e38, 4e38 / 2], [3e-40, 4e-40], [0, 0]])
+    np.testing.assert_allclose(np.linalg.norm(rows[:2], axis=1), 1, atol=1e-3)
+    assert rows[2].tolist() == [0, 0]
+
+
+def test_wrong_vectors_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        cosine_similarity([[np.nan, 1.0]])
+    with pytest.raises(ValueError, match=r"\(n, d\)"):
+        cosine_similarity([1.0, 2.0])
+    with pytest.raises(ValueError, match="2 and 3 dimensions"):
+        cosine_similarity(np.ones((1, 2)), np.ones((1, 3)))
+    with pytest.raises(ValueError, match="0 or more"):
+        top_k(np.ones((1, 2)), np.ones((1, 2)), -1)
+
+
+@settings(max_examples=60)
+@given(VECTORS, st.integers(1, 15))
+def test_every_row_is_its_own_first_neighbour(vectors: np.ndarray, k: int) -> None:
+    found = nearest_neighbours(vectors, k)
+    n = len(vectors)
+    assert found.indices.shape == found.distances.shape == (n, min(k, n))
+    assert found.indices[:, 0].tolist() == list(range(n))
+    assert (np.diff(found.distances, axis=1) >= -1e-6).all()
+    assert all(len(set(row)) == len(row) for row in found.indices.tolist())
+    nearest = 1 - np.take_along_axis(cosine_similarity(vectors), found.indices, axis=1)
+    np.testing.assert_allclose(found.distances[:, 1:], nearest[:, 1:], atol=1e-5)
+
+
+def test_no_vectors_have_no_neighbours() -> None:
+    found = nearest_neighbours(np.empty((0, 4)), 3)
+    assert found.indices.shape == (0, 0)

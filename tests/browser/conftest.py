@@ -1,0 +1,85 @@
+"""A Chromium, and pages that remember what went wrong in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+def chromium() -> str | None:
+    """The Chromium that is there; None for Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, names)), None)
+
+
+@dataclass
+class Watched:
+    """A page with what it asked for and complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    bodies: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Listen from now on."""
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._request)
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error":  # Gradio itself warns when an upload's progress ends
+            self.complaints.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in {"data", "blob"}:
+            self.hosts.add(address.hostname or "")
+        if request.method == "POST" and "/gradio_api/" in request.url:
+            # Uploads are binary; what matters here is text that the page sends.
+            self.bodies.append((request.post_data_buffer or b"").decode(errors="replace"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watched]]:
+    """Opens the page, painted; at the end no page may have complained or asked another host."""
+    opened: list[Watched] = []
+
+    def open_it(*, width: int = 1440, height: int = 900, scheme: Any = "light", base: str = "") -> Watched:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        watched = Watched(context.new_page())
+        watched.watch()
+        opened.append(watched)
+        watched.page.set_default_timeout(60_000)
+        watched.page.goto(base or server.base)
+        watched.page.wait_for_selector("#map .js-plotly-plot .point")
+        return watched
+
+    yield open_it
+    complaints = [complaint for watched in opened for complaint in watched.complaints]
+    hosts = set().union(*(watched.hosts for watched in opened))
+    for watched in opened:
+        watched.page.context.close()
+    assert not complaints
+    assert hosts <= {"127.0.0.1"}

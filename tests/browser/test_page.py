@@ -1,0 +1,290 @@
+"""The page as a visitor uses it, with the real model and a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import Server, live_server
+
+from .conftest import Watched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+OpenPage = Callable[..., Watched]
+FIVE = [
+    "The weather is lovely today.",
+    "It's so sunny outside!",
+    "He drove to the stadium.",
+    "A <b>bold</b> & brave 'text' <img src=x onerror=alert(1)>",
+    "Der Hund schläft 🐶",
+]
+
+
+def view(page: Page, name: str) -> None:
+    page.locator("#views").get_by_role("tab", name=name, exact=True).click()
+
+
+def bring(page: Page, name: str) -> None:
+    page.locator("#bring").get_by_role("tab", name=name, exact=True).click()
+
+
+def paste(page: Page, texts: list[str]) -> None:
+    bring(page, "Paste")
+    page.locator("#texts textarea").fill("\n".join(texts))
+    page.locator("#embed").click()
+
+
+def wait_for_status(page: Page, words: str) -> str:
+    page.wait_for_function("words => document.querySelector('#status').innerText.includes(words)", arg=words)
+    return page.locator("#status").inner_text()
+
+
+def points(page: Page, where: str = "#map") -> int:
+    return page.locator(f"{where} .js-plotly-plot .scatterlayer .point").count()
+
+
+def wait_for_points(page: Page, n: int) -> None:
+    page.wait_for_function(
+        "n => document.querySelectorAll('#map .js-plotly-plot .scatterlayer .point').length === n", arg=n
+    )
+
+
+def code_of(page: Page, language: str) -> str:
+    page.locator(".languages").get_by_role("tab", name=language, exact=True).click()
+    shown = page.locator(".languages .cm-content:visible")
+    shown.wait_for()
+    return "\n".join(shown.locator(".cm-line").all_inner_texts())
+
+
+def test_it_opens_with_a_sample_painted_and_umap_follows(open_page: OpenPage) -> None:
+    page = open_page().page
+    assert points(page) > 300
+    assert "all-MiniLM-L6-v2" in page.locator("#badge").inner_text()
+    assert "384 dimensions" in page.locator("#badge").inner_text()
+    assert "Emoji by name" in page.locator("#status").inner_text()
+    page.wait_for_function(
+        "document.querySelector('#map-note').innerText.includes('UMAP: neighbours')", timeout=180_000
+    )
+    page.get_by_label("PCA").check()
+    page.wait_for_function("document.querySelector('#map-note').innerText.includes('two directions')")
+
+
+def test_pasted_texts_become_map_heatmap_vectors_and_search(open_page: OpenPage) -> None:
+    page = open_page().page
+    paste(page, FIVE)
+    wait_for_status(page, "5 texts")
+    wait_for_points(page, 5)
+
+    view(page, "Similarity")
+    page.wait_for_selector("#heatmap .js-plotly-plot .heatmaplayer")
+    z = page.evaluate(
+        "document.querySelector('#heatmap .js-plotly-plot').calcdata[0][0].z.map(row => [...row])"
+    )
+    names = page.evaluate("document.querySelector('#heatmap .js-plotly-plot').data[0].x")
+    place = {int(name.split(".")[0]) - 1: row for row, name in enumerate(names)}
+    assert z[place[0]][place[1]] == pytest.approx(0.6660, abs=1e-3)  # the model card's own quick start
+    assert z[place[0]][place[2]] == pytest.approx(0.1046, abs=1e-3)
+    assert z[place[1]][place[2]] == pytest.approx(0.1411, abs=1e-3)
+
+    view(page, "Vectors")
+    cell = page.locator("#vectors [role=gridcell]")
+    cell.first.wait_for()
+    assert cell.nth(1).inner_text().strip() == FIVE[0]
+    assert cell.nth(3).inner_text().strip() == "1.0000"
+    assert page.locator("#vectors img").count() == 0
+    cell.nth(1).click()
+    page.wait_for_selector("#bars .js-plotly-plot")
+    assert page.evaluate("document.querySelector('#bars .js-plotly-plot').data[0].y").__len__() > 0
+
+    view(page, "Search")
+    page.locator("#query").locator("input, textarea").fill("a nice sunny day")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#hits [role=gridcell]")
+    ranked = page.locator("#hits [role=gridcell][data-col='2']").all_inner_texts()
+    assert {text.strip() for text in ranked[:2]} == set(FIVE[:2])
+    assert page.locator("#hits-map .textpoint").count() == 5
+
+
+def test_a_csv_is_uploaded_and_coloured_by_its_column(open_page: OpenPage, tmp_path: Path) -> None:
+    file = tmp_path / "animals.csv"
+    rows = [
+        f"{kind},a {size} {kind}"
+        for kind in ("dog", "cat", "bird")
+        for size in ("small", "big", "red", "old")
+    ]
+    file.write_text("\n".join(["kind,text", *rows]))
+    page = open_page().page
+    bring(page, "Upload")
+    page.locator("#upload input[type=file]").set_input_files(file)
+    assert "12 texts" in wait_for_status(page, "animals.csv")
+    wait_for_points(page, 12)
+    legend = page.locator("#map .legendtext").all_text_contents()
+    assert sorted(legend) == ["bird", "cat", "dog"]
+
+
+def test_a_file_that_is_none_and_too_many_texts_are_sentences(open_page: OpenPage, tmp_path: Path) -> None:
+    watched = open_page()
+    page = watched.page
+    broken = tmp_path / "broken.txt"
+    broken.write_bytes(b"%PDF-1.4 not text")
+    bring(page, "Upload")
+    page.locator("#upload input[type=file]").set_input_files(broken)
+    wait_for_status(page, "PDF")
+    paste(page, ["x"] * 5001)
+    said = wait_for_status(page, "5,001 texts")
+    assert "5,000" in said
+    assert page.locator("#texts textarea").input_value().count("x") == 5001, "what was entered stays"
+    assert points(page) > 300, "what was on screen stays"
+
+
+def test_a_long_job_shows_progress_and_is_cancelled(open_page: OpenPage) -> None:
+    page = open_page().page
+    words = "it is a long and winding road through many different sentences about subject number "
+    paste(page, [f"{words}{i}" for i in range(4000)])
+    said = wait_for_status(page, "a second")
+    assert "of 4,000 texts" in said
+    page.locator("#cancel").click()
+    wait_for_status(page, "Cancelled")
+    assert page.locator("#texts textarea").input_value().count("\n") == 3999
+    page.wait_for_timeout(1500)
+    assert "Cancelled" in page.locator("#status").inner_text(), "the job did not go on"
+    paste(page, FIVE)
+    wait_for_status(page, "5 texts")
+
+
+def test_the_code_runs_as_it_stands(open_page: OpenPage, server: Server) -> None:
+    page = open_page().page
+    paste(page, FIVE)
+    wait_for_status(page, "5 texts")
+    view(page, "Code")
+    shown = code_of(page, "curl")
+    assert server.base in shown
+    assert server.key not in page.content()
+    done = subprocess.run(
+        ["bash", "-c", shown.replace("curl -X", "curl -s -w '\\n%{http_code}' -X")],
+        env=os.environ | {"EMBED_KEY": server.key},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    answer, status = done.stdout.rsplit("\n", 1)
+    assert status == "200", done.stdout
+    assert len(json.loads(answer)["data"]) == 4
+    for language in ("Python", "Python, OpenAI", "JavaScript"):
+        assert server.base in code_of(page, language)
+
+
+def test_run_uses_the_visitors_key_and_never_shows_it_to_the_page(
+    open_page: OpenPage, server: Server
+) -> None:
+    watched = open_page()
+    page = watched.page
+    view(page, "Code")
+    page.wait_for_selector(".languages .cm-content")
+    page.locator("#key input").fill(server.key)
+    page.locator("#run").click()
+    page.wait_for_function(
+        "document.querySelector('#outcome textarea, #outcome input').value.startsWith('200')"
+    )
+    beginning = page.locator("#answer").locator("textarea, input").input_value()
+    assert '"embedding"' in beginning
+    assert not any(server.key in body for body in watched.bodies)
+    page.locator("#key input").fill("a wrong key")
+    page.locator("#run").click()
+    page.wait_for_function(
+        "document.querySelector('#outcome textarea, #outcome input').value.startsWith('401')"
+    )
+    watched.complaints = [said for said in watched.complaints if "401" not in said]  # asked for just above
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_theme_follows_the_system_and_toggles(open_page: OpenPage, scheme: Any) -> None:
+    page = open_page(scheme=scheme).page
+    dark = "document.body.classList.contains('dark')"
+    assert page.evaluate(dark) is (scheme == "dark")
+    background = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(background)
+    page.locator("#theme").click()
+    assert page.evaluate(dark) is (scheme != "dark")
+    page.wait_for_function(f"before => {background} !== before", arg=before)
+    page.reload()
+    page.wait_for_selector("#map .js-plotly-plot .point")
+    assert page.evaluate(dark) is (scheme != "dark"), "the choice is remembered"
+
+
+@pytest.mark.parametrize("name", ["Map", "Similarity", "Vectors", "Search", "Code"])
+def test_a_phone_has_no_sideways_scroll(open_page: OpenPage, name: str) -> None:
+    page = open_page(width=390, height=844).page
+    view(page, name)
+    page.wait_for_timeout(700)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_it_can_be_used_from_the_keyboard(open_page: OpenPage) -> None:
+    page = open_page().page
+    page.locator("#texts textarea").focus()
+    page.keyboard.type("an apple\na pear")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "embed"
+    page.keyboard.press("Enter")
+    wait_for_status(page, "2 texts")
+    page.locator("#views").get_by_role("tab", name="Map", exact=True).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert (
+        page.locator("#views").get_by_role("tab", name="Similarity").get_attribute("aria-selected") == "true"
+    )
+
+
+def test_a_page_opened_before_the_model_is_ready_begins_by_itself(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    with live_server(tmp_path, wait_for="/health") as early:
+        watched = open_page(base=early.base)
+        wait_for_status(watched.page, "Emoji by name")
+
+
+def test_closing_the_page_ends_its_job(open_page: OpenPage, server: Server) -> None:
+    page = open_page().page
+    paste(page, [f"a sentence that nobody waits for any more, number {i}" for i in range(4000)])
+    wait_for_status(page, "a second")
+    page.close()
+    deadline = time.monotonic() + 30
+    while (queued := metric(server, "tessera_queue_tokens")) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert queued == 0
+
+
+def test_a_stopped_server_leaves_no_process_behind(tmp_path: Path) -> None:
+    with live_server(tmp_path) as server:
+        deadline = time.monotonic() + 60
+        while not (children := layout_processes(server)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert children
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def metric(server: Server, name: str) -> float:
+    with urllib.request.urlopen(server.base + "/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+
+def layout_processes(server: Server) -> list[int]:
+    """Children of the server that compute layouts."""
+    children = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    numbers = [int(number) for child in children for number in child.read_text().split()]
+    return [n for n in numbers if b"ui.layout_process" in Path(f"/proc/{n}/cmdline").read_bytes()]

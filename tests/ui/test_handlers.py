@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder import Settings
+from embedder.errors import FileUnreadable, InvalidInput
+from ui import code, loading, search, similarity, vectors
+from ui import map as map_view
+from ui.page import cancelled, with_cancel
+from ui.session import Session
+from ui.view import Desk, as_gradio, bind_stream, sentence_of, status, uploads_folder
+
+from .conftest import hashing_engine
+
+
+async def collect(stream: AsyncIterator[str], lines: list[str]) -> None:
+    async for line in stream:
+        lines.append(line)  # noqa: PERF401  (what came before an error is wanted too)
+
+
+async def paste(desk: Desk, session: Session, texts: str) -> list[str]:
+    return [line async for line in loading.from_paste(desk, session, texts, None)]
+
+
+async def test_pasted_lines_become_a_dataset_in_their_order(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    lines = await paste(desk, session, "one\n\n  two words \nthree more words\n")
+    assert session.dataset is not None
+    assert session.dataset.texts == ["one", "two words", "three more words"]
+    expected = await desk.engine.embed(["one", "two words", "three more words"])
+    np.testing.assert_array_equal(session.dataset.vectors, expected.vectors)
+    assert session.dataset.prompt_tokens.tolist() == [3, 4, 5]
+    assert "3 texts · 12 tokens" in lines[-1]
+    assert session.last_call is not None
+    assert session.last_call.texts == ("one", "two words", "three more words")
+
+
+async def test_truncated_texts_are_said(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    lines = await paste(desk, session, "short\n" + "word " * 100)
+    assert session.dataset is not None
+    assert session.dataset.truncated == {1}
+    assert "1 text longer than 64 tokens, cut there" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ("", "no text yet"),
+        (" \n \n", "no text yet"),
+        ("x\n" * 51, "51 texts; the page shows up to 50"),
+        ("y" * 5001, "5,001 characters; the page takes up to 5,000"),
+        ("z" * 10_001, "10,001 characters; the page takes 10,000"),
+        (["a list"], "must be text"),
+    ],
+)
+async def test_what_is_too_much_or_nothing_is_a_sentence_and_keeps_what_was_there(
+    desk: Desk, texts: object, said: str
+) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "kept")
+    lines: list[str] = []
+    with pytest.raises(InvalidInput, match=said):
+        await collect(loading.from_paste(desk, session, texts, None), lines)
+    assert said in lines[-1]
+    assert 'role="alert"' in lines[-1]
+    assert session.dataset is not None
+    assert session.dataset.texts == ["kept"]
+
+
+async def test_an_unknown_model_or_sample_is_refused(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    for stream in (
+        loading.from_paste(desk, session, "x", "../../etc"),
+        loading.from_paste(desk, session, "x", ["m"]),
+        loading.from_sample(desk, session, "no such", None),
+        loading.from_sample(desk, session, {"path": "/etc/hostname"}, None),
+    ):
+        with pytest.raises(Exception, match=r"does not exist|named by a text|no such sample"):
+            async for _ in stream:
+                pass
+
+
+async def test_an_upload_is_read_and_deleted(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    file = uploads_folder(desk.settings) / "x" / "three.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("topic,text\nfruit,an apple\nfruit,a pear\ncars,an engine\n")
+    lines = [line async for line in loading.from_upload(desk, session, str(file), None)]
+    assert session.dataset is not None
+    assert session.dataset.columns == {"topic": ["fruit", "fruit", "cars"]}
+    assert session.dataset.texts[2] == "an engine"
+    assert not file.exists()
+    assert "three.csv" in lines[-1]
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../../../etc/hostname", "", None, 7, ["x"], "\0"])
+async def test_a_path_outside_the_upload_folder_is_never_opened(desk: Desk, path: object) -> None:
+    with pytest.raises(FileUnreadable, match="uploaded"):
+        async for _ in loading.from_upload(desk, desk.sessions.of("a"), path, None):
+            pass
+
+
+async def test_a_link_in_the_upload_folder_is_not_followed_out(desk: Desk) -> None:
+    folder = uploads_folder(desk.settings)
+    folder.mkdir(parents=True)
+    (folder / "x.txt").symlink_to("/etc/hostname")
+    with pytest.raises(FileUnreadable, match="uploaded"):
+        await asyncio.to_thread(loading.read_upload, desk, str(folder / "x.txt"))
+
+
+async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path, batch_tokens=32)
+    async with hashing_engine(settings, delay_s=0.02) as engine:
+        desk = Desk(engine, settings, None)  # type: ignore[arg-type]  # no layout is asked for
+        session = desk.sessions.of("a")
+        await paste(desk, session, "kept")
+
+        async def load_all() -> None:
+            stream = with_cancel(loading.from_paste)
+            async for _ in stream(desk, session, "\n".join(f"text {i}" for i in range(2000)), None):
+                pass
+
+        job = asyncio.create_task(load_all())
+        await asyncio.sleep(0.3)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        said, _ = await cancelled(desk, session)
+        assert "Cancelled" in said
+        assert session.dataset is not None
+        assert session.dataset.texts == ["kept"]
+        await asyncio.sleep(0.1)
+        before = engine.metrics.tokens.labels(settings.default_model)._value.get()
+        await asyncio.sleep(0.3)
+        assert engine.metrics.tokens.labels(settings.default_model)._value.get() == before
+
+
+async def test_a_slower_load_does_not_replace_a_newer_one(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    slow = loading.from_paste(desk, session, "old", None)
+    await anext(slow)
+    await paste(desk, session, "new")
+    async for _ in slow:
+        pass
+    assert session.dataset is not None
+    assert session.dataset.texts == ["new"]
+
+
+async def test_search_ranks_by_cosine_and_is_the_last_call(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "apples and pears\nan engine\nquery: an engine")
+    note, table, figure = await search.search(desk, session, " an engine ")
+    assert [row[0] for row in table] == [1, 2, 3]
+    assert table[0][2] == "query: an engine"  # the prompt of queries was put before the question
+    assert table[0][1] == "1.0000"
+    assert "3 texts" in note
+    assert json.loads(figure.plot)["data"][1]["text"] == ["1", "2", "3"]
+    shown = await code.show(desk, session)
+    assert json.loads(shown[1]) == {
+        "model": desk.settings.default_model,
+        "input": ["an engine"],
+        "input_type": "query",
+    }
+
+
+@pytest.mark.parametrize("query", ["", "  ", None, "x" * 5000, 5, {"a": 1}])
+async def test_a_question_that_is_none_is_a_sentence(desk: Desk, query: object) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "one")
+    with pytest.raises(InvalidInput):
+        await search.search(desk, session, query)
+
+
+async def test_every_view_has_an_empty_state(desk: Desk) -> None:
+    session = desk.sessions.of("nobody")
+    assert map_view.EMPTY in (await anext(map_view.redraw(desk, session, "UMAP", None)))[1]
+    assert similarity.EMPTY in (await similarity.show(desk, session, True))[1]
+    assert vectors.EMPTY in (await vectors.turn_to(desk, session, 1))[2]
+    assert vectors.CHOOSE in (await vectors.choose(desk, session, 0, 1))[0]
+    assert code.EMPTY.split(",")[0] in (await code.show(desk, session))[0]
+    with pytest.raises(InvalidInput, match="no texts to search"):
+        await search.search(desk, session, "x")
+
+
+async def test_the_table_is_paged_here(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "\n".join(f"text {i}" for i in range(45)))
+    page, rows, note = await vectors.turn_to(desk, session, 3)
+    assert (page, len(rows), rows[0][:3]) == (3, 5, [41, "text 40", 4])
+    assert "41 to 45 of 45 texts" in note
+    for wrong in (99, -5, None, "x", float("nan"), float("inf"), 1e300, [1]):
+        page, rows, _ = await vectors.turn_to(desk, session, wrong)
+        assert page in {1, 3}
+        assert rows
+    chosen = await vectors.choose(desk, session, 2, 3)
+    assert "43. text 42" in chosen[0]
+    assert session.dataset is not None
+    np.testing.assert_allclose(json.loads(chosen[2]["value"]), session.dataset.vectors[42], atol=1e-6)
+    for row in (None, -1, 20, 10**9):
+        assert vectors.CHOOSE in (await vectors.choose(desk, session, row, 3))[0]
+
+
+async def test_downloads_hold_what_is_on_screen(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "one\nzwei 🍕")
+    assert session.dataset is not None
+    file = (await vectors.make_npz(desk, session))["value"]
+    with np.load(file, allow_pickle=False) as archive:
+        np.testing.assert_array_equal(archive["vectors"], session.dataset.vectors)
+        assert archive["texts"].tolist() == ["one", "zwei 🍕"]
+    file = (await vectors.make_jsonl(desk, session))["value"]
+    rows = [json.loads(line) for line in (await asyncio.to_thread(Path(file).read_text)).splitlines()]
+    assert rows[1]["text"] == "zwei 🍕"
+    np.testing.assert_allclose(rows[1]["embedding"], session.dataset.vectors[1], atol=1e-7)
+    assert Path(file).is_relative_to(uploads_folder(desk.settings).resolve())
+
+
+async def test_the_map_is_pca_then_umap(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "\n".join(f"text {i} {i % 3}" for i in range(20)))
+    updates = [update async for update in map_view.redraw(desk, session, "UMAP", "no such column")]
+    assert map_view.WAITING in updates[0][1]
+    assert "UMAP: neighbours" in updates[-1][1]
+    assert session.layout is not None
+    umap_points = json.loads(updates[-1][0].plot)["data"][0]["x"]
+    pca = [update async for update in map_view.redraw(desk, session, "PCA", map_view.TOKENS)]
+    assert json.loads(pca[-1][0].plot)["data"][0]["x"] != umap_points
+
+
+async def test_the_heatmap_is_bounded_and_says_so(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "\n".join(f"text {i}" for i in range(50)))
+    assert session.dataset is not None
+    similarity_rows, similarity.MAX_ROWS = similarity.MAX_ROWS, 10
+    try:
+        figure, note = similarity.draw(session.dataset, grouped=True)
+    finally:
+        similarity.MAX_ROWS = similarity_rows
+    assert "10 of the 50 texts" in note
+    assert len(json.loads(figure.plot)["data"][0]["x"]) == 10
+
+
+def test_sentences_are_escaped_and_foreign_errors_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert "<script>" not in status("<script>alert(1)</script>")
+    error = as_gradio(InvalidInput("<img src=x onerror=alert(1)>"))
+    assert "<img" not in str(error)
+    assert "secret text" not in sentence_of(ValueError("secret text"))
+    assert "ValueError" in caplog.text
+    assert "secret text" not in caplog.text
+
+
+async def test_a_handler_that_fails_closes_what_it_holds(desk: Desk) -> None:
+    closed = []
+
+    async def stream(_desk: Desk, _session: Session):  # type: ignore[no-untyped-def]
+        try:
+            yield 1
+            raise RuntimeError("secret")
+        finally:
+            closed.append(True)
+
+    class Request:
+        session_hash, username, headers = "a", None, {"host": "h"}
+
+        class url:
+            scheme = "http"
+
+    with pytest.raises(Exception, match="Something went wrong"):
+        async for _ in bind_stream(desk, stream)(Request()):
+            pass
+    assert closed == [True]

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.analysis import umap_2d
+from ui import layout_process
+from ui.layout import LayoutFailed, LayoutWorker
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def vectors(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, 16)).astype(np.float32)
+
+
+@pytest.fixture
+def folder(compiled: Path) -> Path:
+    return compiled
+
+
+@pytest.fixture
+async def worker(folder: Path) -> AsyncIterator[LayoutWorker]:
+    made = LayoutWorker(folder)
+    yield made
+    await made.stop()
+
+
+def environment_of(process_id: int | None) -> bytes:
+    return Path(f"/proc/{process_id}/environ").read_bytes()
+
+
+def alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def test_the_process_gives_the_layout_umap_gives_here(worker: LayoutWorker) -> None:
+    rows = vectors(40)
+    found = await worker.project(rows)
+    assert found.method == "umap"
+    np.testing.assert_allclose(found.points, umap_2d(rows).points, atol=1e-3)
+
+
+async def test_vectors_larger_than_a_pipe_arrive_whole(worker: LayoutWorker) -> None:
+    rows = np.random.default_rng(8).normal(size=(600, 768)).astype(np.float32)
+    rows[:, 0] += np.where(np.arange(600) % 2, 60, -60)
+    points = (await asyncio.wait_for(worker.project(rows), 60)).points
+    apart = points[1::2].mean(axis=0) - points[::2].mean(axis=0)
+    side = points @ apart > 0
+    assert side.tolist() == [bool(row % 2) for row in range(600)], "every row is of its own cluster"
+
+
+async def test_it_lives_on_and_knows_a_layout_again(worker: LayoutWorker) -> None:
+    first = await worker.project(vectors(30))
+    process = worker.process_id
+    await worker.project(vectors(30, seed=1))
+    assert worker.process_id == process
+    assert await worker.project(vectors(30)) is first
+
+
+async def test_the_process_is_low_in_priority_and_single_threaded(worker: LayoutWorker) -> None:
+    await worker.project(vectors(30, seed=2))
+    assert worker.process_id is not None
+    assert os.getpriority(os.PRIO_PROCESS, worker.process_id) == 10
+    environment = environment_of(worker.process_id).split(b"\0")
+    assert b"OMP_NUM_THREADS=1" in environment
+    assert b"NUMBA_CACHE_DIR=" + str(worker.folder / "numba").encode() in environment
+
+
+async def test_keys_stay_out_of_the_process(worker: LayoutWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBED_KEY", "sk-of-the-server")
+    await worker.project(vectors(30, seed=3))
+    assert b"sk-of-the-server" not in environment_of(worker.process_id)
+
+
+async def test_cancelling_kills_at_once_and_the_next_layout_works(worker: LayoutWorker) -> None:
+    await worker.warm()
+    job = asyncio.create_task(worker.project(vectors(4000)))
+    await asyncio.sleep(0.3)
+    process = worker.process_id
+    assert process is not None
+    job.cancel()
+    started = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await job
+    assert time.monotonic() - started < 1
+    assert not alive(process)
+    assert (await worker.project(vectors(20, seed=4))).points.shape == (20, 2)
+
+
+async def test_a_process_that_dies_is_an_error_and_not_a_hang(worker: LayoutWorker) -> None:
+    await worker.warm()
+    job = asyncio.create_task(worker.project(vectors(4000, seed=5)))
+    await asyncio.sleep(0.3)
+    assert worker.process_id is not None
+    os.kill(worker.process_id, signal.SIGKILL)
+    with pytest.raises(LayoutFailed, match="ended"):
+        await asyncio.wait_for(job, 5)
+
+
+async def test_time_and_queue_are_bounded(folder: Path) -> None:
+    worker = LayoutWorker(folder, limit_s=0.05, max_waiting=1)
+    jobs = [asyncio.create_task(worker.project(vectors(30, seed=seed))) for seed in (6, 7)]
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    assert all(isinstance(result, LayoutFailed) for result in results)
+    assert sum("waiting" in str(result) for result in results) == 1
+    assert sum("longer" in str(result) for result in results) == 1
+    assert worker.process_id is None
+    await worker.stop()
+
+
+def test_a_failing_layout_is_answered_by_its_class_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: np.ndarray) -> None:
+        raise ZeroDivisionError("with a text in it")
+
+    monkeypatch.setattr(layout_process, "umap_2d", fail)
+    sink = io.BytesIO()
+    assert layout_process.answer(io.BytesIO(layout_process.REQUEST.pack(1, 1) + b"\0" * 4), sink)
+    assert sink.getvalue() == layout_process.ANSWER.pack(layout_process.FAILED, 17) + b"ZeroDivisionError"
+    assert not layout_process.answer(io.BytesIO(b"cut"), sink)
+
+
+async def test_stopping_leaves_no_process(folder: Path) -> None:
+    worker = LayoutWorker(folder)
+    await worker.warm()
+    process = worker.process_id
+    assert process is not None
+    await worker.stop()
+    assert not alive(process)
+    with pytest.raises(LayoutFailed):
+        await worker.project(vectors(5))
+
+
+def test_the_process_leaves_when_its_parent_is_killed(folder: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        child = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + 10
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(child)
+
+
+ORPHAN = """
+import asyncio, sys, pathlib, numpy as np
+from ui.layout import LayoutWorker
+async def main():
+    worker = LayoutWorker(pathlib.Path(sys.argv[1]))
+    await worker.warm()
+    job = asyncio.create_task(worker.project(np.random.default_rng(9).normal(size=(5000, 64)).astype("f4")))
+    await asyncio.sleep(0.5)
+    print(worker.process_id, flush=True)
+    await job
+asyncio.run(main())
+"""
+
+
+def test_the_process_imports_neither_gradio_nor_torch() -> None:
+    code = (
+        "import sys, numpy as np; from ui.layout_process import umap_2d; umap_2d(np.eye(8));"
+        "print([m for m in ('torch', 'gradio', 'fastapi') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,113 @@
+"""The last call as code, and a button that sends it from the visitor's own browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ui import snippets
+from ui.session import Session
+from ui.view import QUIET, Desk, bind, many, status
+
+LANGUAGES = {
+    "curl": ("shell", snippets.curl),
+    "Python": ("python", snippets.python_requests),
+    "Python, OpenAI": ("python", snippets.python_openai),
+    "JavaScript": ("javascript", snippets.javascript),
+}
+EMPTY = "No call yet. Once texts are embedded, the same call stands here as code."
+# Runs in the visitor's browser and nowhere else: the key goes to the API as a header, never to the page.
+RUN = """async (key, call) => {
+  if (!call) return ["There is no call to send yet.", ""];
+  const body = JSON.parse(call);
+  const address = new URL(`/${body.model}/v1/embeddings`, window.location.href);
+  const headers = {"Content-Type": "application/json"};
+  if (key) headers["Authorization"] = `Bearer ${key.trim()}`;
+  const started = performance.now();
+  try {
+    const answer = await fetch(address, {method: "POST", headers, body: call});
+    const text = await answer.text();
+    const took = Math.round(performance.now() - started);
+    const hint = answer.status === 401 ? " This server asks for a key: write it above." : "";
+    const rest = text.length > 700 ? ` … ${text.length.toLocaleString()} characters in all` : "";
+    return [`${answer.status} ${answer.statusText} in ${took} ms.${hint}`, text.slice(0, 700) + rest];
+  } catch (error) {
+    return [`No answer: ${error.message}`, ""];
+  }
+}"""
+
+
+@dataclass
+class CodeView:
+    """Components of the tab."""
+
+    note: Any
+    blocks: list[Any]
+    payload: Any
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a call changes."""
+        return [self.note, self.payload, *self.blocks]
+
+
+def build(desk: Desk) -> CodeView:
+    """Lay the tab out and wire its own events."""
+    import gradio as gr
+
+    note = gr.HTML(status(EMPTY), elem_classes="note")
+    blocks = []
+    with gr.Tabs(elem_classes="languages"):
+        for name, (language, _) in LANGUAGES.items():
+            with gr.Tab(name):
+                blocks.append(
+                    gr.Code(
+                        language=language,
+                        show_label=False,
+                        container=False,
+                        interactive=False,
+                        max_lines=30,
+                        wrap_lines=True,
+                    )
+                )
+    payload = gr.Textbox(visible="hidden", elem_id="payload")
+    with gr.Row(elem_classes="controls"):
+        key = gr.Textbox(
+            type="password",
+            label="Your key",
+            placeholder="Your key, if this server asks for one",
+            show_label=False,
+            container=False,
+            scale=1,
+            elem_id="key",
+        )
+        run = gr.Button("Run", variant="primary", scale=0, min_width=100, elem_id="run")
+    gr.HTML(
+        status("Run sends this call from your browser straight to the API; the key goes nowhere else."),
+        elem_classes="note",
+    )
+    outcome = gr.Textbox(label="Answer", interactive=False, elem_id="outcome", lines=1, max_lines=2)
+    beginning = gr.Textbox(
+        show_label=False, interactive=False, elem_id="answer", lines=2, max_lines=8, container=False
+    )
+    run.click(None, [key, payload], [outcome, beginning], js=RUN, api_visibility="private")
+    return CodeView(note, blocks, payload)
+
+
+def wire(desk: Desk, view: CodeView, done: Any) -> None:
+    """After any call: show it."""
+    done.success(bind(desk, show), [], view.outputs, **QUIET)
+
+
+async def show(desk: Desk, session: Session) -> Any:
+    """The last call in every language."""
+    call = session.last_call
+    if call is None:
+        return status(EMPTY), "", *["" for _ in LANGUAGES]
+    sentence = (
+        "The last call of this page. EMBED_KEY holds your key; any word serves while the server is open."
+    )
+    if call.total > len(call.texts):
+        sentence += f" The first {len(call.texts)} of {many(call.total, 'text')} are shown."
+    written = (write(call, session.base) for _, write in LANGUAGES.values())
+    return status(sentence), snippets.as_json(call.body), *written

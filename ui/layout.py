@@ -1,0 +1,168 @@
+"""UMAP layouts from a process of their own, so that the API keeps its pace.
+
+A plain subprocess rather than `multiprocessing` or an executor: it doesn't import the program's
+main module again, its environment (one thread, its own compile cache) is set before numba
+loads, and it can be killed at once in the middle of a layout, which no executor of Python 3.11 can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+
+from embedder.analysis.projection import Projection
+from embedder.analysis.similarity import Floats, as_vectors
+from embedder.errors import TesseraError
+from ui.layout_process import ANSWER, OK, REQUEST
+
+log = logging.getLogger("tessera.page")
+
+LIMIT_S = 300.0
+MAX_WAITING = 16
+REMEMBERED = 32
+MAX_ANSWER_BYTES = 2**24
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
+
+
+class LayoutFailed(TesseraError):
+    """No UMAP layout this time; the PCA layout stays."""
+
+
+class LayoutWorker:
+    """One process, one layout at a time, the rest waiting in order.
+
+    Starts with the first layout (or `warm`), again after it was killed or died. `folder` keeps
+    what numba compiles.
+    """
+
+    def __init__(self, folder: Path, *, limit_s: float = LIMIT_S, max_waiting: int = MAX_WAITING) -> None:
+        self.folder = folder
+        self.limit_s = limit_s
+        self.max_waiting = max_waiting
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._process: Process | None = None
+        self._stopped = False
+        self._known: OrderedDict[bytes, Projection] = OrderedDict()
+
+    @property
+    def process_id(self) -> int | None:
+        """The running process, if there is one."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def warm(self) -> None:
+        """Start the process and have it compile; failure is only logged."""
+        random = np.random.default_rng(0)
+        try:
+            await self.project(random.normal(size=(64, 8)).astype(np.float32))
+        except LayoutFailed as error:
+            log.warning("The layout process did not warm up: %s", error)
+
+    async def project(self, vectors: Floats) -> Projection:
+        """UMAP of float32 `(n, d)`; cancelling kills the process in the middle of its work.
+
+        Raises:
+            LayoutFailed: too many wait, it took longer than `limit_s`, or the process died.
+        """
+        rows = np.ascontiguousarray(as_vectors(vectors), dtype="<f4")
+        key = await asyncio.to_thread(_digest, rows)
+        if self._stopped or self._waiting >= self.max_waiting:
+            raise LayoutFailed("Too many layouts are waiting; the map stays as PCA draws it.")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                if key not in self._known:
+                    self._remember(key, await self._compute(rows))
+                self._known.move_to_end(key)
+                return self._known[key]
+        finally:
+            self._waiting -= 1
+
+    async def stop(self) -> None:
+        """Kill the process and take no more work."""
+        self._stopped = True
+        await self._kill()
+
+    def _remember(self, key: bytes, layout: Projection) -> None:
+        self._known[key] = layout
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    async def _compute(self, rows: Floats) -> Projection:
+        answered = False
+        try:
+            async with asyncio.timeout(self.limit_s):
+                process = await self._started()
+                status, payload = await _exchange(process, rows)
+            answered = True
+        except TimeoutError:
+            raise LayoutFailed(
+                f"UMAP took longer than {self.limit_s:.0f} s; the map stays as PCA draws it."
+            ) from None
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise LayoutFailed(
+                "The process that computes UMAP ended; the map stays as PCA draws it."
+            ) from error
+        finally:
+            if not answered:  # cancelled, too late or dead: what it says next belongs to nobody
+                await self._kill()
+        if status != OK or len(payload) != 8 * len(rows):
+            name = payload[:80].decode(errors="replace") if status != OK else "wrong length"
+            raise LayoutFailed(f"UMAP failed ({name}); the map stays as PCA draws it.")
+        return Projection(np.frombuffer(payload, dtype="<f4").reshape(-1, 2), "umap")
+
+    async def _started(self) -> Process:
+        if self._stopped:
+            raise LayoutFailed("The server is shutting down.")
+        if self._process is None or self._process.returncode is not None:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "ui.layout_process", stdin=PIPE, stdout=PIPE, env=self._environment()
+            )
+        return self._process
+
+    def _environment(self) -> dict[str, str]:
+        """Ours without keys and settings; one thread; this source tree or wheel first."""
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("TESSERA_", "EMBED_"))
+        }
+        root = str(Path(__file__).resolve().parent.parent)
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        return kept | ONE_THREAD | {"NUMBA_CACHE_DIR": str(self.folder / "numba"), "PYTHONPATH": path}
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        # Reaped even if our own caller is cancelled meanwhile.
+        await asyncio.shield(process.wait())
+
+
+async def _exchange(process: Process, rows: Floats) -> tuple[int, bytes]:
+    """Send vectors, read status and payload."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(REQUEST.pack(*rows.shape))
+    process.stdin.write(rows.tobytes())  # a transport would slice a two-dimensional view by rows
+    await process.stdin.drain()
+    status, length = ANSWER.unpack(await process.stdout.readexactly(ANSWER.size))
+    if length > MAX_ANSWER_BYTES:
+        raise OSError("the answer's length makes no sense")
+    return status, await process.stdout.readexactly(length)
+
+
+def _digest(rows: Floats) -> bytes:
+    return hashlib.blake2b(rows.data, digest_size=16, person=str(rows.shape[1]).encode()).digest()

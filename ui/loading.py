@@ -1,0 +1,197 @@
+"""From what a visitor brings to a dataset on screen: paste, upload, samples; with progress."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from embedder.analysis.projection import pca_2d
+from embedder.config import Settings
+from embedder.corpus.jobs import FailedText, Progress, Slice, embed_in_slices
+from embedder.corpus.reading import TextTable, read_texts
+from embedder.errors import FileUnreadable, InvalidInput, TesseraError
+from ui.guard import inside
+from ui.samples import SAMPLES
+from ui.session import Dataset, Session
+from ui.snippets import LastCall
+from ui.view import Desk, as_text, many, sentence_of, status, uploads_folder
+
+MAX_COLUMNS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Texts before they are embedded."""
+
+    name: str
+    texts: list[str]
+    columns: dict[str, list[str]]
+    notes: tuple[str, ...] = ()
+
+
+async def from_paste(desk: Desk, session: Session, value: Any, model: Any) -> AsyncGenerator[str, None]:
+    """One text a line; blank lines are left out."""
+    try:
+        room = desk.settings.page_max_chars
+        lines = [line.strip() for line in as_text(value, 2 * room, "pasted text").splitlines()]
+        brought = Brought("Pasted texts", [line for line in lines if line], {})
+        if not brought.texts:
+            raise InvalidInput("There is no text yet. Write or paste some, one a line.")
+        check_size(brought.texts, desk.settings)
+    except TesseraError as error:
+        yield status(str(error), kind="error")
+        raise
+    async with aclosing(load(desk, session, brought, model)) as updates:
+        async for update in updates:
+            yield update
+
+
+async def from_upload(desk: Desk, session: Session, path: Any, model: Any) -> AsyncGenerator[str, None]:
+    """A file of the upload folder; it is deleted once read."""
+    try:
+        brought = await asyncio.to_thread(read_upload, desk, path)
+    except Exception as error:
+        yield status(sentence_of(error), kind="error")
+        raise
+    async with aclosing(load(desk, session, brought, model)) as updates:
+        async for update in updates:
+            yield update
+
+
+async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> AsyncGenerator[str, None]:
+    """One of `SAMPLES`."""
+    if not isinstance(name, str) or name not in SAMPLES:
+        raise InvalidInput("There is no such sample.")
+    sample = await asyncio.to_thread(SAMPLES[name])
+    brought = Brought(sample.name, sample.texts, sample.columns)
+    async with aclosing(load(desk, session, brought, model)) as updates:
+        async for update in updates:
+            yield update
+
+
+async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> AsyncGenerator[str, None]:
+    """Embed `brought` and put it on screen; yields status lines.
+
+    Raises:
+        TesseraError: said in a status line before.
+    """
+    job = session.begin()
+    try:
+        if model is not None and not isinstance(model, str):
+            raise InvalidInput("A model is named by a text.")
+        if not desk.engine.ready:
+            yield status("The model is being loaded; this begins by itself when it is ready.", share=0)
+        info = await desk.engine.model_info(model)
+        yield status(f"Embedding {many(len(brought.texts), 'text')}…", share=0)
+        slices: list[Slice] = []
+        async with aclosing(embed_in_slices(desk.engine, brought.texts, model=info.id)) as made:
+            async for part in made:
+                slices.append(part)
+                yield said(part.progress)
+        dataset = await asyncio.to_thread(assemble, brought, slices)
+    except Exception as error:
+        yield status(sentence_of(error), kind="error")
+        raise
+    if session.put(job, dataset):
+        session.last_call = LastCall.of(info.id, dataset.texts)
+        desk.sessions.tidy()
+    yield summary(dataset)
+
+
+def said(progress: Progress) -> str:
+    """Stage, rate and time left."""
+    left = f", about {progress.remaining_s:.0f} s left" if progress.remaining_s >= 1 else ""
+    return status(
+        f"Embedding: {progress.done:,} of {many(progress.total, 'text')}, "
+        f"{progress.rate_texts_s:,.0f} a second{left}",
+        share=progress.done / progress.total,
+    )
+
+
+def assemble(brought: Brought, slices: list[Slice]) -> Dataset:
+    """One dataset of all slices; texts that failed are left out and counted."""
+    import numpy as np
+
+    failed: list[FailedText] = [text for part in slices for text in part.failed]
+    rows = np.concatenate([part.rows for part in slices])
+    if not len(rows):
+        raise InvalidInput(f"No text could be embedded. The first one: {failed[0].message}")
+    truncated = [part.rows[index] for part in slices for index in part.embeddings.truncated]
+    place = {int(row): index for index, row in enumerate(rows)}
+    vectors = np.concatenate([part.embeddings.vectors for part in slices])
+    notes = (*brought.notes, *([f"{many(len(failed), 'text')} failed and left out"] if failed else []))
+    return Dataset(
+        name=brought.name,
+        texts=[brought.texts[row] for row in rows],
+        columns={name: [column[row] for row in rows] for name, column in brought.columns.items()},
+        vectors=vectors,
+        prompt_tokens=np.concatenate([part.embeddings.prompt_tokens for part in slices]),
+        truncated=frozenset(place[int(row)] for row in truncated),
+        model=slices[0].embeddings.model,
+        flat=pca_2d(vectors),
+        notes=notes,
+    )
+
+
+def summary(dataset: Dataset) -> str:
+    """What is on screen, and what was cut or left out."""
+    parts = [
+        dataset.name,
+        many(len(dataset.texts), "text"),
+        many(int(dataset.prompt_tokens.sum()), "token"),
+    ]
+    if dataset.truncated:
+        parts.append(
+            f"{many(len(dataset.truncated), 'text')} longer than {dataset.model.max_tokens} tokens, cut there"
+        )
+    return status(" · ".join([*parts, *dataset.notes]), kind="done")
+
+
+def check_size(texts: list[str], settings: Settings) -> None:
+    """Refuse more than one visitor may have.
+
+    Raises:
+        InvalidInput
+    """
+    if len(texts) > settings.page_max_texts:
+        raise InvalidInput(
+            f"These are {len(texts):,} texts; the page shows up to {settings.page_max_texts:,} at once. "
+            "Take fewer, or use the API or `tessera embed` for all of them."
+        )
+    chars = sum(map(len, texts))
+    if chars > settings.page_max_chars:
+        raise InvalidInput(
+            f"These texts have {chars:,} characters; the page takes up to {settings.page_max_chars:,}. "
+            "Take fewer, or use the API or `tessera embed` for all of them."
+        )
+
+
+def read_upload(desk: Desk, path: Any) -> Brought:
+    """Read an uploaded file, whatever comes of it delete it, and check its size.
+
+    Raises:
+        FileUnreadable, InvalidInput
+    """
+    if not isinstance(path, str) or not inside(path, uploads_folder(desk.settings)):
+        raise FileUnreadable("The page reads only files that were uploaded to it.")
+    file = Path(path)
+    try:
+        table = read_texts(file, max_bytes=desk.settings.page_max_upload_bytes)
+    finally:
+        file.unlink(missing_ok=True)
+    brought = Brought(file.name, table.texts, dict(list(table.columns.items())[:MAX_COLUMNS]), remarks(table))
+    check_size(brought.texts, desk.settings)
+    return replace(brought, name=file.name[:80])
+
+
+def remarks(table: TextTable) -> tuple[str, ...]:
+    """What reading a file left out, and where its texts came from."""
+    said_of = [f"texts from the column “{table.text_column[:40]}”"] if table.text_column else []
+    rows = [row for row in table.skipped if row.why != "blank line"]
+    if rows:
+        said_of.append(f"{many(len(rows), 'row')} left out (line {rows[0].line}: {rows[0].why})")
+    return tuple(said_of)

@@ -1,0 +1,150 @@
+"""What all views share: the desk they work at, and how their handlers meet Gradio.
+
+A handler is a plain async function `(desk, session, *values)`; any client can call any handler
+with any values, so each checks its own. What it raises becomes a sentence.
+"""
+
+# Gradio reads annotations of handlers at run time, so they are not postponed in this module.
+import html
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embedder.config import Settings
+from embedder.engine import Engine
+from embedder.errors import InvalidInput, TesseraError
+from ui.layout import LayoutWorker
+from ui.session import Session, Sessions
+from ui.snippets import base_url
+
+log = logging.getLogger("tessera.page")
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+"""For cheap events: no overlay, no queue of their own, not part of any documented API."""
+
+GENERIC = "Something went wrong on the server; what you entered is still here. Try again."
+
+Handler = Callable[..., Awaitable[Any]]
+Stream = Callable[..., AsyncGenerator[Any, None]]
+
+
+@dataclass
+class Desk:
+    """What handlers work with."""
+
+    engine: Engine
+    settings: Settings
+    worker: LayoutWorker
+    sessions: Sessions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sessions = Sessions(self.settings.page_session_s)
+
+    def session(self, request: Any) -> Session:
+        """The visitor's session, with the address as they see it."""
+        session = self.sessions.of(request.session_hash, request.username)
+        session.base = base_url(dict(request.headers), request.url.scheme)
+        return session
+
+
+def bind(desk: Desk, handler: Handler) -> Handler:
+    """`handler` as Gradio calls it."""
+    import gradio as gr
+
+    async def call(request: gr.Request, *values: Any) -> Any:
+        try:
+            return await handler(desk, desk.session(request), *values)
+        except Exception as error:
+            raise as_gradio(error) from None
+
+    return call
+
+
+def bind_event(desk: Desk, handler: Handler) -> Handler:
+    """`handler` with the row of a click in a table, or None, before its values."""
+    import gradio as gr
+
+    async def call(request: gr.Request, event: gr.SelectData, *values: Any) -> Any:
+        index = event.index
+        row = index[0] if isinstance(index, list | tuple) and index else index
+        try:
+            return await handler(desk, desk.session(request), row if type(row) is int else None, *values)
+        except Exception as error:
+            raise as_gradio(error) from None
+
+    return call
+
+
+def bind_stream(desk: Desk, handler: Stream) -> Stream:
+    """`handler` that yields several times."""
+    import gradio as gr
+
+    async def call(request: gr.Request, *values: Any) -> AsyncGenerator[Any, None]:
+        stream = handler(desk, desk.session(request), *values)
+        try:
+            async for update in stream:
+                yield update
+        except Exception as error:
+            raise as_gradio(error) from None
+        finally:
+            # Cancelled or abandoned: what the handler has in flight must end with it.
+            await stream.aclose()
+
+    return call
+
+
+def as_gradio(error: Exception) -> Exception:
+    """`error` as the page shows it; Gradio renders messages as HTML, so they are escaped."""
+    import gradio as gr
+
+    if isinstance(error, gr.Error):
+        return error  # type: ignore[no-any-return]  # Gradio isn't followed by mypy
+    shown: Exception = gr.Error(html.escape(sentence_of(error)), title="Not done", print_exception=False)
+    return shown
+
+
+def sentence_of(error: Exception) -> str:
+    """What a visitor is told: our errors' own words; of any other only the log knows, and only its class."""
+    if isinstance(error, TesseraError):
+        return str(error)
+    log.error("A handler of the page failed: %s", type(error).__name__)
+    return GENERIC
+
+
+def as_text(value: Any, max_chars: int, what: str) -> str:
+    """`value` if it's a string of at most `max_chars`.
+
+    Raises:
+        InvalidInput
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidInput(f"The {what} must be text.")
+    if len(value) > max_chars:
+        raise InvalidInput(
+            f"The {what} has {len(value):,} characters; the page takes {max_chars:,}. Shorten it."
+        )
+    return value
+
+
+def status(sentence: str, *, share: float | None = None, kind: str = "plain") -> str:
+    """A line for the visitor, read aloud when it changes; `share` 0 to 1 draws a bar.
+
+    The only place where words become HTML; they are escaped.
+    """
+    bar = "" if share is None else f'<progress max="1" value="{min(max(share, 0.0), 1.0):.3f}"></progress>'
+    role = "alert" if kind == "error" else "status"
+    return f'<div class="status {html.escape(kind)}" role="{role}">{html.escape(sentence)}{bar}</div>'
+
+
+def uploads_folder(settings: Settings) -> Path:
+    """Where Gradio keeps uploads and downloads."""
+    return settings.cache_dir / "uploads"
+
+
+def many(count: int, noun: str) -> str:
+    """`1 text`, `2,000 texts`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
