@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -12,9 +11,12 @@ from embedder.errors import Overloaded, ShuttingDown, TooLarge
 from embedder.metrics import Metrics
 
 _FIRST_RATE_TOKENS_S = 2000.0
-"""Assumed until a batch has been timed."""
+"""Assumed before a batch has been timed, with the weight of one second."""
 _RATE_MEMORY = 0.9
+"""What a batch adds to the rate halves with about every seventh batch after it."""
 _LONGEST_RETRY_S = 600.0
+_JOB_SHARE = 0.75
+"""Jobs hold no more of the room than this, so that a request always finds some."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,14 +31,17 @@ class Admission:
     """A bounded number of tokens between admission and answer; thread-safe.
 
     A request that finds no room is refused. A job waits in line; while one waits, the room it
-    needs is kept from requests, so that a stream of requests cannot starve it.
+    needs is kept from requests, so that a stream of requests cannot starve it; and jobs hold no
+    more than their share, so that they cannot shut requests out.
     """
 
     def __init__(self, limit_tokens: int, metrics: Metrics) -> None:
         self.limit_tokens = limit_tokens
-        self.rate_tokens_s = _FIRST_RATE_TOKENS_S
         self._metrics = metrics
+        self._job_limit_tokens = max(1, int(limit_tokens * _JOB_SHARE))
         self._held_tokens = 0
+        self._job_tokens = 0
+        self._timed_tokens, self._timed_s = _FIRST_RATE_TOKENS_S, 1.0
         self._waiters: deque[_Waiter] = deque()
         self._lock = threading.Lock()
         self._closed = False
@@ -46,6 +51,11 @@ class Admission:
         """Tokens admitted and not yet answered."""
         return self._held_tokens
 
+    @property
+    def rate_tokens_s(self) -> float:
+        """Tokens answered a second, of late."""
+        return self._timed_tokens / self._timed_s
+
     def request(self, tokens: int) -> None:
         """Take room for `tokens` now.
 
@@ -54,9 +64,9 @@ class Admission:
             Overloaded: they do not fit now.
             ShuttingDown
         """
-        self._refuse_impossible(tokens)
+        self._refuse_impossible(tokens, self.limit_tokens)
         with self._lock:
-            kept = self._waiters[0].tokens if self._waiters else 0
+            kept = self._room_kept_for_jobs()
             excess = self._held_tokens + tokens + kept - self.limit_tokens
             if excess > 0:
                 self._metrics.refused.inc()
@@ -70,11 +80,11 @@ class Admission:
             TooLarge: they could never fit.
             ShuttingDown
         """
-        self._refuse_impossible(tokens)
+        self._refuse_impossible(tokens, self._job_limit_tokens)
         loop = asyncio.get_running_loop()
         with self._lock:
-            if not self._waiters and self._held_tokens + tokens <= self.limit_tokens:
-                self._hold(tokens)
+            if not self._waiters and self._fits_job(tokens):
+                self._hold(tokens, job=True)
                 return
             waiter = _Waiter(tokens, loop, loop.create_future())
             self._waiters.append(waiter)
@@ -84,18 +94,17 @@ class Admission:
             self._give_up(waiter)
             raise
 
-    def release(self, tokens: int) -> None:
-        """Give room back; whoever is first in line gets it."""
+    def release(self, tokens: int, *, job: bool = False) -> None:
+        """Give room back, a job's with `job`; whoever is first in line gets it."""
         with self._lock:
-            self._held_tokens -= tokens
-            self._metrics.queue_tokens.set(self._held_tokens)
+            self._hold(-tokens, job=job)
             self._admit_waiting()
 
     def observe(self, tokens: int, seconds: float) -> None:
         """Learn from a batch how fast the backlog shrinks."""
-        if seconds > 0:
-            rate = tokens / seconds
-            self.rate_tokens_s = _RATE_MEMORY * self.rate_tokens_s + (1 - _RATE_MEMORY) * rate
+        with self._lock:
+            self._timed_tokens = _RATE_MEMORY * self._timed_tokens + tokens
+            self._timed_s = _RATE_MEMORY * self._timed_s + seconds
 
     def close(self) -> None:
         """Refuse everything from now on, those in line too."""
@@ -105,40 +114,45 @@ class Admission:
         for waiter in waiters:
             _call(waiter.loop, _fail, waiter.future)
 
-    async def drained(self, timeout_s: float) -> bool:
-        """Wait until nothing is held; False when that took longer than `timeout_s`."""
-        end = time.monotonic() + timeout_s
-        # Polled: it happens once, when the server leaves.
-        while self._held_tokens and time.monotonic() < end:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        return not self._held_tokens
-
-    def _refuse_impossible(self, tokens: int) -> None:
+    def _refuse_impossible(self, tokens: int, limit_tokens: int) -> None:
         if self._closed:
             raise ShuttingDown
-        if tokens > self.limit_tokens:
+        if tokens > limit_tokens:
             raise TooLarge(
-                f"The request holds {tokens} tokens, and this server takes {self.limit_tokens} at most "
+                f"The request holds {tokens} tokens, and this server takes {limit_tokens} at most "
                 "at once. Send it in smaller parts."
             )
 
-    def _hold(self, tokens: int) -> None:
+    def _fits_job(self, tokens: int) -> bool:
+        return (
+            self._job_tokens + tokens <= self._job_limit_tokens
+            and self._held_tokens + tokens <= self.limit_tokens
+        )
+
+    def _room_kept_for_jobs(self) -> int:
+        """What the first job in line needs, unless it is jobs that it waits for."""
+        if not self._waiters:
+            return 0
+        tokens = self._waiters[0].tokens
+        return tokens if self._job_tokens + tokens <= self._job_limit_tokens else 0
+
+    def _hold(self, tokens: int, *, job: bool = False) -> None:
         self._held_tokens += tokens
+        self._job_tokens += tokens if job else 0
         self._metrics.queue_tokens.set(self._held_tokens)
 
     def _admit_waiting(self) -> None:
-        while self._waiters and self._held_tokens + self._waiters[0].tokens <= self.limit_tokens:
+        while self._waiters and self._fits_job(self._waiters[0].tokens):
             waiter = self._waiters.popleft()
             waiter.granted = True
-            self._hold(waiter.tokens)
+            self._hold(waiter.tokens, job=True)
             _call(waiter.loop, _grant, waiter.future)
 
     def _give_up(self, waiter: _Waiter) -> None:
         """Leave the line, or give back what was granted while the cancel was on its way."""
         with self._lock:
             if waiter.granted:
-                self._held_tokens -= waiter.tokens
-                self._metrics.queue_tokens.set(self._held_tokens)
+                self._hold(-waiter.tokens, job=True)
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
             self._admit_waiting()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.config import Settings
-from embedder.errors import ContextLengthExceeded, TooLarge
+from embedder.errors import BackendFailed, ContextLengthExceeded, TooLarge
 from embedder.protocols import EmbeddingCache
 from embedder.scheduler import Scheduler
 from embedder.tickets import Ticket
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _JOB_SLICE_TEXTS = 256
 """A job asks for room for so many texts at a time."""
+
+INTERACTIVE_BATCHES = 4
+"""A call that fits so many batches goes ahead of larger ones."""
 
 
 class Call:
@@ -111,24 +114,35 @@ class Call:
             )
 
     def priority(self) -> Priority:
-        """As the caller says, else interactive if the call fits one batch."""
+        """As the caller says, else interactive if the call fits a few batches."""
         if self.options.priority is not None:
             return self.options.priority
-        one_batch = int(self.prompt_tokens.sum()) <= self._settings.batch_tokens
-        return Priority.INTERACTIVE if one_batch else Priority.BULK
+        few = int(self.prompt_tokens.sum()) <= INTERACTIVE_BATCHES * self._settings.batch_tokens
+        return Priority.INTERACTIVE if few else Priority.BULK
 
     async def collect(self) -> None:
-        """Await the tickets and put their vectors in place."""
+        """Await the tickets and put their vectors in place.
+
+        Raises:
+            BackendFailed, with `index` counting the call's texts; ShuttingDown
+        """
         for ticket, rows in self.tickets:
-            await ticket.future
+            try:
+                await ticket.future
+            except BackendFailed as error:
+                if error.index is None:
+                    raise
+                # The ticket counts its own rows, which leave out what the cache knew.
+                raise BackendFailed(str(error), index=rows[error.index]) from None
             self.vectors[rows] = ticket.vectors
 
     def cancel(self, scheduler: Scheduler) -> None:
         """Let go of everything still waiting."""
         for ticket, _ in self.tickets:
             scheduler.cancel(ticket)
-            if ticket.future.done() and not ticket.future.cancelled():
-                ticket.future.exception()  # seen, so that asyncio does not report it as lost
+            # An error that is still on its way, or came, is seen: asyncio would log it as lost.
+            if not ticket.future.cancel() and not ticket.future.cancelled():
+                ticket.future.exception()
 
     def timings(self, tokenize_s: float, total_s: float) -> Timings:
         """Where the time went; waiting and computing are of the slowest text."""

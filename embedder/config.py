@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from embedder.errors import ConfigError
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         512,
         ge=1,
         description="Largest batch in tokens, padding counted. Smaller answers single texts sooner. "
-        "A request that fits one batch goes ahead of larger ones.",
+        "A request that fits four batches goes ahead of larger ones.",
     )
     queue_tokens: int = Field(
         600_000,
@@ -132,7 +132,8 @@ class Settings(BaseSettings):
     )
     cache_dir: Path = Field(
         default_factory=_user_cache_dir,
-        description="The one folder written to: uploads, compiled layout code.",
+        description="Where uploads and compiled layout code go; nothing is written elsewhere, save models "
+        "that are fetched, which Hugging Face keeps in its own cache.",
     )
 
     page_max_texts: int = Field(
@@ -178,6 +179,13 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise ConfigError("; ".join(_explain(item) for item in error.errors())) from None
 
+    @model_validator(mode="after")
+    def _models_are_told_apart(self) -> Settings:
+        ids = [entry.partition("=")[0].strip() for entry in (self.model, *self.models)]
+        if not all(ids) or len(set(ids)) < len(ids):
+            raise ValueError("each model needs a name of its own; one is empty or there twice")
+        return self
+
     @property
     def allowed_models(self) -> dict[str, str]:
         """Model id to where it comes from, the default model first."""
@@ -200,7 +208,7 @@ def environment_names(field: str) -> tuple[str, ...]:
 
 def _explain(item: Mapping[str, Any]) -> str:
     """One sentence for one failed field, without the value (it may be a key)."""
-    field = str(item["loc"][0]) if item["loc"] else "settings"
+    field = str(item["loc"][0]) if item["loc"] else "models"
     if field in Settings.model_fields:
         field = environment_names(field)[0]
     message = re.sub(r"^Input should be", "should be", str(item["msg"]))

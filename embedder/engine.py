@@ -18,7 +18,7 @@ from embedder.config import Settings
 from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
 from embedder.metrics import Metrics
 from embedder.protocols import Backend
-from embedder.replica import BackendLoader, Replica, resolve_prompt, tokenize
+from embedder.replica import BackendLoader, Replica, in_slices, resolve_prompt
 from embedder.scheduler import Scheduler
 from embedder.types import (
     Embeddings,
@@ -34,6 +34,9 @@ from embedder.types import (
 
 _INLINE_CHARS = 65_536
 """Up to so many characters are hashed on the loop, in well under a millisecond."""
+
+_LAST_ANSWERS_S, _LAST_BATCH_S = 1.0, 5.0
+"""After the drain: for callers to take their refusal, for threads to end their batch."""
 
 _DEFAULT_OPTIONS = EmbedOptions()
 
@@ -53,6 +56,7 @@ class Engine:
         self._replicas: dict[str, Replica] = {}
         self._tokenizers = ThreadPoolExecutor(2, thread_name_prefix="tokenize")
         self._loading: asyncio.Task[None] | None = None
+        self._calls = 0
         self._closed = False
         self.metrics.cache_bytes.set_function(lambda: float(self._cache.held_bytes))
 
@@ -63,15 +67,23 @@ class Engine:
         self._loading = asyncio.create_task(self._load_all())
 
     async def close(self) -> None:
-        """Take no new work, finish what is begun within `settings.drain_s`, then leave."""
+        """Take no new work, finish what is begun within `settings.drain_s`, then leave.
+
+        Whoever is not answered by then gets ShuttingDown.
+        """
         self._closed = True
-        self._admission.close()
         if self._loading is not None:
             self._loading.cancel()
-        await self._admission.drained(self.settings.drain_s)
         for replica in self._replicas.values():
-            replica.close()
-        self._tokenizers.shutdown(wait=False, cancel_futures=True)
+            replica.abandon()
+        await self._idle(self.settings.drain_s)
+        self._admission.close()
+        for replica in self._replicas.values():
+            replica.stop()
+        if await self._idle(_LAST_ANSWERS_S):
+            self._tokenizers.shutdown(wait=False)
+        for replica in self._replicas.values():
+            await asyncio.to_thread(replica.free, _LAST_BATCH_S)
 
     async def __aenter__(self) -> Engine:
         await self.start()
@@ -120,26 +132,13 @@ class Engine:
             BackendFailed: the runtime failed on a text; `index` tells which.
             ShuttingDown
         """
-        started_s = time.perf_counter()
         replica = self._replica(model)
         _check_texts(texts)
-        backend, scheduler = await replica.runtime()
-        info = backend.info
-        _check_request(info, texts, dimensions)
-        prompt = resolve_prompt(info, kind, options)
-        call = Call(info, texts, options, self.settings)
-        keys = await self._keys(info, prompt, texts)
-        call.recall(keys, self._cache)
-        call.check_lengths()
+        self._calls += 1
         try:
-            tokenize_s = await self._compute(call, keys, prompt, backend, scheduler)
-        except BaseException:
-            call.cancel(scheduler)
-            raise
-        vectors = call.vectors if dimensions is None else cut(call.vectors, dimensions)
-        timings = call.timings(tokenize_s, time.perf_counter() - started_s)
-        self._observe(info, call, timings)
-        return Embeddings(vectors, call.prompt_tokens, call.truncated, call.cached, info, timings)
+            return await self._embed(replica, texts, kind, dimensions, options)
+        finally:
+            self._calls -= 1
 
     async def tokenize(
         self,
@@ -158,8 +157,15 @@ class Engine:
         _check_texts(texts)
         backend, _ = await replica.runtime()
         prompt = resolve_prompt(backend.info, kind, EmbedOptions(prompt_name=prompt_name))
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._tokenizers, backend.spans, texts, prompt)
+        return await in_slices(backend.spans, texts, prompt, self._tokenizers)
+
+    async def _idle(self, timeout_s: float) -> bool:
+        """Wait until no call is in progress; False when that took longer than `timeout_s`."""
+        end = time.monotonic() + timeout_s
+        # Polled: it happens once, when the server leaves.
+        while self._calls and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return not self._calls
 
     def _replica(self, model: str | None) -> Replica:
         if self._closed:
@@ -183,6 +189,33 @@ class Engine:
             )
             replica.announce()
 
+    async def _embed(
+        self,
+        replica: Replica,
+        texts: Sequence[Text],
+        kind: Kind | None,
+        dimensions: int | None,
+        options: EmbedOptions,
+    ) -> Embeddings:
+        started_s = time.perf_counter()
+        backend, scheduler = await replica.runtime()
+        info = backend.info
+        _check_request(info, texts, dimensions)
+        prompt = resolve_prompt(info, kind, options)
+        call = Call(info, texts, options, self.settings)
+        keys = await self._keys(info, prompt, texts)
+        call.recall(keys, self._cache)
+        call.check_lengths()
+        try:
+            tokenize_s = await self._compute(call, keys, prompt, backend, scheduler)
+        except BaseException:
+            call.cancel(scheduler)
+            raise
+        vectors = call.vectors if dimensions is None else cut(call.vectors, dimensions)
+        timings = call.timings(tokenize_s, time.perf_counter() - started_s)
+        self._observe(info, call, timings)
+        return Embeddings(vectors, call.prompt_tokens, call.truncated, call.cached, info, timings)
+
     async def _keys(self, info: ModelInfo, prompt: Prompt, texts: Sequence[Text]) -> list[bytes]:
         if sum(map(len, texts)) <= _INLINE_CHARS:
             return cache_keys(info.fingerprint, prompt, texts)
@@ -196,7 +229,8 @@ class Engine:
         tokenize_s = 0.0
         for rows in call.slices():
             tokenize_started_s = time.perf_counter()
-            part = await tokenize(backend, [call.texts[row] for row in rows], prompt, self._tokenizers)
+            some_texts = [call.texts[row] for row in rows]
+            part = await in_slices(backend.tokenize, some_texts, prompt, self._tokenizers)
             tokenize_s += time.perf_counter() - tokenize_started_s
             call.count(rows, part)
             call.check_lengths()

@@ -15,6 +15,8 @@ TesseraError
 
 from __future__ import annotations
 
+import math
+
 
 class TesseraError(Exception):
     """Root of the tree. `str(error)` is one or two sentences for a person: cause, then way out.
@@ -59,7 +61,7 @@ class Overloaded(TesseraError):
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(
-            f"The server is working at its limit. Try again in {max(1, round(retry_after_s))} s."
+            f"The server is working at its limit. Try again in {max(1, math.ceil(retry_after_s))} s."
         )
         self.retry_after_s = retry_after_s
 

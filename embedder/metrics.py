@@ -30,7 +30,7 @@ class Metrics:
             "tessera_queue_tokens", "Tokens admitted and not yet answered.", registry=registry
         )
         self.queue_texts = Gauge(
-            "tessera_queue_texts", "Texts waiting for a batch.", ["priority"], registry=registry
+            "tessera_queue_texts", "Texts waiting for a batch.", ["model", "priority"], registry=registry
         )
         self.batch_tokens = Histogram(
             "tessera_batch_tokens", "Tokens of a batch, padding counted.", buckets=_TOKENS, registry=registry

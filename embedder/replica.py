@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from concurrent.futures import Executor
+from typing import TypeVar
 
 from embedder.admission import Admission
 from embedder.cache import MemoryCache
 from embedder.config import Settings
-from embedder.errors import InvalidInput, ModelUnavailable, TesseraError
+from embedder.errors import InvalidInput, ModelUnavailable, ShuttingDown
 from embedder.metrics import Metrics
 from embedder.protocols import Backend
 from embedder.scheduler import Scheduler
-from embedder.types import EmbedOptions, Kind, ModelInfo, ModelState, ModelStatus, Prompt, Text, TokenizedText
+from embedder.types import EmbedOptions, Kind, ModelInfo, ModelState, ModelStatus, Prompt
 
 _LOG = logging.getLogger(__name__)
+
+T = TypeVar("T", bound=Sized)
+R = TypeVar("R")
 
 BackendLoader = Callable[[str, str, Settings], Backend]
 """(model id, its source, settings) to a loaded backend; runs in a thread."""
 
-_TOKENIZE_TEXTS = 64
+_TOKENIZE_TEXTS, _TOKENIZE_CHARS = 64, 65_536
 """Tokenised in one go; a few milliseconds, so that a large call does not hold up a small one."""
 
 _PROMPT_NAMES: dict[Kind, tuple[str, ...]] = {
@@ -32,6 +36,9 @@ _PROMPT_NAMES: dict[Kind, tuple[str, ...]] = {
 """Which of a model's prompts a kind means, as in sentence-transformers' `encode_query`/`_document`."""
 
 
+_NOT_LOADED = "could not be loaded. The server's log says why."
+
+
 class Replica:
     """A model of the allow-list and, once `load` is done, its runtime and scheduler."""
 
@@ -39,7 +46,7 @@ class Replica:
         self.id = model_id
         self.source = source
         self._state: ModelState = "loading"
-        self._error: str | None = None
+        self._closed = False
         self._backend: Backend | None = None
         self._scheduler: Scheduler | None = None
         self._loaded = asyncio.Event()
@@ -48,7 +55,8 @@ class Replica:
     def status(self) -> ModelStatus:
         """How far the model has come."""
         info = self._backend.info if self._backend else None
-        return ModelStatus(self.id, self._state, info, self._error)
+        error = _NOT_LOADED if self._state == "failed" else None
+        return ModelStatus(self.id, self._state, info, error)
 
     def load(
         self,
@@ -72,10 +80,14 @@ class Replica:
             )
         except Exception as error:
             self._state = "failed"
-            self._error = str(error) if isinstance(error, TesseraError) else type(error).__name__
-            _LOG.error("The model %s could not be loaded: %s", self.id, self._error)
+            # For the owner: the words may name folders, which clients are not told.
+            _LOG.error("The model %s could not be loaded (%s): %s", self.id, type(error).__name__, error)
         else:
             self._backend, self._state = backend, "ready"
+            if self._closed:
+                self.stop()
+                self.free(0.0)
+                return
             seconds = time.perf_counter() - started_s
             _LOG.info("The model %s is ready after %.1f s (%s).", self.id, seconds, backend.info.runtime)
 
@@ -88,30 +100,52 @@ class Replica:
 
         Raises:
             ModelUnavailable: loading failed.
+            ShuttingDown: the server left while it loaded.
         """
         await self._loaded.wait()
-        if self._backend is None or self._scheduler is None:
-            raise ModelUnavailable(f"The model {self.id} could not be loaded: {self._error}")
-        return self._backend, self._scheduler
+        if self._backend is not None and self._scheduler is not None:
+            return self._backend, self._scheduler
+        if self._state == "failed":
+            raise ModelUnavailable(f"The model {self.id} {_NOT_LOADED}")
+        raise ShuttingDown
 
-    def close(self) -> None:
-        """Stop the threads and free the runtime."""
+    def abandon(self) -> None:
+        """Let go of those who wait for a model that is still loading; it ends as soon as it is loaded."""
+        self._closed = True
+        self._loaded.set()
+
+    def stop(self) -> None:
+        """Answer what still waits with ShuttingDown."""
         if self._scheduler is not None:
             self._scheduler.close()
+
+    def free(self, timeout_s: float) -> None:
+        """Free the runtime once its threads are out of it; blocking, `timeout_s` at most."""
+        if self._scheduler is not None:
+            self._scheduler.join(timeout_s)
         if self._backend is not None:
             self._backend.close()
 
 
-async def tokenize(
-    backend: Backend, texts: Sequence[Text], prompt: Prompt, executor: Executor
-) -> list[TokenizedText]:
-    """Tokenise off the loop, a few texts at a time so that other calls come in between."""
+async def in_slices(
+    work: Callable[[Sequence[T], Prompt], list[R]], texts: Sequence[T], prompt: Prompt, executor: Executor
+) -> list[R]:
+    """`work(texts, prompt)` off the loop, a few texts at a time so that other calls come in between."""
     loop = asyncio.get_running_loop()
-    tokenized: list[TokenizedText] = []
-    for start in range(0, len(texts), _TOKENIZE_TEXTS):
-        part = texts[start : start + _TOKENIZE_TEXTS]
-        tokenized += await loop.run_in_executor(executor, backend.tokenize, part, prompt)
-    return tokenized
+    done: list[R] = []
+    for part in _slices(texts):
+        done += await loop.run_in_executor(executor, work, part, prompt)
+    return done
+
+
+def _slices(texts: Sequence[T]) -> Iterator[Sequence[T]]:
+    start = chars = 0
+    for index, text in enumerate(texts):
+        chars += len(text)
+        if index > start and (index - start >= _TOKENIZE_TEXTS or chars > _TOKENIZE_CHARS):
+            yield texts[start:index]
+            start, chars = index, len(text)
+    yield texts[start:]
 
 
 def resolve_prompt(info: ModelInfo, kind: Kind | None, options: EmbedOptions) -> Prompt:

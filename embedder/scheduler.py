@@ -7,11 +7,9 @@ Identical texts that wait at once are one entry with several waiters.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +20,7 @@ from embedder.batching import choose_batch
 from embedder.errors import BackendFailed, ShuttingDown
 from embedder.metrics import Metrics
 from embedder.protocols import Backend, EmbeddingCache
+from embedder.queues import TurnQueue
 from embedder.tickets import Entry, Ticket
 from embedder.types import Priority, TokenizedText
 
@@ -54,7 +53,7 @@ class Scheduler:
         self._cache = cache
         self._metrics = metrics
         self._known: dict[bytes, Entry] = {}
-        self._queues: dict[Priority, OrderedDict[bytes, Entry]] = {p: OrderedDict() for p in Priority}
+        self._queues = {priority: TurnQueue() for priority in Priority}
         self._interactive_turns = 0
         self._stopping = False
         self._condition = threading.Condition()
@@ -79,11 +78,11 @@ class Scheduler:
             await self._admission.wait(granted)
             taken = 0
             try:
-                taken = self._enqueue(ticket, keys, tokenized, priority, admit=False)
+                taken = self._enqueue(ticket, keys, tokenized, priority, job=True)
             finally:
-                self._admission.release(granted - taken)
+                self._admission.release(granted - taken, job=True)
         else:
-            self._enqueue(ticket, keys, tokenized, priority, admit=True)
+            self._enqueue(ticket, keys, tokenized, priority, job=False)
         return ticket
 
     def cancel(self, ticket: Ticket) -> None:
@@ -104,9 +103,16 @@ class Scheduler:
             for entry in list(self._known.values()):
                 for waiter, _ in entry.waiters:
                     waiter.fail(ShuttingDown())
+                entry.waiters.clear()
                 if not entry.running:
                     self._forget(entry)
             self._condition.notify_all()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the threads to end their last batch, `timeout_s` at most; blocking."""
+        end = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _enqueue(
         self,
@@ -115,7 +121,7 @@ class Scheduler:
         tokenized: Sequence[TokenizedText],
         priority: Priority,
         *,
-        admit: bool,
+        job: bool,
     ) -> int:
         """Attach the ticket to known entries and queue the others; returns the tokens these hold."""
         with self._condition:
@@ -124,12 +130,13 @@ class Scheduler:
             fresh: dict[bytes, Entry] = {}
             for key, text in zip(keys, tokenized, strict=True):
                 if key not in self._known and key not in fresh:
-                    fresh[key] = Entry(key, text, priority)
+                    fresh[key] = Entry(key, text, priority, caller=id(ticket), job=job)
             tokens = sum(entry.tokens for entry in fresh.values())
-            if admit:
+            if not job:  # a job's room was taken before
                 self._admission.request(tokens)
             self._known.update(fresh)
-            self._queues[priority].update(fresh)
+            for entry in fresh.values():
+                self._queues[priority].add(entry)
             for row, key in enumerate(keys):
                 entry = self._known[key]
                 entry.waiters.append((ticket, row))
@@ -142,22 +149,22 @@ class Scheduler:
     def _promote(self, entry: Entry, priority: Priority) -> None:
         """A text of bulk that somebody interactive wants too goes ahead with theirs."""
         if not entry.running and priority < entry.priority:
-            del self._queues[entry.priority][entry.key]
+            self._queues[entry.priority].discard(entry)
             entry.priority = priority
-            self._queues[priority][entry.key] = entry
+            self._queues[priority].add(entry)
 
     def _forget(self, entry: Entry) -> None:
         """Take an entry off the books, if it is still on them, and give its room back."""
         if self._known.get(entry.key) is not entry:
             return
         del self._known[entry.key]
-        self._queues[entry.priority].pop(entry.key, None)
-        self._admission.release(entry.tokens)
+        self._queues[entry.priority].discard(entry)
+        self._admission.release(entry.tokens, job=entry.job)
         self._count_waiting()
 
     def _count_waiting(self) -> None:
         for priority, queue in self._queues.items():
-            self._metrics.queue_texts.labels(priority.name.lower()).set(len(queue))
+            self._metrics.queue_texts.labels(self._backend.info.id, priority.name.lower()).set(len(queue))
 
     def _work(self) -> None:
         while True:
@@ -175,14 +182,15 @@ class Scheduler:
 
     def _take(self) -> list[Entry]:
         queue = self._queues[self._next_class()]
-        window = list(itertools.islice(queue.values(), _WINDOW_TEXTS))
+        window = queue.window(_WINDOW_TEXTS)
         prompt = window[0].tokenized.prompt
         window = [entry for entry in window if entry.tokenized.prompt == prompt]
         chosen = choose_batch([entry.tokens for entry in window], self._batch_tokens, pads=self._backend.pads)
         batch = [window[index] for index in chosen]
         for entry in batch:
             entry.running = True
-            del queue[entry.key]
+            queue.discard(entry)
+        queue.pass_turn(window[0].caller)
         self._count_waiting()
         return batch
 
@@ -260,8 +268,7 @@ class Scheduler:
             waiters, entry.waiters = entry.waiters, []
             self._forget(entry)
             for ticket, row in waiters:
-                failure = BackendFailed(
-                    f"The model's runtime failed on text {row} with {type(error).__name__}.", index=row
+                # Without its cause, whose words may quote the text.
+                ticket.fail(
+                    BackendFailed(f"The model's runtime failed with {type(error).__name__}.", index=row)
                 )
-                failure.__cause__ = error if isinstance(error, Exception) else None
-                ticket.fail(failure)

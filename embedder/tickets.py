@@ -82,6 +82,10 @@ class Entry:
     key: bytes
     tokenized: TokenizedText
     priority: Priority
+    caller: int = 0
+    """Whose turn the text counts for: the ticket that asked first."""
+    job: bool = False
+    """Whether its room was taken by a job that waited for it."""
     waiters: list[tuple[Ticket, int]] = field(default_factory=list)
     queued_s: float = field(default_factory=time.perf_counter)
     running: bool = False

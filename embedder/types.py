@@ -32,7 +32,6 @@ class ModelInfo:
 
     `fingerprint` names the vector space: two models of one fingerprint give equal vectors
     (to 1e-5) for equal texts. `max_tokens` is None where a model reads texts of any length.
-    `matryoshka_dimensions` are the cuts the model was trained for; any other is lossy.
     """
 
     id: str
@@ -46,7 +45,6 @@ class ModelInfo:
     default_prompt_name: str | None = None
     routed: bool = False
     """Whether queries and documents take different branches of the model."""
-    matryoshka_dimensions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from embedder.api.bodies import Bodies
 from embedder.api.context import Context
 from embedder.api.cors import AllowedOrigins
 from embedder.api.documentation import DESCRIPTION, ERROR_RESPONSES
-from embedder.api.edge import Edge
+from embedder.api.edge import Edge, check_model_ids
 from embedder.api.keys import Gate, require_key
 from embedder.config import Settings
 from embedder.engine import Engine
@@ -37,7 +37,12 @@ def create_api(
 
     `lifespan` starts and stops what the owner of `engine` wants started and stopped; without it
     the engine is the caller's to start.
+
+    Raises:
+        ConfigError: a model's id begins as one of the page's own paths does.
     """
+    if page is not None:
+        check_model_ids(settings.allowed_models)
     app = FastAPI(
         title="Tessera",
         version=__version__,

@@ -11,11 +11,13 @@ import re
 import time
 import traceback
 import uuid
+from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from embedder.api.errors import answer_unforeseen
+from embedder.errors import ConfigError
 from embedder.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -129,6 +131,20 @@ def is_ours(path: str) -> bool:
     if first in PAGE_PREFIXES:
         return False
     return path in OWN_PATHS or "/v1/" in f"{path}/" or path.endswith("/embeddings")
+
+
+def check_model_ids(model_ids: Iterable[str]) -> None:
+    """Refuse ids whose own paths would be the page's.
+
+    Raises:
+        ConfigError
+    """
+    for model_id in model_ids:
+        if model_id.split("/")[0] in PAGE_PREFIXES:
+            raise ConfigError(
+                f"The model id {model_id!r} begins like one of the page's own paths. "
+                "Serve it under another: TESSERA_MODELS=name=source."
+            )
 
 
 def _as_ours(scope: Scope, path: str) -> Scope:

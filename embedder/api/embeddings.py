@@ -16,6 +16,7 @@ from embedder.api.models import choose_model
 from embedder.api.schemas import EmbeddingsRequest, EmbeddingsResponse, TokenEncoding, validate
 from embedder.api.serialise import embeddings_json, json_response
 from embedder.api.waiting import off_loop, while_connected
+from embedder.errors import TooLarge
 from embedder.types import EmbedOptions, Text
 
 router = APIRouter(tags=["embeddings"])
@@ -74,6 +75,7 @@ async def _texts(wanted: EmbeddingsRequest, size_bytes: int, context: Context) -
     token_encoding: TokenEncoding = wanted.token_encoding or context.settings.token_ids
     max_texts = context.settings.max_request_texts
     if _may_hold_ids(wanted.input):
+        _check_ids(wanted.input, context.settings.max_request_tokens)
         # In a thread whatever their number: the first ids have a vocabulary of 100,000 tokens read.
         return await asyncio.to_thread(
             read_texts, wanted.input, max_texts=max_texts, token_encoding=token_encoding
@@ -81,6 +83,13 @@ async def _texts(wanted: EmbeddingsRequest, size_bytes: int, context: Context) -
     return await off_loop(
         size_bytes, read_texts, wanted.input, max_texts=max_texts, token_encoding=token_encoding
     )
+
+
+def _check_ids(value: list[Any], limit: int) -> None:
+    """Refuse more ids than a request may hold tokens, before they are decoded."""
+    ids = sum(len(item) if isinstance(item, list) else 1 for item in value)
+    if ids > limit:
+        raise TooLarge(f"The request holds {ids} token ids; the most in one request is {limit}. Split it.")
 
 
 def _may_hold_ids(value: Any) -> bool:

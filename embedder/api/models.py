@@ -98,22 +98,15 @@ def _describe(status: ModelStatus, created: int) -> dict[str, Any]:
         "max_tokens": info and info.max_tokens,
         "dimensions": info and info.dimensions,
         "dimensions_note": info and _dimensions_note(info),
-        "matryoshka_dimensions": info and list(info.matryoshka_dimensions),
         "normalized": info and info.normalized,
         "runtime": info and info.runtime,
         "fingerprint": info and info.fingerprint,
-        "prompts": info and sorted(info.prompts),
+        "prompts": info and sorted(name for name, prompt in info.prompts.items() if prompt),
     }
 
 
 def _dimensions_note(info: ModelInfo) -> str:
-    if not info.matryoshka_dimensions:
-        return (
-            f"Vectors have {info.dimensions} dimensions. The model was not trained for shorter ones: "
-            "asking for fewer loses accuracy."
-        )
-    trained = ", ".join(map(str, info.matryoshka_dimensions))
     return (
-        f"Vectors have {info.dimensions} dimensions. The model was trained for {trained} too; "
-        "any other number loses accuracy."
+        f"Vectors have {info.dimensions} dimensions. The model is not known to be trained for shorter ones: "
+        "asking for fewer loses accuracy."
     )

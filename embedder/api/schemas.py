@@ -111,7 +111,6 @@ class Model(BaseModel):
     max_tokens: int | None = Field(description="Longest text in tokens; null where there is no limit.")
     dimensions: int | None
     dimensions_note: str | None = Field(description="What cutting to fewer dimensions costs.")
-    matryoshka_dimensions: list[int] | None = Field(description="Cuts that the model was trained for.")
     normalized: bool | None = Field(description="Whether full vectors have norm 1.")
     runtime: str | None
     fingerprint: str | None = Field(description="Names the vector space: equal ones can be compared.")

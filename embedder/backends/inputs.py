@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Encoding, Tokenizer
 
+_FIRST_LOOK_CHARS_A_TOKEN = 32
+"""Eight times what a token of English has."""
+
 _PROBES = ["Hello world", "  Ünïcode, 東京, emoji 🙂 and\ta tab ", "lorem ipsum " * 3000, "MiXeD case 1234.5"]
 
 
@@ -66,7 +69,11 @@ def _same_features(model: SentenceTransformer, inputs: PaddedInputs | StaticInpu
 
 
 class _FastTokenizer:
-    """A Rust tokenizer of our own, so that nothing else changes its truncation under a thread."""
+    """A Rust tokenizer of our own, so that nothing else changes its truncation under a thread.
+
+    Of a text far longer than the model reads only the beginning is looked at: a tokenizer goes
+    over all of a text before it cuts, a second and hundreds of megabytes for a million characters.
+    """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int | None, *, special_tokens: bool) -> None:
         from tokenizers import Tokenizer
@@ -74,9 +81,12 @@ class _FastTokenizer:
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        self._first_look_chars: int | None = None
         if max_tokens is not None:
             direction = (tokenizer.truncation or {}).get("direction", "right")
             self._tokenizer.enable_truncation(max_tokens, direction=direction)
+            if direction == "right":
+                self._first_look_chars = _FIRST_LOOK_CHARS_A_TOKEN * max_tokens
         self.max_tokens = max_tokens
         self._special_tokens = special_tokens
 
@@ -102,7 +112,28 @@ class _FastTokenizer:
         ]
 
     def _encode(self, words: list[str]) -> list[Encoding]:
-        return self._tokenizer.encode_batch(words, add_special_tokens=self._special_tokens)
+        looks = [word[: self._first_look_chars] for word in words]
+        encodings = self._tokenizer.encode_batch(looks, add_special_tokens=self._special_tokens)
+        return [
+            encoding
+            if len(look) == len(word) or self._is_settled(encoding, look)
+            else self._look_further(word)
+            for word, look, encoding in zip(words, looks, encodings, strict=True)
+        ]
+
+    def _look_further(self, word: str) -> Encoding:
+        chars = self._first_look_chars or len(word)
+        while True:
+            chars *= 2
+            look = word[:chars]
+            encoding = self._tokenizer.encode(look, add_special_tokens=self._special_tokens)
+            if len(look) == len(word) or self._is_settled(encoding, look):
+                return encoding
+
+    def _is_settled(self, encoding: Encoding, look: str) -> bool:
+        """Whether the tokens that are kept lie so far before the end of the look that it can't matter."""
+        end = max((end for _, end in encoding.offsets), default=0)
+        return self._was_cut(encoding) and 2 * end <= len(look)
 
     def _from_encoding(self, text: str, prompt: Prompt, encoding: Encoding) -> TokenizedText:
         token_ids = tuple(encoding.ids)

@@ -26,6 +26,14 @@ def locate_model(source: str) -> Path | None:
     `source` is a folder, a model that comes in a package, or a Hugging Face name; nothing is
     fetched, imported or loaded.
     """
+    folder = _on_this_machine(source)
+    if folder is None and _is_repository(source):
+        folder = _fetch(source, local_files_only=True)
+    return folder
+
+
+def _on_this_machine(source: str) -> Path | None:
+    """`source` as a folder, or inside a package."""
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
@@ -34,7 +42,7 @@ def locate_model(source: str) -> Path | None:
         spec = importlib.util.find_spec(module)
         if spec is not None and spec.origin is not None:
             return Path(spec.origin).parent / inside
-    return _fetch(source, local_files_only=True) if _is_repository(source) else None
+    return None
 
 
 def model_folder(source: str) -> Path:
@@ -43,9 +51,10 @@ def model_folder(source: str) -> Path:
     Raises:
         ModelUnavailable: it cannot be had, or holds pickled weights or modules of other code.
     """
-    folder = locate_model(source)
+    folder = _on_this_machine(source)
     if folder is None and _is_repository(source):
-        folder = _fetch(source, local_files_only=False)
+        # Asking the hub first completes a copy whose first download was interrupted.
+        folder = _fetch(source, local_files_only=False) or _fetch(source, local_files_only=True)
     if folder is None:
         raise ModelUnavailable(
             f"There is no model {source!r}: it is neither a folder on this machine, nor in an installed "
@@ -86,7 +95,9 @@ def _check_modules(folder: Path, source: str) -> None:
 def _check_weights(folder: Path, source: str) -> None:
     """A folder with pickled weights must have the same as safetensors beside them."""
     for path in folder.rglob("*"):
-        if path.suffix in _PICKLES and not list(path.parent.glob("*.safetensors")):
+        # Loaders fall back to the pickle unless exactly these lie beside it.
+        safe = (path.parent / name for name in ("model.safetensors", "model.safetensors.index.json"))
+        if path.suffix in _PICKLES and not any(file.is_file() for file in safe):
             raise ModelUnavailable(
                 f"The model {source!r} has weights only as {path.name}, a pickle, which can run code when "
                 "loaded. Save them as safetensors (sentence-transformers does when it saves a model)."

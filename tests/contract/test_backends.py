@@ -104,6 +104,59 @@ def test_truncation_is_seen_exactly_where_it_happens(name: str, backend_of: Back
     assert (past_limit.prompt_tokens, past_limit.truncated) == (limit, True)
 
 
+@every_peer
+def test_long_texts_are_cut_as_if_all_of_them_had_been_read(name: str, backend_of: BackendOf) -> None:
+    """Only the beginning of a very long text is looked at: the tokens must be the same."""
+    backend = backend_of(name)
+    if backend.info.max_tokens is None or backend.info.vocabulary_size is None:
+        return
+    from embedder.backends.inputs import _FastTokenizer
+
+    tokenizer = backend._inputs._tokenizer  # type: ignore[attr-defined]
+    assert isinstance(tokenizer, _FastTokenizer)
+    seven = np.random.default_rng(7)
+    texts = [
+        "".join(seven.choice(list("ab東 \t.é🙂"), size=60_000)),
+        "x" * 50_000 + " and then words " * 2_000,
+        " " * 30_000 + "words after much nothing " * 500,
+        "東京" * 30_000,
+        "a" * 40_000,
+    ]
+    raw = tokenizer._tokenizer
+    for text in texts:
+        (ours,) = backend.tokenize([text], Prompt())
+        assert list(ours.token_ids or ()) == raw.encode(text).ids
+        assert ours.truncated == bool(raw.encode(text).overflowing)
+
+
+def test_a_text_of_millions_of_characters_costs_about_as_much_as_one_of_thousands(
+    backend_of: BackendOf,
+) -> None:
+    """In characters looked at, not in seconds."""
+    tokenizer = backend_of("minilm")._inputs._tokenizer  # type: ignore[attr-defined]
+    seen: list[int] = []
+
+    class Counting:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def encode_batch(self, words: list[str], **options: Any) -> Any:
+            seen.extend(map(len, words))
+            return self.inner.encode_batch(words, **options)
+
+        def encode(self, word: str, **options: Any) -> Any:
+            seen.append(len(word))
+            return self.inner.encode(word, **options)
+
+    inner, tokenizer._tokenizer = tokenizer._tokenizer, Counting(tokenizer._tokenizer)
+    try:
+        (tokenized,) = tokenizer.tokenize(["some plain words " * 300_000], Prompt())
+    finally:
+        tokenizer._tokenizer = inner
+    assert (tokenized.prompt_tokens, tokenized.truncated) == (256, True)
+    assert sum(seen) < 20_000
+
+
 @every_backend
 def test_tokens_are_those_that_are_counted(name: str, backend_of: BackendOf) -> None:
     backend = backend_of(name)

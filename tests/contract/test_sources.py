@@ -38,6 +38,15 @@ def test_pickled_weights_are_refused_and_never_opened(copy: Path) -> None:
     assert not (copy / "ran").exists()
 
 
+def test_a_decoy_does_not_make_a_pickle_safe(copy: Path) -> None:
+    folder = copy / "3_Dense"
+    folder.mkdir()
+    (folder / "pytorch_model.bin").write_bytes(b"")
+    (folder / "decoy.safetensors").write_bytes(b"")
+    with pytest.raises(ModelUnavailable, match="pickle"):
+        model_folder(str(copy))
+
+
 def test_modules_of_other_packages_are_refused(copy: Path) -> None:
     modules = json.loads((copy / "modules.json").read_text())
     modules.append({"idx": 3, "name": "3", "path": "", "type": "os.system"})

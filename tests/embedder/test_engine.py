@@ -18,6 +18,7 @@ from embedder.errors import (
     ContextLengthExceeded,
     InvalidInput,
     ModelUnavailable,
+    ShuttingDown,
     TooLarge,
     UnknownModel,
 )
@@ -203,15 +204,44 @@ async def test_calls_wait_for_a_model_that_is_still_loading() -> None:
         assert engine.ready
 
 
-async def test_a_model_that_cannot_be_loaded_says_so_and_the_others_serve() -> None:
+async def test_a_server_that_leaves_while_a_model_loads_tells_those_who_wait() -> None:
+    release = threading.Event()
+    closed = threading.Event()
+
+    class Late(HashingBackend):
+        def close(self) -> None:
+            closed.set()
+
+    def loader(model_id: str, *_: object) -> HashingBackend:
+        assert release.wait(10)
+        return Late(model_id)
+
+    engine = Engine(Settings.load({"model": "late/model"}), loader=loader)
+    await engine.start()
+    task = asyncio.create_task(engine.embed(["text"]))
+    await asyncio.sleep(0.02)
+    await asyncio.wait_for(engine.close(), 5)
+    with pytest.raises(ShuttingDown):
+        await asyncio.wait_for(task, 1)
+    release.set()
+    assert await asyncio.to_thread(closed.wait, 5)
+    await asyncio.sleep(0.05)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("late/model")]
+
+
+async def test_a_model_that_cannot_be_loaded_says_so_and_the_others_serve(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def loader(model_id: str, *_: object) -> HashingBackend:
         if model_id == "broken":
-            raise ModelUnavailable("Its folder is empty.")
+            raise ModelUnavailable("Its folder /home/owner is empty.")
         return HashingBackend(model_id)
 
     async with Engine(Settings.load({"model": "broken", "models": "fine"}), loader=loader) as engine:
-        with pytest.raises(ModelUnavailable, match="Its folder is empty"):
+        with pytest.raises(ModelUnavailable, match="log says why") as caught:
             await engine.embed(["text"])
+        assert "/home/owner" not in str(caught.value)
+        assert "Its folder /home/owner is empty." in caplog.text
         assert (await engine.embed(["text"], model="fine")).vectors.shape == (1, 32)
         assert [status.state for status in engine.models()] == ["failed", "ready"]
 

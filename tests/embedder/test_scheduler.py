@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import random
 import time
 from typing import Any
@@ -126,7 +128,8 @@ async def test_bulk_is_not_starved_by_a_stream_of_queries(engine_of: EngineMaker
 
 
 def queued(engine: Engine, priority: str) -> float:
-    value = engine.metrics.registry.get_sample_value("tessera_queue_texts", {"priority": priority})
+    labels = {"model": engine.settings.default_model, "priority": priority}
+    value = engine.metrics.registry.get_sample_value("tessera_queue_texts", labels)
     return value or 0.0
 
 
@@ -236,16 +239,77 @@ async def test_past_the_bound_requests_are_refused_and_jobs_wait(engine_of: Engi
     np.testing.assert_allclose(answer.vectors, direct(words(*range(100))), atol=1e-6)
 
 
+async def test_a_failing_text_is_named_by_its_place_in_the_call(engine_of: EngineMaker) -> None:
+    backend = WatchedBackend()
+    backend.failures["bad"] = ValueError("quotes the bad text")
+    async with engine_of(backend, queue_tokens=40) as engine:
+        await engine.embed(["known 1", "known 2"])
+        for options, texts in ((BULK, []), (JOB, words(*range(10)))):
+            with pytest.raises(BackendFailed) as caught:
+                await engine.embed(["known 1", "known 2", *texts, "bad"], options=options)
+            assert caught.value.index == 2 + len(texts)
+            assert caught.value.__cause__ is None
+
+
+async def test_callers_of_bulk_take_turns(engine_of: EngineMaker) -> None:
+    backend = WatchedBackend()
+    async with engine_of(backend, batch_tokens=8) as engine:
+        held = await occupy(engine, backend)
+        large = asyncio.create_task(engine.embed(words(*range(200)), options=BULK))
+        await until(lambda: queued(engine, "bulk") == 200)
+        small = asyncio.create_task(engine.embed(words(*range(500, 505)), options=BULK))
+        await until(lambda: queued(engine, "bulk") == 205)
+        backend.gate.set()
+        await asyncio.gather(held, large, small)
+    assert max(backend.computed.index(text) for text in words(*range(500, 505))) < 25
+
+
+async def test_jobs_leave_room_for_requests(engine_of: EngineMaker) -> None:
+    backend = WatchedBackend()
+    async with engine_of(backend, queue_tokens=400, batch_tokens=16) as engine:
+        held = await occupy(engine, backend)
+        job = asyncio.create_task(engine.embed(words(*range(1000)), options=JOB))
+        await until(lambda: queued(engine, "bulk") > 0)
+        await asyncio.sleep(0.05)
+        queries = [asyncio.create_task(engine.embed([f"query {n}"])) for n in range(20)]
+        backend.gate.set()
+        await held
+        for query in queries:
+            assert (await asyncio.wait_for(query, 10)).vectors.shape == (1, 32)
+        job.cancel()
+
+
+async def test_a_call_that_left_leaves_no_error_for_asyncio_to_log(
+    engine_of: EngineMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = WatchedBackend()
+    for number in range(20):
+        backend.failures[f"bad secret {number}"] = ValueError("cannot embed a secret")
+    async with engine_of(backend) as engine:
+        for number in range(20):
+            task = asyncio.create_task(engine.embed([f"bad secret {number}"]))
+            await until(lambda number=number: f"bad secret {number}" in backend.computed)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, BackendFailed):
+                await task
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+    assert "secret" not in caplog.text
+
+
 async def test_stopping_finishes_what_is_begun_and_takes_nothing_new(engine_of: EngineMaker) -> None:
     backend = WatchedBackend(delay_s=0.02)
     async with engine_of(backend, batch_tokens=8) as engine:
         task = asyncio.create_task(engine.embed(words(*range(10))))
         await until(backend.entered.is_set)
+        tokenising = asyncio.create_task(engine.embed(words(*range(100, 130))))
+        await asyncio.sleep(0)
         closing = asyncio.create_task(engine.close())
         await asyncio.sleep(0)
         with pytest.raises(ShuttingDown):
             await engine.embed(["late"])
         assert (await task).vectors.shape == (10, 32)
+        assert (await tokenising).vectors.shape == (30, 32)
         await closing
 
 
