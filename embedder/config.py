@@ -13,7 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from embedder.errors import ConfigError
@@ -185,6 +193,15 @@ class Settings(BaseSettings):
         if not all(ids) or len(set(ids)) < len(ids):
             raise ValueError("each model needs a name of its own; one is empty or there twice")
         return self
+
+    @field_validator("page_auth")
+    @classmethod
+    def _logins_are_pairs(cls, logins: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for login in logins:
+            user, colon, password = login.get_secret_value().partition(":")
+            if not (user and colon and password):
+                raise ValueError("each login is a user and a password with a colon between them")
+        return logins
 
     @property
     def allowed_models(self) -> dict[str, str]:

@@ -7,9 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
-
-from embedder.errors import TooLarge
+from embedder.corpus.exports import check_npz_size, jsonl, write_npz
 from ui.session import Dataset
 
 KEPT_S = 3600.0
@@ -28,40 +26,10 @@ def write(dataset: Dataset, root: Path, name: str) -> Path:
             shutil.rmtree(old, ignore_errors=True)
     path = root / secrets.token_hex(16) / name
     path.parent.mkdir()
-    (write_npz if path.suffix == ".npz" else write_jsonl)(dataset, path)
+    with path.open("wb") as sink:
+        if path.suffix == ".npz":
+            check_npz_size(dataset.texts, dataset.columns, MAX_UNICODE_BYTES)
+            write_npz(sink, dataset.texts, dataset.columns, dataset.vectors, dataset.model)
+        else:
+            sink.write(jsonl(dataset.texts, dataset.columns, dataset.vectors))
     return path
-
-
-def write_npz(dataset: Dataset, path: Path) -> None:
-    """`vectors` float32 (n, d), `texts`, `column:<name>`, `model`, `fingerprint`; read without pickle.
-
-    Raises:
-        TooLarge
-    """
-    cells = {"texts": dataset.texts} | {f"column:{name}": of for name, of in dataset.columns.items()}
-    # NumPy gives every string the room of the longest, four bytes a character.
-    needed_bytes = sum(4 * len(column) * max(map(len, column), default=0) for column in cells.values())
-    if needed_bytes > MAX_UNICODE_BYTES:
-        raise TooLarge("One of the texts is so long that NPZ would not be practical. Download JSONL instead.")
-    arrays = {name: np.array(column, dtype=np.str_) for name, column in cells.items()}
-    np.savez(
-        path,
-        allow_pickle=False,
-        vectors=dataset.vectors,
-        model=np.array(dataset.model.id),
-        fingerprint=np.array(dataset.model.fingerprint),
-        **arrays,
-    )
-
-
-def write_jsonl(dataset: Dataset, path: Path) -> None:
-    """One object a line: `text`, `embedding`, and `columns` where there are others."""
-    import orjson
-
-    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-    with path.open("wb") as file:
-        for index, text in enumerate(dataset.texts):
-            line: dict[str, object] = {"text": text, "embedding": dataset.vectors[index]}
-            if dataset.columns:
-                line["columns"] = {name: column[index] for name, column in dataset.columns.items()}
-            file.write(orjson.dumps(line, option=options))

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
+from embedder.corpus.exports import check_npz_size, jsonl, write_npz
 from embedder.corpus.jobs import Slice
 from embedder.corpus.reading import TextTable
-from embedder.errors import ConfigError, TooLarge
+from embedder.errors import ConfigError
 from embedder.types import ModelInfo
 
 if TYPE_CHECKING:
@@ -43,15 +44,7 @@ class JsonlWriter:
 
     def add(self, part: Slice) -> None:
         """Write one line for each embedded text."""
-        import orjson
-
-        lines = []
-        for row, vector in zip(part.rows.tolist(), part.embeddings.vectors, strict=True):
-            line: dict[str, object] = {"text": self._table.texts[row], "embedding": vector}
-            if self._table.columns:
-                line["columns"] = {name: cells[row] for name, cells in self._table.columns.items()}
-            lines.append(orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
-        self._sink.write(b"".join(lines))
+        self._sink.write(jsonl(*_rows(self._table, part.rows.tolist()), part.embeddings.vectors))
 
     def finish(self, info: ModelInfo) -> None:
         """All is written, but for what is buffered."""
@@ -59,25 +52,14 @@ class JsonlWriter:
 
 
 class NpzWriter:
-    """Arrays that numpy opens without pickle.
-
-    `vectors` float32 `(n, d)`, `texts` unicode `(n,)`, `model` and `fingerprint` unicode scalars, and
-    for each other column `column:<name>` unicode `(n,)`.
-    """
+    """Arrays that numpy opens without pickle, as `write_npz` lays them out."""
 
     def __init__(self, sink: IO[bytes], table: TextTable) -> None:
         self._sink = sink
         self._table = table
         self._vectors: list[NDArray[np.float32]] = []
         self._rows: list[NDArray[np.int64]] = []
-        for cells in (table.texts, *table.columns.values()):
-            # Numpy's unicode arrays give every text the room of the longest, four bytes a character.
-            needed_bytes = 4 * len(cells) * max(map(len, cells), default=0)
-            if needed_bytes > _MAX_UNICODE_BYTES:
-                raise TooLarge(
-                    f"As NPZ these texts would take {needed_bytes / 2**30:.1f} GB, for one of them is "
-                    "very long. Write JSONL instead: --format jsonl."
-                )
+        check_npz_size(table.texts, table.columns, _MAX_UNICODE_BYTES)
 
     def add(self, part: Slice) -> None:
         """Keep the arrays."""
@@ -88,15 +70,14 @@ class NpzWriter:
         """Write the archive."""
         import numpy as np
 
-        rows = np.concatenate(self._rows).tolist()
-        columns = {f"column:{name}": cells for name, cells in self._table.columns.items()}
-        arrays = {
-            name: np.array([cells[row] for row in rows], dtype=np.str_)
-            for name, cells in {"texts": self._table.texts, **columns}.items()
-        }
-        arrays["model"] = np.array(info.id)
-        arrays["fingerprint"] = np.array(info.fingerprint)
-        np.savez(self._sink, allow_pickle=False, vectors=np.concatenate(self._vectors), **arrays)
+        texts, columns = _rows(self._table, np.concatenate(self._rows).tolist())
+        write_npz(self._sink, texts, columns, np.concatenate(self._vectors), info)
+
+
+def _rows(table: TextTable, rows: list[int]) -> tuple[list[str], dict[str, list[str]]]:
+    """Texts and columns of these rows, in this order."""
+    columns = {name: [cells[row] for row in rows] for name, cells in table.columns.items()}
+    return [table.texts[row] for row in rows], columns
 
 
 @contextmanager

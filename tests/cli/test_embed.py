@@ -128,7 +128,7 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
         (["texts.csv", "-o", "texts.csv"], "is the file to be read"),
         (["texts.csv", "-o", "none/out.jsonl"], "cannot be written: No such file or directory."),
         (["texts.csv", "-o", "."], "cannot be written: Is a directory."),
-        (["long.txt", "-o", "out.npz"], "Write JSONL instead"),
+        (["long.txt", "-o", "out.npz"], "Take JSONL instead"),
         (["texts.csv", "--model", "absent/model", "-o", "out.jsonl"], "absent/model could not be loaded"),
     ],
 )

@@ -1,0 +1,59 @@
+"""Texts with their vectors as files: JSONL, and NPZ that numpy opens without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import IO, TYPE_CHECKING
+
+from embedder.errors import TooLarge
+from embedder.types import ModelInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Columns = Mapping[str, Sequence[str]]
+
+
+def jsonl(texts: Sequence[str], columns: Columns, vectors: NDArray[np.float32]) -> bytes:
+    """One object a line: `text`, `embedding`, and `columns` where there are others.
+
+    Row i of `vectors` `(n, d)` is for text i, and so is cell i of every column.
+    """
+    import orjson
+
+    lines = []
+    for row, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
+        line: dict[str, object] = {"text": text, "embedding": vector}
+        if columns:
+            line["columns"] = {name: cells[row] for name, cells in columns.items()}
+        lines.append(orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
+    return b"".join(lines)
+
+
+def write_npz(
+    sink: IO[bytes], texts: Sequence[str], columns: Columns, vectors: NDArray[np.float32], model: ModelInfo
+) -> None:
+    """Arrays `vectors` float32 `(n, d)`, `texts` and `column:NAME` unicode `(n,)`, `model`, `fingerprint`."""
+    import numpy as np
+
+    cells = {"texts": texts} | {f"column:{name}": column for name, column in columns.items()}
+    arrays = {name: np.array(column, dtype=np.str_) for name, column in cells.items()}
+    arrays["model"] = np.array(model.id)
+    arrays["fingerprint"] = np.array(model.fingerprint)
+    np.savez(sink, allow_pickle=False, vectors=vectors, **arrays)
+
+
+def check_npz_size(texts: Sequence[str], columns: Columns, limit_bytes: int) -> None:
+    """Refuse texts that unicode arrays would blow up: every text gets the room of the longest.
+
+    Raises:
+        TooLarge
+    """
+    for cells in (texts, *columns.values()):
+        needed_bytes = 4 * len(cells) * max(map(len, cells), default=0)
+        if needed_bytes > limit_bytes:
+            raise TooLarge(
+                f"As NPZ these texts would take {needed_bytes / 2**30:.1f} GB, for one of them is very "
+                "long. Take JSONL instead."
+            )
