@@ -51,8 +51,9 @@ class Watched:
             self.bodies.append((request.post_data_buffer or b"").decode(errors="replace"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one module only: while it is there, Playwright's loop keeps async tests from running."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
