@@ -44,6 +44,11 @@ class Call:
         self._cache_s = 0.0
 
     @property
+    def caller(self) -> int:
+        """Who takes turns with whom: this call, or the job it is part of."""
+        return id(self) if self.options.caller is None else self.options.caller
+
+    @property
     def truncated(self) -> tuple[int, ...]:
         """Indices of the texts that were cut, in order."""
         return tuple(sorted(self._truncated))

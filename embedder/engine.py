@@ -240,6 +240,7 @@ class Engine:
                     some,
                     priority=call.priority(),
                     wait=call.options.wait_for_room,
+                    caller=call.caller,
                 )
                 call.tickets.append((ticket, some_rows))
         await call.collect()

@@ -65,9 +65,15 @@ class Scheduler:
             thread.start()
 
     async def submit(
-        self, keys: Sequence[bytes], tokenized: Sequence[TokenizedText], *, priority: Priority, wait: bool
+        self,
+        keys: Sequence[bytes],
+        tokenized: Sequence[TokenizedText],
+        *,
+        priority: Priority,
+        wait: bool,
+        caller: int,
     ) -> Ticket:
-        """Queue texts; row i of the ticket's vectors is for `tokenized[i]`.
+        """Queue texts; row i of the ticket's vectors is for `tokenized[i]`. Callers take turns.
 
         Raises:
             Overloaded, TooLarge, ShuttingDown: nothing was queued.
@@ -78,11 +84,11 @@ class Scheduler:
             await self._admission.wait(granted)
             taken = 0
             try:
-                taken = self._enqueue(ticket, keys, tokenized, priority, job=True)
+                taken = self._enqueue(ticket, keys, tokenized, priority, caller=caller, job=True)
             finally:
                 self._admission.release(granted - taken, job=True)
         else:
-            self._enqueue(ticket, keys, tokenized, priority, job=False)
+            self._enqueue(ticket, keys, tokenized, priority, caller=caller, job=False)
         return ticket
 
     def cancel(self, ticket: Ticket) -> None:
@@ -121,6 +127,7 @@ class Scheduler:
         tokenized: Sequence[TokenizedText],
         priority: Priority,
         *,
+        caller: int,
         job: bool,
     ) -> int:
         """Attach the ticket to known entries and queue the others; returns the tokens these hold."""
@@ -130,7 +137,7 @@ class Scheduler:
             fresh: dict[bytes, Entry] = {}
             for key, text in zip(keys, tokenized, strict=True):
                 if key not in self._known and key not in fresh:
-                    fresh[key] = Entry(key, text, priority, caller=id(ticket), job=job)
+                    fresh[key] = Entry(key, text, priority, caller=caller, job=job)
             tokens = sum(entry.tokens for entry in fresh.values())
             if not job:  # a job's room was taken before
                 self._admission.request(tokens)

@@ -83,7 +83,7 @@ class Entry:
     tokenized: TokenizedText
     priority: Priority
     caller: int = 0
-    """Whose turn the text counts for: the ticket that asked first."""
+    """Whose turn the text counts for: the first who asked for it."""
     job: bool = False
     """Whether its room was taken by a job that waited for it."""
     waiters: list[tuple[Ticket, int]] = field(default_factory=list)

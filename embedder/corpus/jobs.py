@@ -25,8 +25,6 @@ _SLICES_IN_FLIGHT = 3
 _HOPELESS_TEXTS = 16
 """A slice of at least so many texts that all fail is the runtime's fault and ends the job."""
 
-_OPTIONS = EmbedOptions(priority=Priority.BULK, wait_for_room=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -83,7 +81,7 @@ class _Job:
                 model=self.info.id,
                 kind=self.kind,
                 dimensions=self.dimensions,
-                options=_OPTIONS,
+                options=EmbedOptions(priority=Priority.BULK, wait_for_room=True, caller=id(self)),
             )
         except (BackendFailed, ContextLengthExceeded, TooLarge) as error:
             if stop - start == 1:

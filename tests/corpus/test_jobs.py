@@ -85,7 +85,7 @@ async def test_a_bad_text_is_reported_and_the_others_get_their_vectors() -> None
     failed = [failure for part in slices for failure in part.failed]
     assert [failure.index for failure in failed] == [7, 270]
     assert all(isinstance(failure, FailedText) and "detail" not in failure.message for failure in failed)
-    assert failed[1].message == "The model's runtime failed on it with RuntimeError."
+    assert failed[1].message == "The model's runtime failed with RuntimeError."
     rows = np.concatenate([part.rows for part in slices])
     assert rows.tolist() == [n for n in range(300) if n not in (7, 270)]
     vectors = np.concatenate([part.embeddings.vectors for part in slices])

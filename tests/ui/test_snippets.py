@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.environments import client_python, program
 from ui import snippets
 from ui.snippets import LastCall, base_url
 
@@ -57,16 +57,16 @@ def recorder() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     [
         (snippets.curl, ["bash", "-c"]),
         (snippets.python_requests, [sys.executable, "-c"]),
-        (snippets.python_openai, [sys.executable, "-c"]),
+        (snippets.python_openai, ["openai", "-c"]),
         (snippets.javascript, ["node", "--input-type=module", "-e"]),
     ],
 )
 def test_code_runs_and_sends_exactly_these_texts(write: Any, command: list[str], recorder: Any) -> None:
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"no {command[0]} here")
+    interpreter, *options = command
+    found = client_python(interpreter) if interpreter == "openai" else program(interpreter)
     base, seen = recorder
     done = subprocess.run(
-        [*command, write(CALL, base)],
+        [found, *options, write(CALL, base)],
         env={"EMBED_KEY": "k-1", "PATH": "/usr/local/bin:/usr/bin:/bin"},
         capture_output=True,
         text=True,
