@@ -83,6 +83,11 @@ class Settings(BaseSettings):
         description="Further models to serve, separated by commas, each a name or `id=folder`. "
         "No other is ever loaded.",
     )
+    runtime: Literal["auto", "sentence-transformers"] = Field(
+        "auto",
+        description="What computes: auto takes the fastest runtime that gives the model's own vectors, "
+        "sentence-transformers always the reference.",
+    )
     device: str = Field("cpu", description="Where models run: cpu, cuda, cuda:1, mps.")
     threads: int = Field(
         0, ge=0, description="CPU threads for one batch; 0 takes every core this process may use."

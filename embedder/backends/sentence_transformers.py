@@ -27,12 +27,13 @@ class SentenceTransformersBackend:
     workers = 1
 
     def __init__(self, model_id: str, source: str, settings: Settings) -> None:
-        self._threads = settings.threads or _usable_cores()
+        self.threads = settings.threads or _usable_cores()
+        self.device = settings.device
         self._ready_threads = threading.local()
-        self._model = _load(source, settings.device)
-        self._inputs = choose_inputs(self._model)
+        self.model = _load(source, settings.device)
+        self._inputs = choose_inputs(self.model)
         self.pads = self._inputs.pads
-        self.info = _describe(model_id, self._model, self._inputs)
+        self.info = _describe(model_id, self.model, self._inputs)
         self.encode(self._inputs.tokenize(["warm"], Prompt()))
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
@@ -65,7 +66,7 @@ class SentenceTransformersBackend:
         import torch
 
         if not getattr(self._ready_threads, "done", False):
-            torch.set_num_threads(self._threads)
+            torch.set_num_threads(self.threads)
             self._ready_threads.done = True
 
 

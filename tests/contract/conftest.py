@@ -15,7 +15,12 @@ from embedder.backends.sources import model_folder
 from embedder.config import DEFAULT_MODEL, Settings
 from embedder.protocols import Backend
 
-BACKENDS = ["hashing", "minilm", "static", "plain-with-prompts", "routed", "left-padded"]
+PACKED = ["minilm", "plain-with-prompts", "roberta", "mpnet", "distilbert", "dense-cls"]
+"""Models that the packed runtime takes; `reference/NAME` is the same in the reference runtime."""
+
+OTHERS = ["static", "routed", "left-padded"]
+
+BACKENDS = ["hashing", *PACKED, *OTHERS, "reference/minilm", "reference/plain-with-prompts"]
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +45,9 @@ def backend_of(model_folders: Callable[[str], str]) -> Callable[[str], Backend]:
 
     def backend(name: str) -> Backend:
         if name not in loaded:
-            loaded[name] = load_backend(f"org/{name}", model_folders(name), Settings.load())
+            runtime, _, model = name.rpartition("/")
+            settings = Settings.load({"runtime": "sentence-transformers" if runtime else "auto"})
+            loaded[name] = load_backend(f"org/{name}", model_folders(model), settings)
         return loaded[name]
 
     return backend
@@ -52,6 +59,7 @@ def peer_of(model_folders: Callable[[str], str]) -> Callable[[str], Any]:
     loaded: dict[str, Any] = {}
 
     def peer(name: str) -> Any:
+        name = name.rpartition("/")[2]
         if name not in loaded:
             from sentence_transformers import SentenceTransformer
 
@@ -148,7 +156,53 @@ def _left_padded(folder: Path) -> None:
     )
 
 
+def _other(architecture: str) -> Callable[[Path], None]:
+    """A small encoder of another family with seeded weights, mean pooling, normalised."""
+
+    def make(folder: Path) -> None:
+        import torch
+        import transformers
+        from sentence_transformers import SentenceTransformer
+        from sentence_transformers.base.modules import Transformer
+        from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+
+        torch.manual_seed(5)
+        shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+        if architecture == "DistilBert":
+            shape = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
+        config = getattr(transformers, f"{architecture}Config")(
+            vocab_size=30522, max_position_embeddings=64, pad_token_id=1, **shape
+        )
+        getattr(transformers, f"{architecture}Model")(config).save_pretrained(folder / "encoder")
+        transformers.PreTrainedTokenizerFast(
+            tokenizer_file=_tokenizer_file(),
+            pad_token="[unused0]",
+            model_max_length=48,
+            model_input_names=["input_ids", "attention_mask"],
+        ).save_pretrained(folder / "encoder")
+        transformer = Transformer(str(folder / "encoder"), max_seq_length=48)
+        modules = [transformer, Pooling(32, "mean"), Normalize()]
+        SentenceTransformer(modules=modules, device="cpu").save(str(folder))
+
+    return make
+
+
+def _dense_cls(folder: Path) -> None:
+    """CLS pooling, then a dense layer, as in LaBSE."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Dense
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    transformer = _transformer(folder / "encoder", seed=6)
+    modules = [transformer, Pooling(32, "cls"), Dense(32, 20)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder))
+
+
 _MAKERS: dict[str, Callable[[Path], None]] = {
+    "roberta": _other("Roberta"),
+    "mpnet": _other("MPNet"),
+    "distilbert": _other("DistilBert"),
+    "dense-cls": _dense_cls,
     "static": _static,
     "plain-with-prompts": _plain_with_prompts,
     "routed": _routed,

@@ -16,7 +16,7 @@ from embedder.errors import InvalidInput
 from embedder.protocols import Backend
 from embedder.replica import resolve_prompt
 from embedder.types import EmbedOptions, Prompt
-from tests.contract.conftest import BACKENDS
+from tests.contract.conftest import BACKENDS, OTHERS, PACKED
 
 pytestmark = pytest.mark.model
 
@@ -112,7 +112,8 @@ def test_long_texts_are_cut_as_if_all_of_them_had_been_read(name: str, backend_o
         return
     from embedder.backends.inputs import _FastTokenizer
 
-    tokenizer = backend._inputs._tokenizer  # type: ignore[attr-defined]
+    inputs = getattr(backend, "_reference", backend)._inputs
+    tokenizer = inputs._tokenizer
     assert isinstance(tokenizer, _FastTokenizer)
     seven = np.random.default_rng(7)
     texts = [
@@ -133,7 +134,7 @@ def test_a_text_of_millions_of_characters_costs_about_as_much_as_one_of_thousand
     backend_of: BackendOf,
 ) -> None:
     """In characters looked at, not in seconds."""
-    tokenizer = backend_of("minilm")._inputs._tokenizer  # type: ignore[attr-defined]
+    tokenizer = backend_of("reference/minilm")._inputs._tokenizer  # type: ignore[attr-defined]
     seen: list[int] = []
 
     class Counting:
@@ -228,15 +229,18 @@ def test_says_truly_whether_vectors_are_normalised(name: str, backend_of: Backen
     assert (off < 1e-5) == backend.info.normalized
 
 
-def test_real_models_take_the_fast_road(backend_of: BackendOf) -> None:
-    kinds = {name: type(backend_of(name)._inputs).__name__ for name in BACKENDS if name != "hashing"}  # type: ignore[attr-defined]
-    assert kinds == {
-        "minilm": "PaddedInputs",
-        "static": "StaticInputs",
-        "plain-with-prompts": "PaddedInputs",
-        "routed": "TextInputs",
-        "left-padded": "PaddedInputs",
-    }
+def test_models_take_the_fastest_road_they_can(backend_of: BackendOf) -> None:
+    for name in PACKED:
+        assert backend_of(name).info.runtime == "packed"
+    for name in (*OTHERS, "reference/minilm"):
+        assert backend_of(name).info.runtime == "sentence-transformers"
+    kinds = {name: type(backend_of(name)._inputs).__name__ for name in OTHERS}  # type: ignore[attr-defined]
+    assert kinds == {"static": "StaticInputs", "routed": "TextInputs", "left-padded": "PaddedInputs"}
+
+
+def test_runtimes_that_agree_share_a_fingerprint(backend_of: BackendOf) -> None:
+    for name in ("minilm", "plain-with-prompts"):
+        assert backend_of(name).info.fingerprint == backend_of(f"reference/{name}").info.fingerprint
 
 
 def test_fingerprint_names_the_space(backend_of: BackendOf, tmp_path: Any) -> None:

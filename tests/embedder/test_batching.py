@@ -20,9 +20,9 @@ def test_oldest_text_is_always_in_and_budget_holds(
     assert cost <= budget_tokens or len(taken) == 1
 
 
-@given(lengths, st.integers(1, 2048))
-def test_padded_batches_are_runs_of_like_lengths(lengths_tokens: list[int], budget_tokens: int) -> None:
-    chosen = set(choose_batch(lengths_tokens, budget_tokens, pads=True))
+@given(lengths, st.integers(1, 2048), st.booleans())
+def test_batches_are_runs_of_like_lengths(lengths_tokens: list[int], budget_tokens: int, pads: bool) -> None:
+    chosen = set(choose_batch(lengths_tokens, budget_tokens, pads=pads))
     low = min(lengths_tokens[index] for index in chosen)
     high = max(lengths_tokens[index] for index in chosen)
     left_out = [n for index, n in enumerate(lengths_tokens) if index not in chosen]
