@@ -215,6 +215,13 @@ class Settings(BaseSettings):
         return {model_id.strip(): (source or model_id).strip() for model_id, _, source in pairs}
 
     @property
+    def cpu_threads(self) -> int:
+        """`threads`, or every core this process may use, which in a container can be fewer than there are."""
+        if self.threads:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
     def default_model(self) -> str:
         """Id of the default model."""
         return next(iter(self.allowed_models))

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from embedder.backends.sources import model_folder
 from embedder.config import Settings
 from embedder.protocols import Backend
+
+if TYPE_CHECKING:
+    from embedder.backends.sentence_transformers import SentenceTransformersBackend
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,15 +27,39 @@ def load_backend(model_id: str, source: str, settings: Settings) -> Backend:
     # torch is imported. The tokenizers' own thread pool would compete with the batches.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from embedder.backends.architectures import Unsupported
-    from embedder.backends.packed import PackedBackend
+    folder = model_folder(source)
+    if settings.runtime == "auto" and settings.device == "cpu":
+        return _load_fastest(model_id, folder, settings)
+    return _load_reference(model_id, folder, settings)
+
+
+def _load_reference(model_id: str, folder: Path, settings: Settings) -> SentenceTransformersBackend:
     from embedder.backends.sentence_transformers import SentenceTransformersBackend
 
-    reference = SentenceTransformersBackend(model_id, source, settings)
-    if settings.runtime == "sentence-transformers":
-        return reference
+    return SentenceTransformersBackend(model_id, folder, settings)
+
+
+def _load_fastest(model_id: str, folder: Path, settings: Settings) -> Backend:
+    """The packed runtime where the model has that form, else the reference.
+
+    The form is learned from the reference, and its vectors held against the reference's, the
+    first time; after that it is known.
+    """
+    from embedder.backends.architectures import Unsupported
+    from embedder.backends.form import Forms, describe, form_key
+    from embedder.backends.packed import PackedBackend
+
+    forms, key = Forms(settings.cache_dir), form_key(folder)
+    form = forms.recall(key, model_id)
+    if form is not None:
+        return PackedBackend(folder, form, settings.cpu_threads)
+    reference = _load_reference(model_id, folder, settings)
     try:
-        return PackedBackend(reference)
+        form = describe(reference, folder)
+        packed = PackedBackend(folder, form, settings.cpu_threads)
+        packed.compare(reference)
     except Unsupported as reason:
         _LOG.info("The model %s runs in sentence-transformers: no packed form for %s.", model_id, reason)
         return reference
+    forms.keep(key, form)
+    return packed

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embedder.backends.encoder import Affine, Encoder, Layer
+from embedder.backends.linear import Linear, MakeLinear, fastest_linear
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,112 +19,178 @@ class Unsupported(Exception):
     """The model's architecture, or a switch in its configuration, has no packed form here."""
 
 
-def make_encoder(transformer: Any) -> Encoder:
-    """The packed form of a transformers model; its weights are shared, not copied.
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A transformer's weights by name, below whatever prefix its file has before them."""
+
+    tensors: Mapping[str, Tensor]
+    prefix: str
+    make_linear: MakeLinear
+
+    def __getitem__(self, name: str) -> Tensor:
+        """A copy of the tensor of that name: a mapped file could change, or be cut short, under us.
+
+        Raises:
+            Unsupported: there is none.
+        """
+        tensor = self.tensors.get(self.prefix + name)
+        if tensor is None:
+            raise Unsupported(f"no weight {name}")
+        return tensor.clone()
+
+    def affine(self, name: str) -> Affine:
+        """A normalisation."""
+        return Affine(self[f"{name}.weight"], self[f"{name}.bias"])
+
+    def linear(self, *names: str) -> Linear:
+        """One linear layer, or several over the same input made one."""
+        import torch
+
+        weight = torch.cat([self[f"{name}.weight"] for name in names])
+        return self.make_linear(weight, torch.cat([self[f"{name}.bias"] for name in names]))
+
+
+_WORDS = "embeddings.word_embeddings.weight"
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Where an architecture keeps the parts of a layer, below `layer` with the layer's number."""
+
+    layer: str
+    qkv: tuple[str, str, str]
+    out: str
+    out_norm: str
+    up: str
+    down: str
+    down_norm: str
+
+
+_BERT = _Names(
+    "encoder.layer.{}.",
+    ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "attention.output.dense",
+    "attention.output.LayerNorm",
+    "intermediate.dense",
+    "output.dense",
+    "output.LayerNorm",
+)
+_MPNET = _Names(
+    "encoder.layer.{}.",
+    ("attention.attn.q", "attention.attn.k", "attention.attn.v"),
+    "attention.attn.o",
+    "attention.LayerNorm",
+    "intermediate.dense",
+    "output.dense",
+    "output.LayerNorm",
+)
+_DISTILBERT = _Names(
+    "transformer.layer.{}.",
+    ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    "attention.out_lin",
+    "sa_layer_norm",
+    "ffn.lin1",
+    "ffn.lin2",
+    "output_layer_norm",
+)
+
+
+def make_encoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Encoder:
+    """The packed form of a transformers model, from its configuration and its weights.
 
     Raises:
         Unsupported
     """
-    make = _ARCHITECTURES.get(transformer.config.model_type)
+    make = _ARCHITECTURES.get(str(config.get("model_type")))
     if make is None:
-        raise Unsupported(f"architecture {transformer.config.model_type}")
-    return make(transformer)
+        raise Unsupported(f"architecture {config.get('model_type')}")
+    prefix = _prefix(tensors)
+    hidden = tensors[prefix + _WORDS].shape[1]
+    try:
+        return make(config, Weights(tensors, prefix, fastest_linear(hidden)))
+    except KeyError as missing:
+        raise Unsupported(f"a configuration without {missing}") from None
 
 
-def _bert(model: Any, first_place: int = 0) -> Encoder:
+def _prefix(tensors: Mapping[str, Tensor]) -> str:
+    """What stands before every name: nothing, or `bert.` and the like."""
+    found = [name.removesuffix(_WORDS) for name in tensors if name.endswith(_WORDS)]
+    if len(found) != 1:
+        raise Unsupported("weights without one table of words")
+    return found[0]
+
+
+def _bert(config: Mapping[str, Any], weights: Weights, first_place: int = 0) -> Encoder:
     """BERT, and those that differ only in where positions begin (RoBERTa: after the padding id)."""
-    config, tables = model.config, model.embeddings
-    if getattr(config, "position_embedding_type", "absolute") != "absolute" or config.is_decoder:
+    if config.get("position_embedding_type", "absolute") != "absolute" or config.get("is_decoder"):
         raise Unsupported("relative positions or a decoder")
-    places = tables.position_embeddings.weight[first_place:] + tables.token_type_embeddings.weight[0]
+    positions = weights["embeddings.position_embeddings.weight"][first_place:]
     return Encoder(
-        words=tables.word_embeddings.weight.detach(),
-        places=places.detach(),
-        norm=_affine(tables.LayerNorm),
-        layers=tuple(_bert_layer(layer) for layer in model.encoder.layer),
-        heads=config.num_attention_heads,
-        eps=config.layer_norm_eps,
-        activation=_activation(config.hidden_act),
+        words=weights[_WORDS],
+        places=positions + weights["embeddings.token_type_embeddings.weight"][0],
+        norm=weights.affine("embeddings.LayerNorm"),
+        layers=_layers(weights, _BERT, config["num_hidden_layers"]),
+        heads=config["num_attention_heads"],
+        eps=config["layer_norm_eps"],
+        activation=_activation(config["hidden_act"]),
     )
 
 
-def _bert_layer(layer: Any) -> Layer:
-    inner = layer.attention.self
-    return Layer(
-        qkv=_fuse(inner.query, inner.key, inner.value),
-        out=_affine(layer.attention.output.dense),
-        out_norm=_affine(layer.attention.output.LayerNorm),
-        up=_affine(layer.intermediate.dense),
-        down=_affine(layer.output.dense),
-        down_norm=_affine(layer.output.LayerNorm),
-    )
+def _roberta(config: Mapping[str, Any], weights: Weights) -> Encoder:
+    return _bert(config, weights, first_place=int(config["pad_token_id"]) + 1)
 
 
-def _roberta(model: Any) -> Encoder:
-    return _bert(model, first_place=int(model.config.pad_token_id) + 1)
-
-
-def _distilbert(model: Any) -> Encoder:
-    config, tables = model.config, model.embeddings
+def _distilbert(config: Mapping[str, Any], weights: Weights) -> Encoder:
     return Encoder(
-        words=tables.word_embeddings.weight.detach(),
-        places=tables.position_embeddings.weight.detach(),
-        norm=_affine(tables.LayerNorm),
-        layers=tuple(
-            Layer(
-                qkv=_fuse(layer.attention.q_lin, layer.attention.k_lin, layer.attention.v_lin),
-                out=_affine(layer.attention.out_lin),
-                out_norm=_affine(layer.sa_layer_norm),
-                up=_affine(layer.ffn.lin1),
-                down=_affine(layer.ffn.lin2),
-                down_norm=_affine(layer.output_layer_norm),
-            )
-            for layer in model.transformer.layer
-        ),
-        heads=config.n_heads,
+        words=weights[_WORDS],
+        places=weights["embeddings.position_embeddings.weight"],
+        norm=weights.affine("embeddings.LayerNorm"),
+        layers=_layers(weights, _DISTILBERT, config["n_layers"]),
+        heads=config["n_heads"],
         eps=1e-12,
-        activation=_activation(config.activation),
+        activation=_activation(config["activation"]),
     )
 
 
-def _mpnet(model: Any) -> Encoder:
+def _mpnet(config: Mapping[str, Any], weights: Weights) -> Encoder:
     """MPNet: RoBERTa's positions, and one learned bias by distance for every layer."""
-    config, tables = model.config, model.embeddings
-    first = int(config.pad_token_id) + 1
-    known: dict[int, Tensor] = {}
+    table = weights["encoder.relative_attention_bias.weight"]
 
+    @cache
     def bias(length: int) -> Tensor:
-        import torch
-
-        if length not in known:
-            with torch.inference_mode():
-                sample = torch.empty(1, length, 1, device=tables.word_embeddings.weight.device)
-                known[length] = model.encoder.compute_position_bias(sample)[0].contiguous()
-        return known[length]
+        return table[_distance_buckets(length, table.shape[0])].permute(2, 0, 1).contiguous()
 
     return Encoder(
-        words=tables.word_embeddings.weight.detach(),
-        places=tables.position_embeddings.weight[first:].detach(),
-        norm=_affine(tables.LayerNorm),
-        layers=tuple(
-            Layer(
-                qkv=_fuse(layer.attention.attn.q, layer.attention.attn.k, layer.attention.attn.v),
-                out=_affine(layer.attention.attn.o),
-                out_norm=_affine(layer.attention.LayerNorm),
-                up=_affine(layer.intermediate.dense),
-                down=_affine(layer.output.dense),
-                down_norm=_affine(layer.output.LayerNorm),
-            )
-            for layer in model.encoder.layer
-        ),
-        heads=config.num_attention_heads,
-        eps=config.layer_norm_eps,
-        activation=_activation(config.hidden_act),
+        words=weights[_WORDS],
+        places=weights["embeddings.position_embeddings.weight"][int(config["pad_token_id"]) + 1 :],
+        norm=weights.affine("embeddings.LayerNorm"),
+        layers=_layers(weights, _MPNET, config["num_hidden_layers"]),
+        heads=config["num_attention_heads"],
+        eps=config["layer_norm_eps"],
+        activation=_activation(config["hidden_act"]),
         bias=bias,
     )
 
 
-_ARCHITECTURES: Mapping[str, Callable[[Any], Encoder]] = {
+def _distance_buckets(length: int, buckets: int, farthest: int = 128) -> Tensor:
+    """Row of MPNet's table for each pair of places `(L, L)`: exact when near, by logarithm when far.
+
+    As in Raffel et al. 2020 (T5), bidirectional.
+    """
+    import torch
+
+    places = torch.arange(length)
+    distance = places[None, :] - places[:, None]
+    half = buckets // 2
+    exact = half // 2
+    steps = distance.abs()
+    far = exact + (
+        torch.log(steps.float().clamp(min=1) / exact) / math.log(farthest / exact) * (half - exact)
+    ).to(torch.long).clamp(max=half - exact - 1)
+    return torch.where(distance > 0, half, 0) + torch.where(steps < exact, steps, far)
+
+
+_ARCHITECTURES: Mapping[str, Callable[[Mapping[str, Any], Weights], Encoder]] = {
     "bert": _bert,
     "roberta": _roberta,
     "xlm-roberta": _roberta,
@@ -130,22 +200,19 @@ _ARCHITECTURES: Mapping[str, Callable[[Any], Encoder]] = {
 }
 
 
-def _fuse(query: Any, key: Any, value: Any) -> Affine:
-    """One matrix for three; the three become views of it, so that the weights exist once."""
-    import torch
-
-    with torch.no_grad():
-        weight = torch.cat([query.weight, key.weight, value.weight])
-        bias = torch.cat([query.bias, key.bias, value.bias])
-        rows = query.weight.shape[0]
-        for number, part in enumerate((query, key, value)):
-            part.weight.data = weight[number * rows : (number + 1) * rows]
-            part.bias.data = bias[number * rows : (number + 1) * rows]
-    return Affine(weight, bias)
+def _layers(weights: Weights, names: _Names, count: int) -> tuple[Layer, ...]:
+    return tuple(_layer(weights, names, names.layer.format(number)) for number in range(count))
 
 
-def _affine(module: Any) -> Affine:
-    return Affine(module.weight.detach(), None if module.bias is None else module.bias.detach())
+def _layer(weights: Weights, names: _Names, prefix: str) -> Layer:
+    return Layer(
+        qkv=weights.linear(*(prefix + name for name in names.qkv)),
+        out=weights.linear(prefix + names.out),
+        out_norm=weights.affine(prefix + names.out_norm),
+        up=weights.linear(prefix + names.up),
+        down=weights.linear(prefix + names.down),
+        down_norm=weights.affine(prefix + names.down_norm),
+    )
 
 
 def _activation(name: str) -> Callable[[Tensor], Tensor]:

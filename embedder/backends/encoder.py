@@ -11,13 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from embedder.backends.linear import Linear
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+Group = tuple[int, int]
+"""(texts, tokens of each): that many texts of one length, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """`weight` and `bias` of a linear layer `(out, in)`, `(out,)`, or of a normalisation."""
+    """`weight` and `bias` `(hidden,)` of a normalisation."""
 
     weight: Tensor
     bias: Tensor | None
@@ -25,13 +30,13 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer; `qkv` is query, key and value in one, `(3 hidden, hidden)`."""
+    """One layer; `qkv` gives query, key and value in one, `(T, 3 hidden)`."""
 
-    qkv: Affine
-    out: Affine
+    qkv: Linear
+    out: Linear
     out_norm: Affine
-    up: Affine
-    down: Affine
+    up: Linear
+    down: Linear
     down_norm: Affine
 
 
@@ -52,47 +57,47 @@ class Encoder:
     activation: Callable[[Tensor], Tensor]
     bias: Callable[[int], Tensor] | None = None
 
-    def encode(self, groups: Sequence[Tensor]) -> list[Tensor]:
-        """Last hidden states `(n, L, hidden)` of each group of token ids `(n, L)`."""
-        import torch
+    def encode(self, token_ids: Tensor, places: Tensor, groups: Sequence[Group]) -> Tensor:
+        """Last hidden states `(T, hidden)` of `token_ids` `(T,)`, each at its place `(T,)` in its text.
 
-        sizes = [group.numel() for group in groups]
-        places = torch.cat([self.places[: g.shape[1]].repeat(g.shape[0], 1) for g in groups])
-        flat = places.add_(
-            torch.nn.functional.embedding(torch.cat([g.reshape(-1) for g in groups]), self.words)
-        )
+        `groups` say, in the same order, which rows are a text; their tokens sum to T.
+        """
+        from torch.nn.functional import embedding
+
+        flat = embedding(token_ids, self.words).add_(embedding(places, self.places))
         flat = self._normalise(flat, self.norm)
         for layer in self.layers:
-            flat = self._layer(flat, layer, groups, sizes)
-        return [
-            rows.view(*group.shape, -1) for rows, group in zip(torch.split(flat, sizes), groups, strict=True)
-        ]
+            flat = self._layer(flat, layer, groups)
+        return flat
 
-    def _layer(self, flat: Tensor, layer: Layer, groups: Sequence[Tensor], sizes: list[int]) -> Tensor:
-        from torch.nn.functional import linear
-
-        attended = self._attend(linear(flat, layer.qkv.weight, layer.qkv.bias), groups, sizes)
-        flat = linear(attended, layer.out.weight, layer.out.bias).add_(flat)
+    def _layer(self, flat: Tensor, layer: Layer, groups: Sequence[Group]) -> Tensor:
+        flat = layer.out(self._attend(layer.qkv(flat), groups)).add_(flat)
         flat = self._normalise(flat, layer.out_norm)
-        inner = self.activation(linear(flat, layer.up.weight, layer.up.bias))
-        return self._normalise(linear(inner, layer.down.weight, layer.down.bias).add_(flat), layer.down_norm)
+        inner = self.activation(layer.up(flat))
+        return self._normalise(layer.down(inner).add_(flat), layer.down_norm)
 
-    def _attend(self, qkv: Tensor, groups: Sequence[Tensor], sizes: list[int]) -> Tensor:
+    def _attend(self, qkv: Tensor, groups: Sequence[Group]) -> Tensor:
         """Scaled dot-product attention within each text; `(T, 3 hidden)` to `(T, hidden)`."""
         import torch
-        from torch.nn.functional import scaled_dot_product_attention
 
         hidden = qkv.shape[1] // 3
-        attended = torch.empty(qkv.shape[0], hidden, dtype=qkv.dtype, device=qkv.device)
+        if len(groups) == 1:
+            return self._attend_group(qkv, groups[0]).reshape(-1, hidden)
+        attended = qkv.new_empty(qkv.shape[0], hidden)
+        sizes = [texts * length for texts, length in groups]
         for rows, out, group in zip(
             torch.split(qkv, sizes), torch.split(attended, sizes), groups, strict=True
         ):
-            n, length = group.shape
-            query, key, value = rows.view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-            mask = self.bias(length) if self.bias else None
-            heads = scaled_dot_product_attention(query, key, value, attn_mask=mask)
-            out.view(n, length, self.heads, -1).copy_(heads.transpose(1, 2))
+            out.view(*group, self.heads, -1).copy_(self._attend_group(rows, group))
         return attended
+
+    def _attend_group(self, qkv: Tensor, group: Group) -> Tensor:
+        """`(n L, 3 hidden)` to `(n, L, heads, hidden / heads)`."""
+        from torch.nn.functional import scaled_dot_product_attention
+
+        query, key, value = qkv.view(*group, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind()
+        mask = self.bias(group[1]) if self.bias else None
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
 
     def _normalise(self, flat: Tensor, norm: Affine) -> Tensor:
         from torch.nn.functional import layer_norm

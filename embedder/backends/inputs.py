@@ -12,16 +12,13 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from embedder.backends.tokenizer import FastTokenizer
 from embedder.errors import InvalidInput
 from embedder.types import Prompt, Text, TokenizedText, TokenSpans
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
-    from tokenizers import Encoding, Tokenizer
-
-_FIRST_LOOK_CHARS_A_TOKEN = 32
-"""Eight times what a token of English has."""
 
 _PROBES = ["Hello world", "  Ünïcode, 東京, emoji 🙂 and\ta tab ", "lorem ipsum " * 3000, "MiXeD case 1234.5"]
 
@@ -68,86 +65,6 @@ def _same_features(model: SentenceTransformer, inputs: PaddedInputs | StaticInpu
     )
 
 
-class _FastTokenizer:
-    """A Rust tokenizer of our own, so that nothing else changes its truncation under a thread.
-
-    Of a text far longer than the model reads only the beginning is looked at: a tokenizer goes
-    over all of a text before it cuts, a second and hundreds of megabytes for a million characters.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int | None, *, special_tokens: bool) -> None:
-        from tokenizers import Tokenizer
-
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-        self._first_look_chars: int | None = None
-        if max_tokens is not None:
-            direction = (tokenizer.truncation or {}).get("direction", "right")
-            self._tokenizer.enable_truncation(max_tokens, direction=direction)
-            if direction == "right":
-                self._first_look_chars = _FIRST_LOOK_CHARS_A_TOKEN * max_tokens
-        self.max_tokens = max_tokens
-        self._special_tokens = special_tokens
-
-    def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
-        words = [prompt.text + text for text in texts if isinstance(text, str)]
-        encodings = iter(self._encode(words))
-        return [
-            self._from_encoding(text, prompt, next(encodings))
-            if isinstance(text, str)
-            else self._from_ids(text, prompt)
-            for text in texts
-        ]
-
-    def spans(self, texts: Sequence[str], prompt: Prompt) -> list[TokenSpans]:
-        return [
-            TokenSpans(
-                tuple(encoding.tokens),
-                tuple(encoding.ids),
-                tuple(encoding.offsets),
-                self._was_cut(encoding),
-            )
-            for encoding in self._encode([prompt.text + text for text in texts])
-        ]
-
-    def _encode(self, words: list[str]) -> list[Encoding]:
-        looks = [word[: self._first_look_chars] for word in words]
-        encodings = self._tokenizer.encode_batch(looks, add_special_tokens=self._special_tokens)
-        return [
-            encoding
-            if len(look) == len(word) or self._is_settled(encoding, look)
-            else self._look_further(word)
-            for word, look, encoding in zip(words, looks, encodings, strict=True)
-        ]
-
-    def _look_further(self, word: str) -> Encoding:
-        chars = self._first_look_chars or len(word)
-        while True:
-            chars *= 2
-            look = word[:chars]
-            encoding = self._tokenizer.encode(look, add_special_tokens=self._special_tokens)
-            if len(look) == len(word) or self._is_settled(encoding, look):
-                return encoding
-
-    def _is_settled(self, encoding: Encoding, look: str) -> bool:
-        """Whether the tokens that are kept lie so far before the end of the look that it can't matter."""
-        end = max((end for _, end in encoding.offsets), default=0)
-        return self._was_cut(encoding) and 2 * end <= len(look)
-
-    def _from_encoding(self, text: str, prompt: Prompt, encoding: Encoding) -> TokenizedText:
-        token_ids = tuple(encoding.ids)
-        return TokenizedText(text, prompt, len(token_ids), self._was_cut(encoding), token_ids)
-
-    def _from_ids(self, token_ids: tuple[int, ...], prompt: Prompt) -> TokenizedText:
-        kept = token_ids if self.max_tokens is None else token_ids[: self.max_tokens]
-        return TokenizedText(token_ids, prompt, len(kept), len(kept) < len(token_ids), kept)
-
-    def _was_cut(self, encoding: Encoding) -> bool:
-        # `overflowing` copies every piece, so it is asked only where a cut is possible.
-        return len(encoding.ids) == self.max_tokens and bool(encoding.overflowing)
-
-
 class PaddedInputs:
     """A transformer with a Rust tokenizer: ids padded to the longest of the batch, and a mask."""
 
@@ -158,7 +75,9 @@ class PaddedInputs:
         self._model = model
         self._outer = model.tokenizer
         self.max_tokens = _limit(model.max_seq_length)
-        self._tokenizer = _FastTokenizer(self._outer.backend_tokenizer, self.max_tokens, special_tokens=True)
+        self._tokenizer = FastTokenizer(
+            self._outer.backend_tokenizer.to_str(), self.max_tokens, special_tokens=True
+        )
         self._pad_id = int(self._outer.pad_token_id)
         self._left = self._outer.padding_side == "left"
         self._names = frozenset(self._outer.model_input_names)
@@ -199,7 +118,7 @@ class StaticInputs:
     def __init__(self, model: SentenceTransformer) -> None:
         self._model = model
         self.max_tokens = _limit(model.max_seq_length)
-        self._tokenizer = _FastTokenizer(model[0].tokenizer, self.max_tokens, special_tokens=False)
+        self._tokenizer = FastTokenizer(model[0].tokenizer.to_str(), self.max_tokens, special_tokens=False)
         self.tokenize = self._tokenizer.tokenize
         self.spans = self._tokenizer.spans
 

@@ -1,32 +1,41 @@
 """The fast runtime: a transformer's vectors without padding, several batches at a time.
 
-The same numbers as the reference runtime, which stands beside it: its weights, its tokens, its
-pooling and what follows. Whether they are the same is checked on texts when a model is loaded.
+The same numbers as the reference runtime, from the same files. Whether they are the same is
+checked when a model is first loaded, before the reference is let go.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from embedder.backends.architectures import Unsupported, make_encoder
-from embedder.backends.sentence_transformers import SentenceTransformersBackend
+from embedder.backends.form import Form, read_weights
+from embedder.backends.head import TokenShares, make_step
+from embedder.backends.tokenizer import FastTokenizer
 from embedder.types import Prompt, Text, TokenizedText, TokenSpans
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
-_TAIL = frozenset({"Dense", "Dropout", "LayerNorm", "Normalize"})
-"""Modules that read nothing but the pooled vector."""
+    from embedder.backends.sentence_transformers import SentenceTransformersBackend
 
 _TOLERANCE = 1e-5
-_PROBES = ("a", "Hello world", "a text of a dozen words or so, with punctuation. And more?", "long " * 300)
+_PROBES = (
+    "a",
+    "Hello world",
+    "  Ünïcode, 東京, emoji 🙂 and\ta tab ",
+    "a text of a dozen words or so, with punctuation. And MORE?",
+    "long " * 300,
+)
+_SHARED_TOKENS = 96
+"""A batch of fewer is computed as fast by one core as by several."""
 
 
 class PackedBackend:
@@ -34,110 +43,95 @@ class PackedBackend:
 
     pads = False
 
-    def __init__(self, reference: SentenceTransformersBackend) -> None:
-        """Take over from `reference`, whose weights are shared.
+    def __init__(self, folder: Path, form: Form, threads: int) -> None:
+        """Load a model's weights.
 
         Raises:
-            Unsupported: the model has no packed form, or its vectors are not the reference's.
+            Unsupported: the model has no packed form.
         """
-        if reference.device != "cpu":
-            raise Unsupported(f"device {reference.device}")
-        modules = list(reference.model)
-        names = [type(module).__name__ for module in modules]
-        if names[:2] != ["Transformer", "Pooling"] or not _TAIL.issuperset(names[2:]):
-            raise Unsupported(f"modules {', '.join(names)}")
-        self._reference = reference
-        self._transformer, self._pooling, *self._tail = modules
-        self._is_mean = self._pooling.pooling_mode == "mean"
-        self._encoder = make_encoder(self._transformer.auto_model)
+        self._form = form
+        (name, _, config), *tail = form.modules
+        if name != "Pooling":
+            raise Unsupported(f"module {name}")
+        self._shares = TokenShares(config)
+        steps = [make_step(name, config, folder / path) for name, path, config in tail]
+        self._steps = [step for step in steps if step is not None]
+        self._tokenizer = FastTokenizer(form.tokenizer, form.info.max_tokens, special_tokens=True)
+        self._encoder = make_encoder(form.config, read_weights(folder / form.transformer_path))
+        self._threads = threads
+        self._used_threads = threading.local()
         self._running = 0
         self._lock = threading.Lock()
-        self.workers = reference.threads
-        self.info = replace(reference.info, runtime="packed")
-        self._compare()
+        self._prompt_tokens: dict[str, int] = {"": 0}
+        self.workers = threads
+        self.info = replace(form.info, runtime="packed")
+        self.encode(self.tokenize(["warm"], Prompt()))
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
-        """As the reference does.
-
-        Raises:
-            InvalidInput: the model takes no token ids.
-        """
-        return self._reference.tokenize(texts, prompt)
+        """Tokenise with `prompt` before each text, cut at `info.max_tokens`."""
+        return self._tokenizer.tokenize(texts, prompt)
 
     def spans(self, texts: Sequence[str], prompt: Prompt) -> list[TokenSpans]:
-        """As the reference does.
-
-        Raises:
-            InvalidInput: the model has no tokenizer that shows places.
-        """
-        return self._reference.spans(texts, prompt)
+        """The same tokens, to be looked at."""
+        return self._tokenizer.spans(texts, prompt)
 
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Float32 `(n, info.dimensions)`, row i for `batch[i]`."""
         import torch
 
-        with self._threads(), torch.inference_mode():
-            vectors: NDArray[np.float32] = self._vectors(batch).float().numpy()
-        return vectors
-
-    def close(self) -> None:
-        """Memory goes with the last reference."""
-
-    def _vectors(self, batch: Sequence[TokenizedText]) -> Tensor:
-        import torch
-
         order = sorted(range(len(batch)), key=lambda row: batch[row].prompt_tokens)
-        groups = [
-            torch.tensor([batch[row].token_ids for row in rows])
-            for _, rows in groupby(order, key=lambda row: batch[row].prompt_tokens)
-        ]
-        pooled = torch.cat([self._pool(hidden, batch[0]) for hidden in self._encoder.encode(groups)])
-        features: dict[str, Any] = {
-            "sentence_embedding": torch.empty_like(pooled).index_copy_(0, torch.tensor(order), pooled)
-        }
-        for module in self._tail:
-            features = module(features)
-        vectors: Tensor = features["sentence_embedding"]
-        return vectors
-
-    def _pool(self, hidden: Tensor, text: TokenizedText) -> Tensor:
-        """`(n, L, hidden)` to `(n, hidden)`; the mean, by far the most frequent, needs no mask."""
-        import torch
-
-        prompt = text.prompt.text
-        if self._is_mean and (self._pooling.include_prompt or not prompt):
-            return hidden.mean(dim=1)
-        mask = torch.ones(hidden.shape[:2], dtype=torch.long)
-        features: dict[str, Any] = {"token_embeddings": hidden, "attention_mask": mask}
-        if prompt:
-            features["prompt_length"] = self._transformer._get_prompt_length(prompt)
-        pooled: Tensor = self._pooling(features)["sentence_embedding"]
-        return pooled
-
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """One thread for each batch of several at a time, all cores for a lone one.
-
-        OpenMP's thread count belongs to the thread that sets it.
-        """
-        import torch
-
+        lengths = [batch[row].prompt_tokens for row in order]
+        shares = torch.from_numpy(self._shares.matrix(lengths, self._count_prompt(batch[0].prompt.text)))
+        token_ids = torch.tensor([token_id for row in order for token_id in batch[row].token_ids or ()])
+        places = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
+        groups = [(len(list(texts)), length) for length, texts in groupby(lengths)]
         with self._lock:
             self._running += 1
             alone = self._running == 1
         try:
-            torch.set_num_threads(self._reference.threads if alone else 1)
-            yield
+            self._use_threads(self._threads if alone and len(token_ids) >= _SHARED_TOKENS else 1)
+            with torch.inference_mode():
+                hidden = self._encoder.encode(token_ids, places, groups)
+                vectors = torch.mm(shares, hidden)
+                for step in self._steps:
+                    vectors = step(vectors)
         finally:
             with self._lock:
                 self._running -= 1
+        in_place = np.empty(vectors.shape, dtype=np.float32)
+        in_place[order] = vectors.numpy()
+        return in_place
 
-    def _compare(self) -> None:
-        import numpy as np
+    def close(self) -> None:
+        """Memory goes with the last reference."""
 
-        batch = self.tokenize(_PROBES, Prompt())
-        if any(text.token_ids is None for text in batch):
-            raise Unsupported("tokens that are not shown")
-        difference = float(np.abs(self.encode(batch) - self._reference.encode(batch)).max())
-        if not difference <= _TOLERANCE:
-            raise Unsupported(f"vectors that differ by {difference:.1e}")
+    def compare(self, reference: SentenceTransformersBackend) -> None:
+        """Refuse to stand for `reference` where tokens or vectors differ.
+
+        Raises:
+            Unsupported
+        """
+        for prompt in {Prompt(), *(Prompt(text) for text in self.info.prompts.values())}:
+            batch = self.tokenize(_PROBES, prompt)
+            if batch != reference.tokenize(_PROBES, prompt):
+                raise Unsupported("tokens that differ")
+            difference = float(np.abs(self.encode(batch) - reference.encode(batch)).max())
+            if not difference <= _TOLERANCE:
+                raise Unsupported(f"vectors that differ by {difference:.1e}")
+
+    def _count_prompt(self, prompt: str) -> int:
+        """Tokens of `prompt` as sentence-transformers counts them: without a special one at the end."""
+        if self._shares.includes_prompt:
+            return 0
+        if prompt not in self._prompt_tokens:
+            ids = self.tokenize([prompt], Prompt())[0].token_ids or ()
+            self._prompt_tokens[prompt] = len(ids) - (bool(ids) and ids[-1] in self._form.special_ids)
+        return self._prompt_tokens[prompt]
+
+    def _use_threads(self, threads: int) -> None:
+        """OpenMP's thread count belongs to the thread that sets it."""
+        import torch
+
+        if getattr(self._used_threads, "number", None) != threads:
+            torch.set_num_threads(threads)
+            self._used_threads.number = threads

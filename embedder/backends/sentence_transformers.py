@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.backends.fingerprint import fingerprint
 from embedder.backends.inputs import Inputs, choose_inputs
-from embedder.backends.sources import model_folder
 from embedder.config import Settings
 from embedder.errors import ModelUnavailable
 from embedder.types import ModelInfo, Prompt, Text, TokenizedText, TokenSpans
@@ -26,15 +25,19 @@ class SentenceTransformersBackend:
 
     workers = 1
 
-    def __init__(self, model_id: str, source: str, settings: Settings) -> None:
-        self.threads = settings.threads or _usable_cores()
-        self.device = settings.device
+    def __init__(self, model_id: str, folder: Path, settings: Settings) -> None:
+        """Load the model in `folder`.
+
+        Raises:
+            ModelUnavailable: sentence-transformers cannot load it.
+        """
+        self._threads = settings.cpu_threads
         self._ready_threads = threading.local()
-        self.model = _load(source, settings.device)
-        self._inputs = choose_inputs(self.model)
-        self.pads = self._inputs.pads
-        self.info = _describe(model_id, self.model, self._inputs)
-        self.encode(self._inputs.tokenize(["warm"], Prompt()))
+        self.model = _load(folder, settings.device)
+        self.inputs = choose_inputs(self.model)
+        self.pads = self.inputs.pads
+        self.info = _describe(model_id, self.model, self.inputs)
+        self.encode(self.inputs.tokenize(["warm"], Prompt()))
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
         """Tokenise with `prompt` before each text, cut at `info.max_tokens`.
@@ -42,7 +45,7 @@ class SentenceTransformersBackend:
         Raises:
             InvalidInput: the model takes no token ids.
         """
-        return self._inputs.tokenize(texts, prompt)
+        return self.inputs.tokenize(texts, prompt)
 
     def spans(self, texts: Sequence[str], prompt: Prompt) -> list[TokenSpans]:
         """The same tokens, to be looked at.
@@ -50,12 +53,12 @@ class SentenceTransformersBackend:
         Raises:
             InvalidInput: the model has no tokenizer that shows places.
         """
-        return self._inputs.spans(texts, prompt)
+        return self.inputs.spans(texts, prompt)
 
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Float32 `(n, info.dimensions)`, row i for `batch[i]`."""
         self._use_threads()
-        vectors: NDArray[np.float32] = self._inputs.embed(batch).float().cpu().numpy()
+        vectors: NDArray[np.float32] = self.inputs.embed(batch).float().cpu().numpy()
         return vectors
 
     def close(self) -> None:
@@ -66,12 +69,11 @@ class SentenceTransformersBackend:
         import torch
 
         if not getattr(self._ready_threads, "done", False):
-            torch.set_num_threads(self.threads)
+            torch.set_num_threads(self._threads)
             self._ready_threads.done = True
 
 
-def _load(source: str, device: str) -> SentenceTransformer:
-    folder = model_folder(source)
+def _load(folder: Path, device: str) -> SentenceTransformer:
     import transformers
     from sentence_transformers import SentenceTransformer
 
@@ -86,7 +88,7 @@ def _load(source: str, device: str) -> SentenceTransformer:
         )
     except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
         raise ModelUnavailable(
-            f"sentence-transformers could not load {source!r} ({type(error).__name__}: {error})."
+            f"sentence-transformers could not load {str(folder)!r} ({type(error).__name__}: {error})."
         ) from error
     return model.eval()
 
@@ -136,10 +138,3 @@ def _vocabulary_size(model: SentenceTransformer) -> int | None:
     tables = (m for m in model.modules() if type(m).__name__ in ("Embedding", "EmbeddingBag"))
     table = next(tables, None)
     return None if table is None else int(table.num_embeddings)
-
-
-def _usable_cores() -> int:
-    """Cores this process may use, which in a container can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -110,11 +110,10 @@ def test_long_texts_are_cut_as_if_all_of_them_had_been_read(name: str, backend_o
     backend = backend_of(name)
     if backend.info.max_tokens is None or backend.info.vocabulary_size is None:
         return
-    from embedder.backends.inputs import _FastTokenizer
+    from embedder.backends.tokenizer import FastTokenizer
 
-    inputs = getattr(backend, "_reference", backend)._inputs
-    tokenizer = inputs._tokenizer
-    assert isinstance(tokenizer, _FastTokenizer)
+    tokenizer = getattr(backend, "inputs", backend)._tokenizer
+    assert isinstance(tokenizer, FastTokenizer)
     seven = np.random.default_rng(7)
     texts = [
         "".join(seven.choice(list("ab東 \t.é🙂"), size=60_000)),
@@ -134,7 +133,7 @@ def test_a_text_of_millions_of_characters_costs_about_as_much_as_one_of_thousand
     backend_of: BackendOf,
 ) -> None:
     """In characters looked at, not in seconds."""
-    tokenizer = backend_of("reference/minilm")._inputs._tokenizer  # type: ignore[attr-defined]
+    tokenizer = backend_of("reference/minilm").inputs._tokenizer  # type: ignore[attr-defined]
     seen: list[int] = []
 
     class Counting:
@@ -234,7 +233,7 @@ def test_models_take_the_fastest_road_they_can(backend_of: BackendOf) -> None:
         assert backend_of(name).info.runtime == "packed"
     for name in (*OTHERS, "reference/minilm"):
         assert backend_of(name).info.runtime == "sentence-transformers"
-    kinds = {name: type(backend_of(name)._inputs).__name__ for name in OTHERS}  # type: ignore[attr-defined]
+    kinds = {name: type(backend_of(name).inputs).__name__ for name in OTHERS}  # type: ignore[attr-defined]
     assert kinds == {"static": "StaticInputs", "routed": "TextInputs", "left-padded": "PaddedInputs"}
 
 

@@ -1,0 +1,86 @@
+"""Linear layers by whichever matrix product is fastest on this processor.
+
+torch multiplies float32 matrices with MKL, which gives processors that are not Intel's its AVX2
+kernels only. oneDNN, which torch carries too, has AVX-512 kernels for all of them and takes
+weights laid out for it once. Which is faster is measured when a model is loaded, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LOG = logging.getLogger(__name__)
+
+Linear = Callable[["Tensor"], "Tensor"]
+"""`(T, in)` to a new `(T, out)`, bias added."""
+
+MakeLinear = Callable[["Tensor", "Tensor | None"], Linear]
+"""From a weight `(out, in)` and a bias `(out,)`."""
+
+_TRIAL_TOKENS, _TRIALS = 128, 5
+_CLEARLY = 0.95
+"""Share of the other's time below which oneDNN is taken: a tie is noise."""
+_CLOSE = 1e-4
+
+
+def plain_linear(weight: Tensor, bias: Tensor | None) -> Linear:
+    """torch's own product; the weight is used as it is."""
+    from torch.nn.functional import linear
+
+    return partial(linear, weight=weight, bias=bias)
+
+
+def onednn_linear(weight: Tensor, bias: Tensor | None) -> Linear:
+    """oneDNN's product, as torch's compiler calls it; the weight is copied into oneDNN's own layout."""
+    import torch
+
+    ops: Any = torch.ops.mkldnn
+    laid_out = ops._reorder_linear_weight(weight.detach().contiguous())
+    multiply = ops._linear_pointwise.default
+    return lambda rows: multiply(rows, laid_out, bias, "none", [], "")
+
+
+def fastest_linear(hidden: int) -> MakeLinear:
+    """How to make the linear layers of a model of that width here, by a trial on one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            return _fastest(hidden)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fastest(hidden: int) -> MakeLinear:
+    import torch
+
+    rows, weight = torch.randn(_TRIAL_TOKENS, hidden), torch.randn(4 * hidden, hidden)
+    plain = plain_linear(weight, None)
+    try:
+        onednn = onednn_linear(weight, None)
+        close = torch.allclose(onednn(rows), plain(rows), rtol=_CLOSE, atol=_CLOSE * hidden**0.5)
+    except (AttributeError, RuntimeError, TypeError):  # a torch without oneDNN, or with another of its forms
+        return plain_linear
+    plain_s, onednn_s = _seconds(plain, rows), _seconds(onednn, rows)
+    if not close or onednn_s > _CLEARLY * plain_s:
+        return plain_linear
+    _LOG.debug("Linear layers by oneDNN: %.0f %% of the time of torch's own.", 100 * onednn_s / plain_s)
+    return onednn_linear
+
+
+def _seconds(linear: Linear, rows: Tensor) -> float:
+    best_s = float("inf")
+    for _ in range(_TRIALS):
+        started_s = time.perf_counter()
+        linear(rows)
+        best_s = min(best_s, time.perf_counter() - started_s)
+    return best_s
