@@ -21,6 +21,8 @@ class Backend(Protocol):
     info: ModelInfo
     workers: int
     """How many threads may call `encode` at once."""
+    express_workers: int
+    """How many more may, for a few interactive texts while all others are in bulk."""
     pads: bool
     """Whether a batch costs (texts x longest text) rather than the sum of its tokens."""
 

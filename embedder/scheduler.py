@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.admission import Admission
-from embedder.batching import choose_batch
 from embedder.errors import BackendFailed, ShuttingDown
 from embedder.metrics import Metrics
 from embedder.protocols import Backend, EmbeddingCache
-from embedder.queues import TurnQueue
+from embedder.queues import Waiting
 from embedder.tickets import Entry, Ticket
 from embedder.types import Priority, TokenizedText
 
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LOG = logging.getLogger(__name__)
-
-_WINDOW_TEXTS = 256
-"""How many of the oldest waiting texts are looked at for ones of a like length."""
-_TURNS = 4
-"""While both classes wait, every so many batches one is of bulk, so that bulk never starves."""
 
 
 class Scheduler:
@@ -48,18 +42,25 @@ class Scheduler:
         metrics: Metrics,
     ) -> None:
         self._backend = backend
-        self._batch_tokens = batch_tokens
         self._admission = admission
         self._cache = cache
         self._metrics = metrics
         self._known: dict[bytes, Entry] = {}
-        self._queues = {priority: TurnQueue() for priority in Priority}
-        self._interactive_turns = 0
+        self._waiting = Waiting(batch_tokens, pads=backend.pads)
+        for priority, queue in self._waiting.queues.items():
+            # Asked when somebody looks, not told at every change.
+            waiting = metrics.queue_texts.labels(backend.info.id, priority.name.lower())
+            waiting.set_function(queue.__len__)
+        self._computed_tokens = metrics.tokens.labels(backend.info.id)
+        self._computing_s = metrics.stage_s.labels("computing")
         self._stopping = False
-        self._condition = threading.Condition()
+        self._bulk_batches = 0
+        lock = threading.RLock()
+        self._condition, self._express = threading.Condition(lock), threading.Condition(lock)
+        works = [self._work] * backend.workers + [self._work_express] * backend.express_workers
         self._threads = [
-            threading.Thread(target=self._work, name=f"{backend.info.id}-{number}", daemon=True)
-            for number in range(backend.workers)
+            threading.Thread(target=work, name=f"{backend.info.id}-{number}", daemon=True)
+            for number, work in enumerate(works)
         ]
         for thread in self._threads:
             thread.start()
@@ -113,6 +114,7 @@ class Scheduler:
                 if not entry.running:
                     self._forget(entry)
             self._condition.notify_all()
+            self._express.notify_all()
 
     def join(self, timeout_s: float) -> None:
         """Wait for the threads to end their last batch, `timeout_s` at most; blocking."""
@@ -143,72 +145,78 @@ class Scheduler:
                 self._admission.request(tokens)
             self._known.update(fresh)
             for entry in fresh.values():
-                self._queues[priority].add(entry)
+                self._waiting.add(entry)
             for row, key in enumerate(keys):
                 entry = self._known[key]
                 entry.waiters.append((ticket, row))
                 self._promote(entry, priority)
             ticket.entries = list({id(self._known[key]): self._known[key] for key in keys}.values())
-            self._count_waiting()
-            self._condition.notify_all()
+            self._condition.notify(max(1, len(fresh)))
+            self._call_express()
             return tokens
 
     def _promote(self, entry: Entry, priority: Priority) -> None:
         """A text of bulk that somebody interactive wants too goes ahead with theirs."""
         if not entry.running and priority < entry.priority:
-            self._queues[entry.priority].discard(entry)
+            self._waiting.discard(entry)
             entry.priority = priority
-            self._queues[priority].add(entry)
+            self._waiting.add(entry)
 
     def _forget(self, entry: Entry) -> None:
         """Take an entry off the books, if it is still on them, and give its room back."""
         if self._known.get(entry.key) is not entry:
             return
         del self._known[entry.key]
-        self._queues[entry.priority].discard(entry)
+        self._waiting.discard(entry)
         self._admission.release(entry.tokens, job=entry.job)
-        self._count_waiting()
-
-    def _count_waiting(self) -> None:
-        for priority, queue in self._queues.items():
-            self._metrics.queue_texts.labels(self._backend.info.id, priority.name.lower()).set(len(queue))
 
     def _work(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._stopping or any(self._queues.values()))
+                self._condition.wait_for(lambda: self._stopping or len(self._waiting))
                 if self._stopping:
                     return
                 batch = self._take()
-            # The thread outlives anything, MemoryError and SystemExit included, and nobody waits for ever.
-            try:
-                self._run(batch)
-            except BaseException as error:
-                for entry in batch:
-                    self._fail(entry, error)
+                bulk = batch[0].priority is Priority.BULK
+                self._bulk_batches += bulk
+                self._call_express()
+            self._run_surely(batch)
+            with self._condition:
+                self._bulk_batches -= bulk
 
-    def _take(self) -> list[Entry]:
-        queue = self._queues[self._next_class()]
-        window = queue.window(_WINDOW_TEXTS)
-        prompt = window[0].tokenized.prompt
-        window = [entry for entry in window if entry.tokenized.prompt == prompt]
-        chosen = choose_batch([entry.tokens for entry in window], self._batch_tokens, pads=self._backend.pads)
-        batch = [window[index] for index in chosen]
+    def _work_express(self) -> None:
+        """Serve interactive texts while every other thread is in a batch of bulk.
+
+        The processor's cores are shared for as long as that takes; the bulk goes on.
+        """
+        while True:
+            with self._express:
+                self._express.wait_for(lambda: self._stopping or self._is_held_up())
+                if self._stopping:
+                    return
+                batch = self._take(only_interactive=True)
+            self._run_surely(batch)
+
+    def _is_held_up(self) -> bool:
+        return self._waiting.interactive and self._bulk_batches >= self._backend.workers
+
+    def _call_express(self) -> None:
+        if self._is_held_up():
+            self._express.notify()
+
+    def _take(self, *, only_interactive: bool = False) -> list[Entry]:
+        batch = self._waiting.take(only_interactive=only_interactive)
         for entry in batch:
             entry.running = True
-            queue.discard(entry)
-        queue.pass_turn(window[0].caller)
-        self._count_waiting()
         return batch
 
-    def _next_class(self) -> Priority:
-        interactive, bulk = self._queues[Priority.INTERACTIVE], self._queues[Priority.BULK]
-        bulk_turn = bool(bulk) and self._interactive_turns >= _TURNS - 1
-        if interactive and not bulk_turn:
-            self._interactive_turns = self._interactive_turns + 1 if bulk else 0
-            return Priority.INTERACTIVE
-        self._interactive_turns = 0
-        return Priority.BULK
+    def _run_surely(self, batch: list[Entry]) -> None:
+        """The thread outlives anything, MemoryError and SystemExit included, and nobody waits for ever."""
+        try:
+            self._run(batch)
+        except BaseException as error:
+            for entry in batch:
+                self._fail(entry, error)
 
     def _run(self, batch: list[Entry]) -> None:
         """Compute a batch; where it fails, halve it until the text at fault stands alone."""
@@ -253,11 +261,11 @@ class Scheduler:
         compute_s = time.perf_counter() - started_s
         tokens = sum(entry.tokens for entry in batch)
         padded = len(batch) * max(entry.tokens for entry in batch) if self._backend.pads else tokens
-        self._admission.observe(tokens * len(self._threads), compute_s)
+        self._admission.observe(tokens * self._backend.workers, compute_s)
         self._metrics.batch_texts.observe(len(batch))
         self._metrics.batch_tokens.observe(padded)
-        self._metrics.tokens.labels(self._backend.info.id).inc(tokens)
-        self._metrics.stage_s.labels("computing").observe(compute_s)
+        self._computed_tokens.inc(tokens)
+        self._computing_s.observe(compute_s)
         for entry, vector in zip(batch, vectors, strict=True):
             self._cache.put(entry.key, entry.known(vector))
         with self._condition:

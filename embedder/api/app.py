@@ -18,6 +18,7 @@ from embedder.api import docs, embeddings, errors, health, models, tokenize
 from embedder.api.bodies import Bodies
 from embedder.api.context import Context
 from embedder.api.cors import AllowedOrigins
+from embedder.api.direct import Direct
 from embedder.api.documentation import DESCRIPTION, ERROR_RESPONSES
 from embedder.api.edge import Edge, check_model_ids
 from embedder.api.keys import Gate, require_key
@@ -69,5 +70,7 @@ def create_api(
     app.add_exception_handler(HTTPException, errors.on_http_exception)
     app.add_exception_handler(RequestValidationError, errors.on_unforeseen)
     app.add_exception_handler(Exception, errors.on_unforeseen)
-    api: ASGIApp = AllowedOrigins(app, settings.cors_origins) if settings.cors_origins else app
+    api: ASGIApp = Direct(app)
+    if settings.cors_origins:
+        api = AllowedOrigins(api, settings.cors_origins)
     return Edge(api, page, engine.metrics)

@@ -37,16 +37,21 @@ _POST: dict[str, Any] = {
 @router.post("/v1/embeddings", operation_id="embed", **_POST)
 async def embed(request: Request) -> Response:
     """Vectors of texts, by the model that the body names."""
-    return await _embed(request, None)
+    return await answer(request, None)
 
 
 @router.post("/{model:path}/v1/embeddings", operation_id="embed_by_model", **_POST)
 async def embed_by_model(request: Request, model: str) -> Response:
     """Vectors of texts, by the model in the path; the body may leave it out."""
-    return await _embed(request, model)
+    return await answer(request, model)
 
 
-async def _embed(request: Request, path_model: str | None) -> Response:
+async def answer(request: Request, path_model: str | None) -> Response:
+    """The answer to a request that may use the API; `path_model` is the model of its path, if it has one.
+
+    Raises:
+        TesseraError: any of the tree.
+    """
     context = context_of(request)
     async with context.bodies.read(request) as body:
         wanted = await off_loop(len(body), _parse, body)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embedder.backends.encoder import Affine, Encoder, Layer
-from embedder.backends.linear import Linear, MakeLinear, fastest_linear
+from embedder.backends.linear import Activation, Linear, MakeLinear, fastest_linear
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,12 +42,12 @@ class Weights:
         """A normalisation."""
         return Affine(self[f"{name}.weight"], self[f"{name}.bias"])
 
-    def linear(self, *names: str) -> Linear:
+    def linear(self, *names: str, activation: Activation = "none") -> Linear:
         """One linear layer, or several over the same input made one."""
         import torch
 
         weight = torch.cat([self[f"{name}.weight"] for name in names])
-        return self.make_linear(weight, torch.cat([self[f"{name}.bias"] for name in names]))
+        return self.make_linear(weight, torch.cat([self[f"{name}.bias"] for name in names]), activation)
 
 
 _WORDS = "embeddings.word_embeddings.weight"
@@ -129,10 +129,9 @@ def _bert(config: Mapping[str, Any], weights: Weights, first_place: int = 0) -> 
         words=weights[_WORDS],
         places=positions + weights["embeddings.token_type_embeddings.weight"][0],
         norm=weights.affine("embeddings.LayerNorm"),
-        layers=_layers(weights, _BERT, config["num_hidden_layers"]),
+        layers=_layers(weights, _BERT, config["num_hidden_layers"], config["hidden_act"]),
         heads=config["num_attention_heads"],
         eps=config["layer_norm_eps"],
-        activation=_activation(config["hidden_act"]),
     )
 
 
@@ -145,10 +144,9 @@ def _distilbert(config: Mapping[str, Any], weights: Weights) -> Encoder:
         words=weights[_WORDS],
         places=weights["embeddings.position_embeddings.weight"],
         norm=weights.affine("embeddings.LayerNorm"),
-        layers=_layers(weights, _DISTILBERT, config["n_layers"]),
+        layers=_layers(weights, _DISTILBERT, config["n_layers"], config["activation"]),
         heads=config["n_heads"],
         eps=1e-12,
-        activation=_activation(config["activation"]),
     )
 
 
@@ -164,10 +162,9 @@ def _mpnet(config: Mapping[str, Any], weights: Weights) -> Encoder:
         words=weights[_WORDS],
         places=weights["embeddings.position_embeddings.weight"][int(config["pad_token_id"]) + 1 :],
         norm=weights.affine("embeddings.LayerNorm"),
-        layers=_layers(weights, _MPNET, config["num_hidden_layers"]),
+        layers=_layers(weights, _MPNET, config["num_hidden_layers"], config["hidden_act"]),
         heads=config["num_attention_heads"],
         eps=config["layer_norm_eps"],
-        activation=_activation(config["hidden_act"]),
         bias=bias,
     )
 
@@ -200,28 +197,27 @@ _ARCHITECTURES: Mapping[str, Callable[[Mapping[str, Any], Weights], Encoder]] = 
 }
 
 
-def _layers(weights: Weights, names: _Names, count: int) -> tuple[Layer, ...]:
-    return tuple(_layer(weights, names, names.layer.format(number)) for number in range(count))
+def _layers(weights: Weights, names: _Names, count: int, activation: str) -> tuple[Layer, ...]:
+    if activation not in _ACTIVATIONS:
+        raise Unsupported(f"activation {activation}")
+    ends = _ACTIVATIONS[activation]
+    return tuple(_layer(weights, names, names.layer.format(number), ends) for number in range(count))
 
 
-def _layer(weights: Weights, names: _Names, prefix: str) -> Layer:
+def _layer(weights: Weights, names: _Names, prefix: str, activation: Activation) -> Layer:
     return Layer(
         qkv=weights.linear(*(prefix + name for name in names.qkv)),
         out=weights.linear(prefix + names.out),
         out_norm=weights.affine(prefix + names.out_norm),
-        up=weights.linear(prefix + names.up),
+        up=weights.linear(prefix + names.up, activation=activation),
         down=weights.linear(prefix + names.down),
         down_norm=weights.affine(prefix + names.down_norm),
     )
 
 
-def _activation(name: str) -> Callable[[Tensor], Tensor]:
-    from torch.nn import functional
-
-    if name == "gelu":
-        return functional.gelu
-    if name in ("gelu_new", "gelu_pytorch_tanh"):
-        return lambda x: functional.gelu(x, approximate="tanh")
-    if name == "relu":
-        return functional.relu
-    raise Unsupported(f"activation {name}")
+_ACTIVATIONS: Mapping[str, Activation] = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+}

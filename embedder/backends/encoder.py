@@ -30,7 +30,7 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer; `qkv` gives query, key and value in one, `(T, 3 hidden)`."""
+    """One layer; `qkv` gives query, key and value in one, `(T, 3 hidden)`; `up` ends in the activation."""
 
     qkv: Linear
     out: Linear
@@ -54,7 +54,6 @@ class Encoder:
     layers: tuple[Layer, ...]
     heads: int
     eps: float
-    activation: Callable[[Tensor], Tensor]
     bias: Callable[[int], Tensor] | None = None
 
     def encode(self, token_ids: Tensor, places: Tensor, groups: Sequence[Group]) -> Tensor:
@@ -73,8 +72,7 @@ class Encoder:
     def _layer(self, flat: Tensor, layer: Layer, groups: Sequence[Group]) -> Tensor:
         flat = layer.out(self._attend(layer.qkv(flat), groups)).add_(flat)
         flat = self._normalise(flat, layer.out_norm)
-        inner = self.activation(layer.up(flat))
-        return self._normalise(layer.down(inner).add_(flat), layer.down_norm)
+        return self._normalise(layer.down(layer.up(flat)).add_(flat), layer.down_norm)
 
     def _attend(self, qkv: Tensor, groups: Sequence[Group]) -> Tensor:
         """Scaled dot-product attention within each text; `(T, 3 hidden)` to `(T, hidden)`."""

@@ -34,6 +34,7 @@ class HashingBackend:
         max_tokens: int = 64,
         delay_s: float = 0.0,
         workers: int = 1,
+        express_workers: int = 0,
     ) -> None:
         self.info = ModelInfo(
             id=model_id,
@@ -46,6 +47,7 @@ class HashingBackend:
             prompts={"query": "query: ", "document": "document: "},
         )
         self.workers = workers
+        self.express_workers = express_workers
         self.pads = True
         self._delay_s = delay_s
 

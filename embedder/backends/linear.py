@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +21,20 @@ _LOG = logging.getLogger(__name__)
 Linear = Callable[["Tensor"], "Tensor"]
 """`(T, in)` to a new `(T, out)`, bias added."""
 
-MakeLinear = Callable[["Tensor", "Tensor | None"], Linear]
-"""From a weight `(out, in)` and a bias `(out,)`."""
+Activation = Literal["none", "gelu", "gelu_tanh", "relu"]
+
+MakeLinear = Callable[["Tensor", "Tensor | None", Activation], Linear]
+"""From a weight `(out, in)`, a bias `(out,)` and what is done to the sum."""
+
+_ONEDNN_NAMES: dict[Activation, tuple[str, str]] = {
+    "none": ("none", ""),
+    "gelu": ("gelu", "none"),
+    "gelu_tanh": ("gelu", "tanh"),
+    "relu": ("relu", ""),
+}
+
+_FUSED_ROWS = 64
+"""Activations are part of oneDNN's product from so many rows on; with fewer that is slower."""
 
 _TRIAL_TOKENS, _TRIALS = 128, 5
 _CLEARLY = 0.95
@@ -30,21 +42,41 @@ _CLEARLY = 0.95
 _CLOSE = 1e-4
 
 
-def plain_linear(weight: Tensor, bias: Tensor | None) -> Linear:
+def plain_linear(weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Linear:
     """torch's own product; the weight is used as it is."""
     from torch.nn.functional import linear
 
-    return partial(linear, weight=weight, bias=bias)
+    return _followed(partial(linear, weight=weight, bias=bias), activation)
 
 
-def onednn_linear(weight: Tensor, bias: Tensor | None) -> Linear:
+def onednn_linear(weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Linear:
     """oneDNN's product, as torch's compiler calls it; the weight is copied into oneDNN's own layout."""
     import torch
 
     ops: Any = torch.ops.mkldnn
     laid_out = ops._reorder_linear_weight(weight.detach().contiguous())
     multiply = ops._linear_pointwise.default
-    return lambda rows: multiply(rows, laid_out, bias, "none", [], "")
+    name, form = _ONEDNN_NAMES[activation]
+
+    def fused(rows: Tensor) -> Tensor:
+        product: Tensor = multiply(rows, laid_out, bias, name, [], form)
+        return product
+
+    if activation == "none":
+        return fused
+    apart = _followed(lambda rows: multiply(rows, laid_out, bias, "none", [], ""), activation)
+    return lambda rows: fused(rows) if rows.shape[0] >= _FUSED_ROWS else apart(rows)
+
+
+def _followed(product: Linear, activation: Activation) -> Linear:
+    from torch.nn import functional
+
+    if activation == "none":
+        return product
+    if activation == "relu":
+        return lambda rows: functional.relu(product(rows))
+    form = "tanh" if activation == "gelu_tanh" else "none"
+    return lambda rows: functional.gelu(product(rows), approximate=form)
 
 
 def fastest_linear(hidden: int) -> MakeLinear:
@@ -64,9 +96,9 @@ def _fastest(hidden: int) -> MakeLinear:
     import torch
 
     rows, weight = torch.randn(_TRIAL_TOKENS, hidden), torch.randn(4 * hidden, hidden)
-    plain = plain_linear(weight, None)
+    plain = plain_linear(weight, None, "gelu")
     try:
-        onednn = onednn_linear(weight, None)
+        onednn = onednn_linear(weight, None, "gelu")
         close = torch.allclose(onednn(rows), plain(rows), rtol=_CLOSE, atol=_CLOSE * hidden**0.5)
     except (AttributeError, RuntimeError, TypeError):  # a torch without oneDNN, or with another of its forms
         return plain_linear

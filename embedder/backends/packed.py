@@ -42,6 +42,7 @@ class PackedBackend:
     """One copy of the weights; as many batches at a time as cores, or one over all of them."""
 
     pads = False
+    express_workers = 1
 
     def __init__(self, folder: Path, form: Form, threads: int) -> None:
         """Load a model's weights.

@@ -24,6 +24,7 @@ class SentenceTransformersBackend:
     """One model, one worker thread with all the cores; vectors as the model's own pipeline has them."""
 
     workers = 1
+    express_workers = 0
 
     def __init__(self, model_id: str, folder: Path, settings: Settings) -> None:
         """Load the model in `folder`.

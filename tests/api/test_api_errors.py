@@ -195,4 +195,4 @@ async def test_bodies_share_a_bounded_room(make_client) -> None:
         assert_canonical_error(refused, 429)
         assert [(await task).status_code for task in held] == [200] * 4
         assert (await post(client, input="b" * 900)).status_code == 200
-        assert client._transport.app._api.state.context.bodies.held_bytes == 0
+        assert client._transport.app._api._app.state.context.bodies.held_bytes == 0
