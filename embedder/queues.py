@@ -25,6 +25,7 @@ class TurnQueue:
     def __init__(self) -> None:
         self._callers: OrderedDict[int, OrderedDict[bytes, Entry]] = OrderedDict()
         self._length = 0
+        self.tokens = 0
 
     def __len__(self) -> int:
         return self._length
@@ -33,6 +34,7 @@ class TurnQueue:
         """Behind the caller's other texts; a new caller goes behind the others."""
         self._callers.setdefault(entry.caller, OrderedDict())[entry.key] = entry
         self._length += 1
+        self.tokens += entry.tokens
 
     def discard(self, entry: Entry) -> None:
         """Take an entry out, if it is in."""
@@ -40,6 +42,7 @@ class TurnQueue:
         if entries is None or entries.pop(entry.key, None) is None:
             return
         self._length -= 1
+        self.tokens -= entry.tokens
         if not entries:
             del self._callers[entry.caller]
 
@@ -68,6 +71,11 @@ class Waiting:
 
     def __len__(self) -> int:
         return sum(len(queue) for queue in self.queues.values())
+
+    @property
+    def few(self) -> bool:
+        """Whether all that waits, if anything does, is much less than a batch."""
+        return 0 < sum(queue.tokens for queue in self.queues.values()) < self._batch_tokens // 2
 
     @property
     def interactive(self) -> bool:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
+_GATHER_S, _GATHERINGS = 0.001, 5
+
+
 class Scheduler:
     """The texts waiting for one model, and the threads that compute them."""
 
@@ -54,7 +57,7 @@ class Scheduler:
         self._computed_tokens = metrics.tokens.labels(backend.info.id)
         self._computing_s = metrics.stage_s.labels("computing")
         self._stopping = False
-        self._bulk_batches = 0
+        self._batches = self._bulk_batches = 0
         lock = threading.RLock()
         self._condition, self._express = threading.Condition(lock), threading.Condition(lock)
         works = [self._work] * backend.workers + [self._work_express] * backend.express_workers
@@ -174,15 +177,34 @@ class Scheduler:
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._stopping or len(self._waiting))
+            self._gather()
+            with self._condition:
                 if self._stopping:
                     return
+                if not len(self._waiting):
+                    continue
                 batch = self._take()
                 bulk = batch[0].priority is Priority.BULK
+                self._batches += 1
                 self._bulk_batches += bulk
                 self._call_express()
             self._run_surely(batch)
             with self._condition:
+                self._batches -= 1
                 self._bulk_batches -= bulk
+
+    def _gather(self) -> None:
+        """While others compute, give requests that are just coming in the time to share a batch.
+
+        Many clients that are answered together ask again together. One that is alone never waits.
+        """
+        for _ in range(_GATHERINGS):
+            texts = len(self._waiting)
+            if not (self._batches and self._waiting.few):
+                return
+            time.sleep(_GATHER_S)
+            if len(self._waiting) <= texts:
+                return
 
     def _work_express(self) -> None:
         """Serve interactive texts while every other thread is in a batch of bulk.
