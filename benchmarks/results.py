@@ -5,11 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import ROOT, describe
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One line of the table that `make bench` ends with."""
+
+    work: str
+    ours: str
+    peer: str
+    figure: str
+    goal: str
+    kept: bool
 
 
 @dataclass
@@ -21,6 +33,8 @@ class Result:
     columns: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
     limits: list[tuple[str, bool]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    headlines: list[Headline] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=describe)
 
@@ -28,12 +42,18 @@ class Result:
         """Note whether a limit was kept."""
         self.limits.append((statement, kept))
 
+    def compare(self, headline: Headline) -> None:
+        """Note a figure that the product is held to; it is also one of the limits."""
+        self.headlines.append(headline)
+        self.hold(f"{headline.work}: {headline.figure} (goal {headline.goal})", headline.kept)
+
     def markdown(self) -> str:
         """Title, table, limits, machine."""
         machine = self.machine
         table = [self.columns, ["---"] * len(self.columns), *self.rows]
         lines = [f"# {self.title}", "", *(f"| {' | '.join(row)} |" for row in table), ""]
         lines += [f"- {'kept' if kept else '**missed**'}: {statement}" for statement, kept in self.limits]
+        lines += [f"- {note}" for note in self.notes]
         versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
         lines += [
             "",
@@ -49,6 +69,8 @@ class Result:
         whole = {
             "name": self.name,
             "limits": [{"statement": statement, "kept": kept} for statement, kept in self.limits],
+            "notes": self.notes,
+            "headlines": [asdict(headline) for headline in self.headlines],
             "figures": self.figures,
             "machine": self.machine,
         }
@@ -64,4 +86,5 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument(
         "--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the result"
     )
+    made.add_argument("--short", action="store_true", help="what the product is held to, and no more")
     return made

@@ -20,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.load import Target
 from benchmarks.machine import ROOT
+from embedder.backends.sources import locate_model
 
 
 @dataclass
@@ -56,6 +58,21 @@ class Server:
         """A connection of one's own."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
 
+    @property
+    def ours(self) -> Target:
+        """Where requests for vectors go, the server being ours."""
+        return Target(self.port, "/v1/embeddings", model_id())
+
+    @property
+    def infinity(self) -> Target:
+        """Where requests for vectors go, the server being Infinity."""
+        return Target(self.port, "/embeddings", "model")
+
+    def rss_bytes(self) -> int:
+        """Memory that the process holds now; Linux only."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def counter(self, name: str) -> float:
         """The sum of a metric over its labels."""
         with contextlib.closing(self.connect()) as connection:
@@ -70,6 +87,22 @@ class Server:
 @contextmanager
 def running(*flags: str, **variables: str) -> Iterator[Server]:
     """`python app.py *flags` on a free port, open, with no setting from outside, until the block ends."""
+    with _running([sys.executable, "app.py", *flags], variables) as server:
+        yield server
+
+
+@contextmanager
+def infinity() -> Iterator[Server]:
+    """Infinity with its torch engine over the same model folder, in an environment of its own."""
+    program = _infinity_environment() / "bin" / "infinity_emb"
+    flags = ["v2", "--model-id", str(locate_model(model_id())), "--served-model-name", "model"]
+    command = [str(program), *flags, "--engine", "torch", "--device", "cpu", "--host", "127.0.0.1"]
+    with _running(command, {"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], variables: dict[str, str]) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -79,7 +112,7 @@ def running(*flags: str, **variables: str) -> Iterator[Server]:
     with tempfile.TemporaryFile() as log:
         started_s = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port), *flags],
+            [*command, "--port", str(port)],
             cwd=ROOT,
             env=inherited | {"HF_HUB_OFFLINE": "1", **variables},
             stdout=log,
@@ -94,6 +127,20 @@ def running(*flags: str, **variables: str) -> Iterator[Server]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _infinity_environment() -> Path:
+    """Made when first asked for, and again when its requirements change; takes minutes."""
+    wanted = (ROOT / "benchmarks" / "requirements-infinity.txt").read_text()
+    folder = ROOT / ".venv-peers"
+    made = folder / "requirements.txt"
+    if not made.is_file() or made.read_text() != wanted:
+        print("Installing Infinity into .venv-peers: a few minutes the first time.", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q"]
+        subprocess.run([*pip, *wanted.split()], check=True)
+        made.write_text(wanted)
+    return folder
 
 
 def request_vectors(connection: http.client.HTTPConnection, texts: Sequence[str]) -> np.ndarray:
