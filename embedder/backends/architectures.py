@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embedder.backends.encoder import Affine, Encoder, Layer
-from embedder.backends.linear import Activation, Linear, MakeLinear, fastest_linear
+from embedder.backends.linear import Activation, Linear, Product, fastest_product
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +25,7 @@ class Weights:
 
     tensors: Mapping[str, Tensor]
     prefix: str
-    make_linear: MakeLinear
+    product: Product
 
     def __getitem__(self, name: str) -> Tensor:
         """A copy of the tensor of that name: a mapped file could change, or be cut short, under us.
@@ -47,7 +47,7 @@ class Weights:
         import torch
 
         weight = torch.cat([self[f"{name}.weight"] for name in names])
-        return self.make_linear(weight, torch.cat([self[f"{name}.bias"] for name in names]), activation)
+        return self.product.make(weight, torch.cat([self[f"{name}.bias"] for name in names]), activation)
 
 
 _WORDS = "embeddings.word_embeddings.weight"
@@ -107,7 +107,7 @@ def make_encoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> En
     prefix = _prefix(tensors)
     hidden = tensors[prefix + _WORDS].shape[1]
     try:
-        return make(config, Weights(tensors, prefix, fastest_linear(hidden)))
+        return make(config, Weights(tensors, prefix, fastest_product(hidden)))
     except KeyError as missing:
         raise Unsupported(f"a configuration without {missing}") from None
 
@@ -126,6 +126,7 @@ def _bert(config: Mapping[str, Any], weights: Weights, first_place: int = 0) -> 
         raise Unsupported("relative positions or a decoder")
     positions = weights["embeddings.position_embeddings.weight"][first_place:]
     return Encoder(
+        rows=weights.product.rows,
         words=weights[_WORDS],
         places=positions + weights["embeddings.token_type_embeddings.weight"][0],
         norm=weights.affine("embeddings.LayerNorm"),
@@ -141,6 +142,7 @@ def _roberta(config: Mapping[str, Any], weights: Weights) -> Encoder:
 
 def _distilbert(config: Mapping[str, Any], weights: Weights) -> Encoder:
     return Encoder(
+        rows=weights.product.rows,
         words=weights[_WORDS],
         places=weights["embeddings.position_embeddings.weight"],
         norm=weights.affine("embeddings.LayerNorm"),
@@ -159,6 +161,7 @@ def _mpnet(config: Mapping[str, Any], weights: Weights) -> Encoder:
         return table[_distance_buckets(length, table.shape[0])].permute(2, 0, 1).contiguous()
 
     return Encoder(
+        rows=weights.product.rows,
         words=weights[_WORDS],
         places=weights["embeddings.position_embeddings.weight"][int(config["pad_token_id"]) + 1 :],
         norm=weights.affine("embeddings.LayerNorm"),

@@ -44,10 +44,12 @@ class Layer:
 class Encoder:
     """The weights of an encoder by their part in it.
 
+    `rows` says in how many rows so many tokens are best computed; those past the tokens are idle.
     `places` `(positions, hidden)` is what is added to a word at place i: position and, where there
     is one, token type 0. `bias` gives the attention's relative-position bias `(heads, L, L)`.
     """
 
+    rows: Callable[[int], int]
     words: Tensor
     places: Tensor
     norm: Affine
@@ -61,13 +63,14 @@ class Encoder:
 
         `groups` say, in the same order, which rows are a text; their tokens sum to T.
         """
-        from torch.nn.functional import embedding
+        from torch.nn.functional import embedding, pad
 
+        tokens = len(token_ids)
         flat = embedding(token_ids, self.words).add_(embedding(places, self.places))
-        flat = self._normalise(flat, self.norm)
+        flat = self._normalise(pad(flat, (0, 0, 0, self.rows(tokens) - tokens)), self.norm)
         for layer in self.layers:
             flat = self._layer(flat, layer, groups)
-        return flat
+        return flat[:tokens]
 
     def _layer(self, flat: Tensor, layer: Layer, groups: Sequence[Group]) -> Tensor:
         flat = layer.out(self._attend(layer.qkv(flat), groups)).add_(flat)
@@ -76,17 +79,18 @@ class Encoder:
 
     def _attend(self, qkv: Tensor, groups: Sequence[Group]) -> Tensor:
         """Scaled dot-product attention within each text; `(T, 3 hidden)` to `(T, hidden)`."""
-        import torch
-
         hidden = qkv.shape[1] // 3
-        if len(groups) == 1:
+        if len(groups) == 1 and len(qkv) == groups[0][0] * groups[0][1]:
             return self._attend_group(qkv, groups[0]).reshape(-1, hidden)
-        attended = qkv.new_empty(qkv.shape[0], hidden)
-        sizes = [texts * length for texts, length in groups]
-        for rows, out, group in zip(
-            torch.split(qkv, sizes), torch.split(attended, sizes), groups, strict=True
-        ):
-            out.view(*group, self.heads, -1).copy_(self._attend_group(rows, group))
+        attended = qkv.new_empty(len(qkv), hidden)
+        start = 0
+        for texts, length in groups:
+            rows = slice(start, start + texts * length)
+            attended[rows].view(texts, length, self.heads, -1).copy_(
+                self._attend_group(qkv[rows], (texts, length))
+            )
+            start = rows.stop
+        attended[start:] = 0
         return attended
 
     def _attend_group(self, qkv: Tensor, group: Group) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,10 +37,30 @@ _ONEDNN_NAMES: dict[Activation, tuple[str, str]] = {
 _FUSED_ROWS = 64
 """Activations are part of oneDNN's product from so many rows on; with fewer that is slower."""
 
+_LEAST_STEP = 8
+
 _TRIAL_TOKENS, _TRIALS = 128, 5
 _CLEARLY = 0.95
 """Share of the other's time below which oneDNN is taken: a tie is noise."""
 _CLOSE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A way to multiply; `rounds` says whether it makes a program of its own for each number of rows."""
+
+    make: MakeLinear
+    rounds: bool = False
+
+    def rows(self, tokens: int) -> int:
+        """How many rows to compute `tokens` in: up to a thirty-second more, so that few numbers occur.
+
+        A program of oneDNN's takes a millisecond to make and half a megabyte to keep.
+        """
+        if not self.rounds:
+            return tokens
+        step = max(_LEAST_STEP, 2 ** (tokens.bit_length() - 5))
+        return int(-(-tokens // step) * step)
 
 
 def plain_linear(weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Linear:
@@ -79,8 +100,8 @@ def _followed(product: Linear, activation: Activation) -> Linear:
     return lambda rows: functional.gelu(product(rows), approximate=form)
 
 
-def fastest_linear(hidden: int) -> MakeLinear:
-    """How to make the linear layers of a model of that width here, by a trial on one thread."""
+def fastest_product(hidden: int) -> Product:
+    """The product for the linear layers of a model of that width here, by a trial on one thread."""
     import torch
 
     threads = torch.get_num_threads()
@@ -92,7 +113,7 @@ def fastest_linear(hidden: int) -> MakeLinear:
         torch.set_num_threads(threads)
 
 
-def _fastest(hidden: int) -> MakeLinear:
+def _fastest(hidden: int) -> Product:
     import torch
 
     rows, weight = torch.randn(_TRIAL_TOKENS, hidden), torch.randn(4 * hidden, hidden)
@@ -101,12 +122,12 @@ def _fastest(hidden: int) -> MakeLinear:
         onednn = onednn_linear(weight, None, "gelu")
         close = torch.allclose(onednn(rows), plain(rows), rtol=_CLOSE, atol=_CLOSE * hidden**0.5)
     except (AttributeError, RuntimeError, TypeError):  # a torch without oneDNN, or with another of its forms
-        return plain_linear
+        return Product(plain_linear)
     plain_s, onednn_s = _seconds(plain, rows), _seconds(onednn, rows)
     if not close or onednn_s > _CLEARLY * plain_s:
-        return plain_linear
+        return Product(plain_linear)
     _LOG.debug("Linear layers by oneDNN: %.0f %% of the time of torch's own.", 100 * onednn_s / plain_s)
-    return onednn_linear
+    return Product(onednn_linear, rounds=True)
 
 
 def _seconds(linear: Linear, rows: Tensor) -> float:
