@@ -1,7 +1,6 @@
 # Tessera. `make run` starts it, `make test` tests it; both work from nothing.
 PYTHON ?= python3
 ARGS ?=
-BENCHMARKS ?= start throughput fairness
 PIP = $(BIN)/python -m pip install --disable-pip-version-check -q
 BIN := .venv/bin
 
@@ -20,8 +19,8 @@ check: .venv/.installed-test ## Format, lint, types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.installed-test ## Run every benchmark and store its result: make bench BENCHMARKS=start
-	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name $(ARGS) || exit 1; done
+bench: .venv/.installed-test ## Every benchmark in its short form, against Infinity: under ten minutes, one table
+	@$(BIN)/python -m benchmarks.all
 
 pins: .venv/.installed-test ## Write the requirements files from what .venv holds
 	$(BIN)/python scripts/pin.py > requirements.txt.new && mv requirements.txt.new requirements.txt

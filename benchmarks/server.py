@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.load import Target
+from benchmarks.load import Target, bodies
 from benchmarks.machine import ROOT
 from embedder.backends.sources import locate_model
 
@@ -143,10 +143,12 @@ def _infinity_environment() -> Path:
     return folder
 
 
-def request_vectors(connection: http.client.HTTPConnection, texts: Sequence[str]) -> np.ndarray:
-    """One `POST /v1/embeddings` as OpenAI's clients send it, answered in base64: float32 `(n, d)`."""
-    body = json.dumps({"model": model_id(), "input": list(texts), "encoding_format": "base64"})
-    connection.request("POST", "/v1/embeddings", body, {"Content-Type": "application/json"})
+def request_vectors(
+    connection: http.client.HTTPConnection, texts: Sequence[str], target: Target
+) -> np.ndarray:
+    """One request as OpenAI's clients send it, answered in base64: float32 `(n, d)`."""
+    (body,) = bodies(target, texts, len(texts))
+    connection.request("POST", target.path, body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     content = answer.read()
     if answer.status != 200:

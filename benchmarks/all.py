@@ -1,0 +1,60 @@
+"""Every benchmark in its short form, and one table of what the product is held to.
+
+`python -m benchmarks.all` takes under ten minutes; results go to a folder of their own, so that the
+stored ones, which take longer, stay.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.machine import ROOT
+
+_NAMES = ("start", "peers", "limit", "fairness")
+_COLUMNS = ("work", "ours", "peer or limit", "figure", "goal", "")
+
+
+def main() -> int:
+    folder = ROOT / "benchmarks" / "results" / "short"
+    started_s = time.perf_counter()
+    rows: list[tuple[str, ...]] = []
+    for name in _NAMES:
+        path = folder / f"{name}.json"
+        path.unlink(missing_ok=True)
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--short", "--out", str(folder)]
+        done = subprocess.run(command, cwd=ROOT, check=False)
+        if not path.is_file():
+            print(f"benchmarks.{name} ended with {done.returncode} and left no result.")
+            return 1
+        rows += headlines(path)
+    print_table(rows)
+    print(f"\n{time.perf_counter() - started_s:.0f} s. Results: {folder.relative_to(ROOT)}/")
+    return 0 if all(row[-1] == "kept" for row in rows) else 1
+
+
+def headlines(path: Path) -> list[tuple[str, ...]]:
+    """The rows of one stored result."""
+    return [
+        (
+            *(line[key] for key in ("work", "ours", "peer", "figure", "goal")),
+            "kept" if line["kept"] else "MISSED",
+        )
+        for line in json.loads(path.read_text())["headlines"]
+    ]
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Columns as wide as their widest cell."""
+    table = [_COLUMNS, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(_COLUMNS))]
+    print()
+    for row in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""How near the machine's arithmetic limit vectors are computed: encoder alone, engine, over HTTP.
+
+The limit is float32 matrix multiplication as fast as this machine was seen to do it in the same
+run: by `torch.mm` (MKL, which gives other makers' processors AVX2 only) and by oneDNN, each as one
+product with as many threads as the runtime has workers and as that many products of one thread at
+once; the best of all is the peak. A token of this model costs 21,233,664 + 9,216 x length FLOP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from benchmarks.corpus import lengths_tokens, long_texts, short_texts
+from benchmarks.load import bodies, drive
+from benchmarks.results import Headline, Result, parser
+from benchmarks.server import Server, running
+
+_LINEAR_FLOP = 21_233_664
+_ATTENTION_FLOP = 9_216
+_SETS = {"short": (1024, 64), "126 tokens": (256, 16), "221 tokens": (192, 16)}
+"""Texts, and how many go in one request."""
+_CLIENTS = 8
+_HELD_SET, _LEAST_SHARE = "126 tokens", 0.80
+_MOST_HTTP_COST = 0.05
+
+
+def flop(lengths: np.ndarray) -> float:
+    """What the model computes for texts of these token counts, padding not counted."""
+    return float((lengths * (_LINEAR_FLOP + _ATTENTION_FLOP * lengths)).sum())
+
+
+def texts_of(name: str, count: int) -> list[str]:
+    """`count` texts of one kind."""
+    return short_texts(count) if name == "short" else long_texts(count, int(name.split(maxsplit=1)[0]))
+
+
+def peaks_gflops(workers: int, size: int = 2048, repeats: int = 4) -> dict[str, float]:
+    """The best float32 products of two (size, size) matrices, by way, in 1e9 FLOP/s."""
+    import torch
+
+    left, right = torch.randn(size, size), torch.randn(size, size)
+    ways: dict[str, Callable[[], Any]] = {"torch.mm": lambda: torch.mm(left, right)}
+    if torch.backends.mkldnn.is_available():
+        ops = torch.ops.mkldnn
+        laid_out = ops._reorder_linear_weight(right)
+        ways["oneDNN"] = lambda: ops._linear_pointwise(left, laid_out, None, "none", [], "")
+    found = {}
+    with torch.inference_mode():
+        for name, multiply in ways.items():
+            shapes = [(1, workers), (workers, 1)] * repeats
+            found[name] = max(_rate(multiply, at_once, threads, size) for at_once, threads in shapes)
+    return found
+
+
+def _rate(multiply: Callable[[], Any], at_once: int, threads: int, size: int) -> float:
+    import torch
+
+    def several() -> None:
+        torch.set_num_threads(threads)  # belongs to the thread that sets it
+        for _ in range(2):
+            multiply()
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lambda _: multiply(), range(at_once)))
+        started_s = time.perf_counter()
+        for future in [pool.submit(several) for _ in range(at_once)]:
+            future.result()
+        took_s = time.perf_counter() - started_s
+    return 2 * at_once * 2 * size**3 / took_s / 1e9
+
+
+def encoder_seconds(backend: Any, texts: list[str], batch_tokens: int) -> float:
+    """Seconds that the runtime's own threads take for batches made before."""
+    from embedder.batching import choose_batch
+    from embedder.types import Prompt
+
+    left = sorted(backend.tokenize(texts, Prompt()), key=lambda text: text.prompt_tokens)
+    batches = []
+    while left:
+        chosen = choose_batch([text.prompt_tokens for text in left[:256]], batch_tokens, pads=backend.pads)
+        batches.append([left[index] for index in chosen])
+        left = [text for index, text in enumerate(left) if index not in set(chosen)]
+    with ThreadPoolExecutor(backend.workers) as pool:
+        started_s = time.perf_counter()
+        list(pool.map(backend.encode, batches))
+        return time.perf_counter() - started_s
+
+
+async def engine_seconds(engine: Any, texts: list[str], texts_each: int) -> float:
+    """Seconds of `Engine.embed` called by as many callers as there are clients over HTTP."""
+    parts = iter([texts[at : at + texts_each] for at in range(0, len(texts), texts_each)])
+
+    async def caller() -> None:
+        for part in parts:
+            await engine.embed(part)
+
+    started_s = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(_CLIENTS)))
+    return time.perf_counter() - started_s
+
+
+async def measure(server: Server, rounds: int) -> dict[str, Any]:
+    """Seconds by set and road, and peaks, round by round, in turn."""
+    from embedder import Engine, Settings
+    from embedder.backends import load_backend
+
+    settings = Settings.load({"cache_bytes": 0})
+    backend = load_backend(settings.default_model, settings.default_model, settings)
+    seconds: dict[str, dict[str, list[float]]] = {
+        name: {"encoder": [], "engine": [], "HTTP": []} for name in _SETS
+    }
+    peaks: list[dict[str, float]] = []
+    async with Engine(settings, loader=lambda *_: backend) as engine:
+        await engine.model_info()
+        for number in range(rounds + 1):  # the first one warms
+            peaks.append(await asyncio.to_thread(peaks_gflops, backend.workers))
+            for name, (count, each) in _SETS.items():
+                texts = texts_of(name, count)
+                took = {
+                    "encoder": await asyncio.to_thread(
+                        encoder_seconds, backend, texts, settings.batch_tokens
+                    ),
+                    "engine": await engine_seconds(engine, texts, each),
+                    "HTTP": (
+                        await asyncio.to_thread(
+                            drive, server.ours, bodies(server.ours, texts, each), _CLIENTS
+                        )
+                    ).seconds,
+                }
+                for road, took_s in took.items():
+                    if number:
+                        seconds[name][road].append(took_s)
+                print(number, name, {road: round(took_s, 2) for road, took_s in took.items()}, flush=True)
+        shares = {name: await asyncio.to_thread(operators, backend, texts_of(name, 32)) for name in _SETS}
+    return {"seconds": seconds, "peaks": peaks[1:], "operators": shares}
+
+
+def operators(backend: Any, texts: list[str]) -> dict[str, float]:
+    """Share of each operator in a batch of 512 tokens on one thread."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    from embedder.types import Prompt
+
+    batch, tokens = [], 0
+    for text in backend.tokenize(texts, Prompt()):
+        tokens += text.prompt_tokens
+        if tokens <= 512:
+            batch.append(text)
+    torch.set_num_threads(1)
+    for _ in range(3):
+        backend.encode(batch)
+    with profile(activities=[ProfilerActivity.CPU]) as watched:
+        for _ in range(5):
+            backend.encode(batch)
+    times = {row.key: row.self_cpu_time_total for row in watched.key_averages()}
+    whole = sum(times.values())
+    return {name: taken / whole for name, taken in sorted(times.items(), key=lambda item: -item[1])[:6]}
+
+
+def main() -> int:
+    flags = parser(__doc__ or "")
+    flags.add_argument("--rounds", type=int, default=7)
+    args = flags.parse_args()
+    result = Result(
+        "limit",
+        "Share of the machine's float32 matrix peak",
+        ["texts", "road", "texts/s", "GFLOP/s", "share of best peak", "share of torch.mm's"],
+    )
+    with running("--no-ui", TESSERA_CACHE_BYTES="0") as server:
+        server.wait_for("/ready")
+        found = asyncio.run(measure(server, 3 if args.short else args.rounds))
+    peaks = {way: statistics.median(peak[way] for peak in found["peaks"]) for way in found["peaks"][0]}
+    result.figures |= found | {"peaks_gflops": peaks}
+    for name, roads in found["seconds"].items():
+        add_set(result, name, roads, peaks)
+    for name, shares in found["operators"].items():
+        told = ", ".join(f"{operator} {100 * share:.0f} %" for operator, share in shares.items())
+        result.notes.append(f"time of a computing thread, {name}: {told}")
+    result.notes.append(f"peaks, GFLOP/s: {', '.join(f'{way} {peak:,.0f}' for way, peak in peaks.items())}")
+    return result.finish(args.out)
+
+
+def add_set(result: Result, name: str, roads: dict[str, list[float]], peaks: dict[str, float]) -> None:
+    """Three rows and the limits of one kind of text."""
+    count, each = _SETS[name]
+    work_gflop = flop(lengths_tokens(texts_of(name, count))) / 1e9
+    best = max(peaks.values())
+    for road, runs in roads.items():
+        rate = work_gflop / statistics.median(runs)
+        shares = [f"{rate / best:.2f}", f"{rate / peaks['torch.mm']:.2f}"]
+        result.rows.append([name, road, f"{count / statistics.median(runs):,.0f}", f"{rate:,.0f}", *shares])
+        if name == _HELD_SET and road == "HTTP":
+            result.compare(
+                Headline(
+                    f"share of torch.mm's peak, over HTTP, {name}",
+                    *(f"{rate:,.0f} GFLOP/s", f"{peaks['torch.mm']:,.0f} GFLOP/s", shares[1]),
+                    *(f"at least {_LEAST_SHARE:g}", rate / peaks["torch.mm"] >= _LEAST_SHARE),
+                )
+            )
+            result.compare(
+                Headline(
+                    f"share of the best peak found, over HTTP, {name}",
+                    *(f"{rate:,.0f} GFLOP/s", f"{best:,.0f} GFLOP/s", shares[0]),
+                    *(f"at least {_LEAST_SHARE:g}", rate / best >= _LEAST_SHARE),
+                )
+            )
+    if each == 64:
+        cost = statistics.median(h / e for h, e in zip(roads["HTTP"], roads["engine"], strict=True)) - 1
+        result.compare(
+            Headline(
+                f"HTTP's own cost, {_CLIENTS} x {each} {name} texts",
+                *(f"{count / statistics.median(roads['HTTP']):,.0f} texts/s",),
+                *(f"{count / statistics.median(roads['engine']):,.0f} texts/s in process",),
+                *(f"{100 * cost:.1f} %", f"at most {100 * _MOST_HTTP_COST:g} %", cost <= _MOST_HTTP_COST),
+            )
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
