@@ -118,11 +118,11 @@ class Call:
                 "Send it in smaller parts."
             )
 
-    def priority(self) -> Priority:
+    def priority(self, batch_tokens: int) -> Priority:
         """As the caller says, else interactive if the call fits a few batches."""
         if self.options.priority is not None:
             return self.options.priority
-        few = int(self.prompt_tokens.sum()) <= INTERACTIVE_BATCHES * self._settings.batch_tokens
+        few = int(self.prompt_tokens.sum()) <= INTERACTIVE_BATCHES * batch_tokens
         return Priority.INTERACTIVE if few else Priority.BULK
 
     async def collect(self) -> None:

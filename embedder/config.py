@@ -88,7 +88,16 @@ class Settings(BaseSettings):
         description="What computes: auto takes the fastest runtime that gives the model's own vectors, "
         "sentence-transformers always the reference.",
     )
-    device: str = Field("cpu", description="Where models run: cpu, cuda, cuda:1, mps.")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where models run: cpu, cuda, cuda:1, mps; auto takes a GPU where torch has one.",
+    )
+    precision: Literal["auto", "float32", "float16", "int8"] = Field(
+        "auto",
+        description="Numbers that models compute in. auto: float32 on a CPU, where vectors are exact, and "
+        "float16 on a GPU. int8, on a CPU, is faster and moves some neighbours; /v1/models says how many.",
+    )
     threads: int = Field(
         0, ge=0, description="CPU threads for one batch; 0 takes every core this process may use."
     )
@@ -117,10 +126,11 @@ class Settings(BaseSettings):
     )
 
     batch_tokens: int = Field(
-        512,
-        ge=1,
+        0,
+        ge=0,
         description="Largest batch in tokens, padding counted. Smaller answers single texts sooner. "
-        "A request that fits four batches goes ahead of larger ones.",
+        "A request that fits four batches goes ahead of larger ones. 0: 512 on a CPU, on a GPU as its "
+        "free memory allows.",
     )
     queue_tokens: int = Field(
         600_000,
@@ -145,8 +155,8 @@ class Settings(BaseSettings):
     )
     cache_dir: Path = Field(
         default_factory=_user_cache_dir,
-        description="Where uploads and compiled layout code go; nothing is written elsewhere, save models "
-        "that are fetched, which Hugging Face keeps in its own cache.",
+        description="Where uploads, compiled layout code and what was learned of models go; nothing is "
+        "written elsewhere, save models that are fetched, which Hugging Face keeps in its own cache.",
     )
 
     page_max_texts: int = Field(

@@ -238,7 +238,7 @@ class Engine:
                 ticket = await scheduler.submit(
                     [keys[row] for row in some_rows],
                     some,
-                    priority=call.priority(),
+                    priority=call.priority(scheduler.batch_tokens),
                     wait=call.options.wait_for_room,
                     caller=call.caller,
                 )

@@ -23,6 +23,8 @@ class Backend(Protocol):
     """How many threads may call `encode` at once."""
     express_workers: int
     """How many more may, for a few interactive texts while all others are in bulk."""
+    batch_tokens: int
+    """Tokens of a batch that it computes well, where the owner sets no other."""
     pads: bool
     """Whether a batch costs (texts x longest text) rather than the sum of its tokens."""
 

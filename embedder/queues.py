@@ -10,7 +10,8 @@ from embedder.tickets import Entry
 from embedder.types import Priority
 
 _WINDOW_TEXTS = 256
-"""How many of the oldest waiting texts are looked at for ones of a like length."""
+"""How many of the oldest waiting texts are looked at, at least, for ones of a like length."""
+_SHORT_TEXT_TOKENS = 8
 _TURNS = 4
 """While both classes wait, every so many batches one is of bulk, so that bulk never starves."""
 
@@ -67,6 +68,7 @@ class Waiting:
         self.queues = {priority: TurnQueue() for priority in Priority}
         self._batch_tokens = batch_tokens
         self._pads = pads
+        self._window_texts = max(_WINDOW_TEXTS, batch_tokens // _SHORT_TEXT_TOKENS)
         self._interactive_turns = 0
 
     def __len__(self) -> int:
@@ -93,7 +95,7 @@ class Waiting:
     def take(self, *, only_interactive: bool = False) -> list[Entry]:
         """The next batch, of like lengths and one prompt; it no longer waits. Something must."""
         queue = self.queues[Priority.INTERACTIVE if only_interactive else self._next_class()]
-        window = queue.window(_WINDOW_TEXTS)
+        window = queue.window(self._window_texts)
         prompt = window[0].tokenized.prompt
         window = [entry for entry in window if entry.tokenized.prompt == prompt]
         chosen = choose_batch([entry.tokens for entry in window], self._batch_tokens, pads=self._pads)

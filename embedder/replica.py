@@ -76,7 +76,7 @@ class Replica:
             backend = loader(self.id, self.source, settings)
             self._scheduler = Scheduler(
                 backend,
-                batch_tokens=settings.batch_tokens,
+                batch_tokens=settings.batch_tokens or backend.batch_tokens,
                 admission=admission,
                 cache=cache,
                 metrics=metrics,

@@ -49,6 +49,7 @@ class Scheduler:
         self._cache = cache
         self._metrics = metrics
         self._known: dict[bytes, Entry] = {}
+        self.batch_tokens = batch_tokens
         self._waiting = Waiting(batch_tokens, pads=backend.pads)
         for priority, queue in self._waiting.queues.items():
             # Asked when somebody looks, not told at every change.

@@ -18,6 +18,9 @@ Text = str | tuple[int, ...]
 
 ModelState = Literal["loading", "ready", "failed"]
 
+Precision = Literal["float32", "float16", "int8"]
+"""Numbers a model computes in; its vectors are float32 whichever they are."""
+
 
 class Priority(IntEnum):
     """Who goes first: `INTERACTIVE` (a query, a few texts) is served ahead of `BULK`."""
@@ -32,6 +35,8 @@ class ModelInfo:
 
     `fingerprint` names the vector space: two models of one fingerprint give equal vectors
     (to 1e-5) for equal texts. `max_tokens` is None where a model reads texts of any length.
+    `neighbours_kept` is the measured share of ten nearest neighbours that a precision other than
+    float32 leaves as they were; None where vectors are exact.
     """
 
     id: str
@@ -43,6 +48,8 @@ class ModelInfo:
     vocabulary_size: int | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
+    precision: Precision = "float32"
+    neighbours_kept: float | None = None
     routed: bool = False
     """Whether queries and documents take different branches of the model."""
 

@@ -51,12 +51,21 @@ def badge(model_id: str, info: ModelInfo | None, problem: str | None = None) -> 
         facts = "loading…"
     else:
         limit = f"{info.max_tokens:,} tokens a text" if info.max_tokens else "texts of any length"
-        facts = f"{info.dimensions:,} dimensions · {limit}"
+        facts = f"{info.dimensions:,} dimensions · {limit}{_precision(info)}"
     name = html.escape(model_id.rsplit("/", 1)[-1])
     return (
         f'<div class="badge" title="{html.escape(model_id)}">'
         f'<span class="model">{name}</span><span class="facts">{facts}</span></div>'
     )
+
+
+def _precision(info: ModelInfo) -> str:
+    """Numbers other than float32 and what they cost; vectors are exact otherwise."""
+    if info.precision == "float32":
+        return ""
+    if info.neighbours_kept is None:
+        return f" · {info.precision}"
+    return f" · {info.precision}: {info.neighbours_kept:.0%} of neighbours kept"
 
 
 def make_theme() -> Any:

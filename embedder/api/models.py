@@ -100,6 +100,8 @@ def _describe(status: ModelStatus, created: int) -> dict[str, Any]:
         "dimensions_note": info and _dimensions_note(info),
         "normalized": info and info.normalized,
         "runtime": info and info.runtime,
+        "precision": info and info.precision,
+        "neighbours_kept": info and info.neighbours_kept,
         "fingerprint": info and info.fingerprint,
         "prompts": info and sorted(name for name, prompt in info.prompts.items() if prompt),
     }

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from embedder.errors import InvalidInput
+from embedder.types import Precision
 
 EncodingFormat = Literal["float", "base64"]
 TokenEncoding = Literal["cl100k_base", "model"]
@@ -113,6 +114,11 @@ class Model(BaseModel):
     dimensions_note: str | None = Field(description="What cutting to fewer dimensions costs.")
     normalized: bool | None = Field(description="Whether full vectors have norm 1.")
     runtime: str | None
+    precision: Precision | None = Field(description="Numbers the model computes in.")
+    neighbours_kept: float | None = Field(
+        description="Share of the ten nearest neighbours that a precision other than float32 leaves as they "
+        "were, measured when the model was first loaded so; null where vectors are exact."
+    )
     fingerprint: str | None = Field(description="Names the vector space: equal ones can be compared.")
     prompts: list[str] | None = Field(description="Names for prompt_name.")
 

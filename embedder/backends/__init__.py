@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedder.backends.form import Form, Forms
+from embedder.backends.placement import Placement, place
 from embedder.backends.sources import model_folder
 from embedder.config import Settings
 from embedder.protocols import Backend
@@ -27,39 +30,58 @@ def load_backend(model_id: str, source: str, settings: Settings) -> Backend:
     # torch is imported. The tokenizers' own thread pool would compete with the batches.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    folder = model_folder(source)
-    if settings.runtime == "auto" and settings.device == "cpu":
-        return _load_fastest(model_id, folder, settings)
-    return _load_reference(model_id, folder, settings)
+    folder, placement = model_folder(source), place(settings)
+    if settings.runtime == "auto":
+        return _load_fastest(model_id, folder, placement, Forms(settings.cache_dir))
+    return _load_reference(model_id, folder, placement)
 
 
-def _load_reference(model_id: str, folder: Path, settings: Settings) -> SentenceTransformersBackend:
+def _load_reference(model_id: str, folder: Path, placement: Placement) -> SentenceTransformersBackend:
     from embedder.backends.sentence_transformers import SentenceTransformersBackend
 
-    return SentenceTransformersBackend(model_id, folder, settings)
+    if placement.precision == "int8":
+        _LOG.warning("The model %s runs in float32: the reference runtime has no int8.", model_id)
+        placement = replace(placement, precision="float32")
+    return SentenceTransformersBackend(model_id, folder, placement)
 
 
-def _load_fastest(model_id: str, folder: Path, settings: Settings) -> Backend:
+def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Forms) -> Backend:
     """The packed runtime where the model has that form, else the reference.
 
-    The form is learned from the reference, and its vectors held against the reference's, the
-    first time; after that it is known.
+    The form is learned from the reference on the CPU, and its vectors held against the
+    reference's, the first time; after that it is known.
     """
     from embedder.backends.architectures import Unsupported
-    from embedder.backends.form import Forms, describe, form_key
+    from embedder.backends.form import describe, form_key
     from embedder.backends.packed import PackedBackend
 
-    forms, key = Forms(settings.cache_dir), form_key(folder)
+    key = form_key(folder)
     form = forms.recall(key, model_id)
-    if form is not None:
-        return PackedBackend(folder, form, settings.cpu_threads)
-    reference = _load_reference(model_id, folder, settings)
-    try:
-        form = describe(reference, folder)
-        packed = PackedBackend(folder, form, settings.cpu_threads)
-        packed.compare(reference)
-    except Unsupported as reason:
-        _LOG.info("The model %s runs in sentence-transformers: no packed form for %s.", model_id, reason)
-        return reference
-    forms.keep(key, form)
-    return packed
+    if form is None:
+        exact = Placement(threads=placement.threads)
+        reference = _load_reference(model_id, folder, exact)
+        try:
+            form = describe(reference, folder)
+            packed = PackedBackend(folder, form, exact)
+            packed.compare(reference)
+        except Unsupported as reason:
+            _LOG.info("The model %s runs in sentence-transformers: no packed form for %s.", model_id, reason)
+            return reference if placement == exact else _load_reference(model_id, folder, placement)
+        forms.keep(key, form)
+        if placement == exact:
+            return packed
+    if placement.precision != "float32" and placement.name not in form.neighbours_kept:
+        form = _measured(form, folder, placement)
+        forms.keep(key, form)
+    return PackedBackend(folder, form, placement)
+
+
+def _measured(form: Form, folder: Path, placement: Placement) -> Form:
+    """`form` with what computing it so costs."""
+    from embedder.backends.packed import PackedBackend
+    from embedder.backends.precision import neighbours_kept
+
+    exact = PackedBackend(folder, form, Placement(threads=placement.threads))
+    kept = neighbours_kept(exact, PackedBackend(folder, form, placement))
+    _LOG.info("The model %s keeps %.1f %% of neighbours in %s.", form.info.id, 100 * kept, placement.name)
+    return replace(form, neighbours_kept={**form.neighbours_kept, placement.name: kept})

@@ -9,7 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embedder.backends.encoder import Affine, Encoder, Layer
-from embedder.backends.linear import Activation, Linear, Product, fastest_product
+from embedder.backends.linear import Activation, Linear, Product, choose_product
+from embedder.backends.placement import Placement
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,10 +26,11 @@ class Weights:
 
     tensors: Mapping[str, Tensor]
     prefix: str
+    placement: Placement
     product: Product
 
     def __getitem__(self, name: str) -> Tensor:
-        """A copy of the tensor of that name: a mapped file could change, or be cut short, under us.
+        """A copy of that tensor where it is needed: a mapped file could change, or be cut short, under us.
 
         Raises:
             Unsupported: there is none.
@@ -36,7 +38,7 @@ class Weights:
         tensor = self.tensors.get(self.prefix + name)
         if tensor is None:
             raise Unsupported(f"no weight {name}")
-        return tensor.clone()
+        return tensor.to(self.placement.device, self.placement.dtype, copy=True)
 
     def affine(self, name: str) -> Affine:
         """A normalisation."""
@@ -95,7 +97,7 @@ _DISTILBERT = _Names(
 )
 
 
-def make_encoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Encoder:
+def make_encoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor], placement: Placement) -> Encoder:
     """The packed form of a transformers model, from its configuration and its weights.
 
     Raises:
@@ -105,9 +107,9 @@ def make_encoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> En
     if make is None:
         raise Unsupported(f"architecture {config.get('model_type')}")
     prefix = _prefix(tensors)
-    hidden = tensors[prefix + _WORDS].shape[1]
+    product = choose_product(placement, tensors[prefix + _WORDS].shape[1])
     try:
-        return make(config, Weights(tensors, prefix, fastest_product(hidden)))
+        return make(config, Weights(tensors, prefix, placement, product))
     except KeyError as missing:
         raise Unsupported(f"a configuration without {missing}") from None
 
@@ -133,6 +135,7 @@ def _bert(config: Mapping[str, Any], weights: Weights, first_place: int = 0) -> 
         layers=_layers(weights, _BERT, config["num_hidden_layers"], config["hidden_act"]),
         heads=config["num_attention_heads"],
         eps=config["layer_norm_eps"],
+        flash=weights.placement.flash,
     )
 
 
@@ -149,6 +152,7 @@ def _distilbert(config: Mapping[str, Any], weights: Weights) -> Encoder:
         layers=_layers(weights, _DISTILBERT, config["n_layers"], config["activation"]),
         heads=config["n_heads"],
         eps=1e-12,
+        flash=weights.placement.flash,
     )
 
 
@@ -158,7 +162,8 @@ def _mpnet(config: Mapping[str, Any], weights: Weights) -> Encoder:
 
     @cache
     def bias(length: int) -> Tensor:
-        return table[_distance_buckets(length, table.shape[0])].permute(2, 0, 1).contiguous()
+        buckets = _distance_buckets(length, table.shape[0]).to(table.device)
+        return table[buckets].permute(2, 0, 1).contiguous()
 
     return Encoder(
         rows=weights.product.rows,

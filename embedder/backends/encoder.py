@@ -1,8 +1,9 @@
 """A BERT-like encoder over one flat array of tokens: no padding, no mask.
 
 Linear layers, normalisation and activation run on `(T, hidden)`, all tokens of a batch one after
-the other; attention runs per group of texts of equal length. The arithmetic is that of
-Devlin et al. 2019 as transformers implements it, so vectors agree with it to rounding.
+the other; attention runs per group of texts of equal length, or on CUDA over all of them at once.
+The arithmetic is that of Devlin et al. 2019 as transformers implements it, so vectors agree with it
+to rounding.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from embedder.backends.linear import Linear
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Attend = Callable[["Tensor"], "Tensor"]
+"""Attention within each text: `(T, 3 hidden)` to `(T, hidden)`."""
 
 Group = tuple[int, int]
 """(texts, tokens of each): that many texts of one length, one after the other."""
@@ -45,6 +49,7 @@ class Encoder:
     """The weights of an encoder by their part in it.
 
     `rows` says in how many rows so many tokens are best computed; those past the tokens are idle.
+    `flash` says that torch's attention over texts of different lengths in one kernel is to be had.
     `places` `(positions, hidden)` is what is added to a word at place i: position and, where there
     is one, token type 0. `bias` gives the attention's relative-position bias `(heads, L, L)`.
     """
@@ -57,6 +62,7 @@ class Encoder:
     heads: int
     eps: float
     bias: Callable[[int], Tensor] | None = None
+    flash: bool = False
 
     def encode(self, token_ids: Tensor, places: Tensor, groups: Sequence[Group]) -> Tensor:
         """Last hidden states `(T, hidden)` of `token_ids` `(T,)`, each at its place `(T,)` in its text.
@@ -66,19 +72,41 @@ class Encoder:
         from torch.nn.functional import embedding, pad
 
         tokens = len(token_ids)
+        attend = self._attention(groups, token_ids)
         flat = embedding(token_ids, self.words).add_(embedding(places, self.places))
         flat = self._normalise(pad(flat, (0, 0, 0, self.rows(tokens) - tokens)), self.norm)
         for layer in self.layers:
-            flat = self._layer(flat, layer, groups)
+            flat = self._layer(flat, layer, attend)
         return flat[:tokens]
 
-    def _layer(self, flat: Tensor, layer: Layer, groups: Sequence[Group]) -> Tensor:
-        flat = layer.out(self._attend(layer.qkv(flat), groups)).add_(flat)
+    def _layer(self, flat: Tensor, layer: Layer, attend: Attend) -> Tensor:
+        flat = layer.out(attend(layer.qkv(flat))).add_(flat)
         flat = self._normalise(flat, layer.out_norm)
         return self._normalise(layer.down(layer.up(flat)).add_(flat), layer.down_norm)
 
+    def _attention(self, groups: Sequence[Group], token_ids: Tensor) -> Attend:
+        """The way to attend to texts of these lengths on the device of `token_ids`."""
+        import torch
+
+        if not self.flash:
+            return lambda qkv: self._attend(qkv, groups)
+        lengths = torch.tensor([0, *(length for texts, length in groups for _ in range(texts))])
+        ends = lengths.cumsum(0).to(token_ids.device, torch.int32)
+        longest = max(length for _, length in groups)
+        return lambda qkv: self._attend_flash(qkv, ends, longest)
+
+    def _attend_flash(self, qkv: Tensor, ends: Tensor, longest: int) -> Tensor:
+        """All texts by one kernel that knows where each `ends` (Dao 2023, FlashAttention-2)."""
+        from torch.nn.attention.varlen import varlen_attn
+
+        query, key, value = qkv.view(len(qkv), 3, self.heads, -1).unbind(1)
+        # One split: a vector that does not depend on which texts share its batch.
+        attended = varlen_attn(query, key, value, ends, ends, longest, longest, num_splits=1)
+        assert not isinstance(attended, tuple)
+        return attended.reshape(len(qkv), -1)
+
     def _attend(self, qkv: Tensor, groups: Sequence[Group]) -> Tensor:
-        """Scaled dot-product attention within each text; `(T, 3 hidden)` to `(T, hidden)`."""
+        """Scaled dot-product attention, one group after the other."""
         hidden = qkv.shape[1] // 3
         if len(groups) == 1 and len(qkv) == groups[0][0] * groups[0][1]:
             return self._attend_group(qkv, groups[0]).reshape(-1, hidden)

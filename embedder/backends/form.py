@@ -14,7 +14,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,8 @@ class Form:
 
     `config` is the transformer's, `tokenizer` a `tokenizer.json`; `modules` are those after the
     transformer: class, path below the folder, configuration. `special_ids` are the tokens that
-    are never part of a prompt's length.
+    are never part of a prompt's length. `neighbours_kept` has what other precisions than float32
+    were found to cost, by `Placement.name`.
     """
 
     info: ModelInfo
@@ -49,6 +50,7 @@ class Form:
     tokenizer: str
     special_ids: tuple[int, ...]
     modules: tuple[tuple[str, str, Mapping[str, Any]], ...]
+    neighbours_kept: Mapping[str, float] = field(default_factory=dict)
 
 
 def describe(reference: SentenceTransformersBackend, folder: Path) -> Form:

@@ -26,6 +26,8 @@ _START, _END = 1, 2
 class HashingBackend:
     """The contract of `Backend` with words for tokens; `delay_s` is added to every batch."""
 
+    batch_tokens = 512
+
     def __init__(
         self,
         model_id: str,

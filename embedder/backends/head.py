@@ -80,8 +80,8 @@ _SHARES: Mapping[str, Callable[[int, int], Any]] = {
 }
 
 
-def make_step(name: str, config: Mapping[str, Any], folder: Path) -> Step | None:
-    """The module `name` as a function of the pooled vector; None for one that does nothing.
+def make_step(name: str, config: Mapping[str, Any], folder: Path, device: str = "cpu") -> Step | None:
+    """The module `name` as a function of the pooled vector, on `device`; None for one that does nothing.
 
     Raises:
         Unsupported: it is none of those known here, or reads something else.
@@ -95,7 +95,7 @@ def make_step(name: str, config: Mapping[str, Any], folder: Path) -> Step | None
     if name == "Normalize":
         return _normalise
     if name == "Dense":
-        return _dense(config, folder)
+        return _dense(config, folder, device)
     raise Unsupported(f"module {name}")
 
 
@@ -105,7 +105,7 @@ def _normalise(vectors: Tensor) -> Tensor:
     return normalize(vectors, p=2, dim=-1)
 
 
-def _dense(config: Mapping[str, Any], folder: Path) -> Step:
+def _dense(config: Mapping[str, Any], folder: Path, device: str) -> Step:
     import torch
     from safetensors.torch import load_file
     from torch.nn.functional import linear
@@ -118,7 +118,7 @@ def _dense(config: Mapping[str, Any], folder: Path) -> Step:
     path = folder / "model.safetensors"
     if activation not in activations or config.get("use_residual") or not path.is_file():
         raise Unsupported(f"Dense with {activation}")
-    weights = {name: tensor.clone() for name, tensor in load_file(path).items()}
+    weights = {name: tensor.to(device, copy=True) for name, tensor in load_file(path).items()}
     activate = activations[activation]
 
     def step(vectors: Tensor) -> Tensor:

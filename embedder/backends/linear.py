@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from embedder.backends.placement import Placement
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -43,6 +45,10 @@ _TRIAL_TOKENS, _TRIALS = 128, 5
 _CLEARLY = 0.95
 """Share of the other's time below which oneDNN is taken: a tie is noise."""
 _CLOSE = 1e-4
+
+_INT8_MOST = 127
+_LEAST_SCALE = 1e-12
+"""So that a row of zeros is divided by something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,26 @@ def onednn_linear(weight: Tensor, bias: Tensor | None, activation: Activation = 
     return lambda rows: fused(rows) if rows.shape[0] >= _FUSED_ROWS else apart(rows)
 
 
+def int8_linear(weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Linear:
+    """A product of int8 by int8 in int32: weights scaled by output, rows each by their largest.
+
+    As in Dettmers et al. 2022 (LLM.int8), without the outliers kept apart: encoders have few.
+    """
+    import torch
+
+    scale = weight.abs().amax(1).clamp_min(_LEAST_SCALE) / _INT8_MOST
+    # `(in, out)` as a view: oneDNN reads it as it lies.
+    quantised = (weight / scale[:, None]).round_().to(torch.int8).t()
+    added = weight.new_zeros(len(weight)) if bias is None else bias
+
+    def multiply(rows: Tensor) -> Tensor:
+        row_scale = rows.abs().amax(1, keepdim=True).clamp_min_(_LEAST_SCALE).div_(_INT8_MOST)
+        product = torch._int_mm((rows / row_scale).round_().to(torch.int8), quantised)
+        return torch.addcmul(added, product.to(torch.float32).mul_(scale), row_scale)
+
+    return _followed(multiply, activation)
+
+
 def _followed(product: Linear, activation: Activation) -> Linear:
     from torch.nn import functional
 
@@ -100,8 +126,17 @@ def _followed(product: Linear, activation: Activation) -> Linear:
     return lambda rows: functional.gelu(product(rows), approximate=form)
 
 
+def choose_product(placement: Placement, hidden: int) -> Product:
+    """The product for the linear layers of a model of that width, placed so."""
+    if placement.precision == "int8":
+        return Product(int8_linear, rounds=True)
+    if placement.on_cpu and placement.precision == "float32":
+        return fastest_product(hidden)
+    return Product(plain_linear)
+
+
 def fastest_product(hidden: int) -> Product:
-    """The product for the linear layers of a model of that width here, by a trial on one thread."""
+    """Whichever float32 product is faster on this processor, by a trial on one thread."""
     import torch
 
     threads = torch.get_num_threads()

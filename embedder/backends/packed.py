@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.backends.architectures import Unsupported, make_encoder
+from embedder.backends.fingerprint import in_precision
 from embedder.backends.form import Form, read_weights
 from embedder.backends.head import TokenShares, make_step
+from embedder.backends.placement import Placement
 from embedder.backends.tokenizer import FastTokenizer
 from embedder.types import Prompt, Text, TokenizedText, TokenSpans
 
@@ -42,10 +44,9 @@ class PackedBackend:
     """One copy of the weights; as many batches at a time as cores, or one over all of them."""
 
     pads = False
-    express_workers = 1
 
-    def __init__(self, folder: Path, form: Form, threads: int) -> None:
-        """Load a model's weights.
+    def __init__(self, folder: Path, form: Form, placement: Placement) -> None:
+        """Load a model's weights, to where `placement` says.
 
         Raises:
             Unsupported: the model has no packed form.
@@ -55,17 +56,23 @@ class PackedBackend:
         if name != "Pooling":
             raise Unsupported(f"module {name}")
         self._shares = TokenShares(config)
-        steps = [make_step(name, config, folder / path) for name, path, config in tail]
+        steps = [make_step(name, config, folder / path, placement.device) for name, path, config in tail]
         self._steps = [step for step in steps if step is not None]
         self._tokenizer = FastTokenizer(form.tokenizer, form.info.max_tokens, special_tokens=True)
-        self._encoder = make_encoder(form.config, read_weights(folder / form.transformer_path))
-        self._threads = threads
+        self._encoder = make_encoder(form.config, read_weights(folder / form.transformer_path), placement)
+        self._placement = placement
         self._used_threads = threading.local()
         self._running = 0
         self._lock = threading.Lock()
         self._prompt_tokens: dict[str, int] = {"": 0}
-        self.workers = threads
+        # A GPU takes one batch after the other anyway.
+        self.workers = placement.threads if placement.on_cpu else 1
+        self.express_workers = 1 if placement.on_cpu else 0
+        self.batch_tokens = placement.batch_tokens(self._encoder.words.shape[1])
         self.info = replace(form.info, runtime="packed")
+        if placement.precision != "float32":
+            kept = form.neighbours_kept.get(placement.name)
+            self.info = in_precision(self.info, placement.precision, kept)
         self.encode(self.tokenize(["warm"], Prompt()))
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
@@ -80,6 +87,7 @@ class PackedBackend:
         """Float32 `(n, info.dimensions)`, row i for `batch[i]`."""
         import torch
 
+        device = self._placement.device
         order = sorted(range(len(batch)), key=lambda row: batch[row].prompt_tokens)
         lengths = [batch[row].prompt_tokens for row in order]
         shares = torch.from_numpy(self._shares.matrix(lengths, self._count_prompt(batch[0].prompt.text)))
@@ -90,17 +98,17 @@ class PackedBackend:
             self._running += 1
             alone = self._running == 1
         try:
-            self._use_threads(self._threads if alone and len(token_ids) >= _SHARED_TOKENS else 1)
+            self._use_threads(self._placement.threads if alone and len(token_ids) >= _SHARED_TOKENS else 1)
             with torch.inference_mode():
-                hidden = self._encoder.encode(token_ids, places, groups)
-                vectors = torch.mm(shares, hidden)
+                hidden = self._encoder.encode(token_ids.to(device), places.to(device), groups)
+                vectors = torch.mm(shares.to(device), hidden.float())
                 for step in self._steps:
                     vectors = step(vectors)
         finally:
             with self._lock:
                 self._running -= 1
         in_place = np.empty(vectors.shape, dtype=np.float32)
-        in_place[order] = vectors.numpy()
+        in_place[order] = vectors.cpu().numpy()
         return in_place
 
     def close(self) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedder.backends.fingerprint import fingerprint
+from embedder.backends.fingerprint import fingerprint, in_precision
 from embedder.backends.inputs import Inputs, choose_inputs
-from embedder.config import Settings
+from embedder.backends.placement import Placement
 from embedder.errors import ModelUnavailable
 from embedder.types import ModelInfo, Prompt, Text, TokenizedText, TokenSpans
 
@@ -26,18 +26,22 @@ class SentenceTransformersBackend:
     workers = 1
     express_workers = 0
 
-    def __init__(self, model_id: str, folder: Path, settings: Settings) -> None:
+    def __init__(self, model_id: str, folder: Path, placement: Placement) -> None:
         """Load the model in `folder`.
 
         Raises:
             ModelUnavailable: sentence-transformers cannot load it.
         """
-        self._threads = settings.cpu_threads
+        self._threads = placement.threads
         self._ready_threads = threading.local()
-        self.model = _load(folder, settings.device)
+        self.model = _load(folder, placement.device)
         self.inputs = choose_inputs(self.model)
         self.pads = self.inputs.pads
         self.info = _describe(model_id, self.model, self.inputs)
+        if placement.precision == "float16":
+            self.model.half()
+            self.info = in_precision(self.info, "float16")
+        self.batch_tokens = placement.batch_tokens(self.info.dimensions)
         self.encode(self.inputs.tokenize(["warm"], Prompt()))
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:

@@ -5,7 +5,9 @@ import asyncio
 import httpx
 import pytest
 
+from embedder.backends import load_backend
 from embedder.backends.hashing import HashingBackend
+from embedder.config import DEFAULT_MODEL
 from tests.api.canonical import assert_canonical_error
 
 
@@ -24,6 +26,21 @@ async def test_models_in_openais_shape_and_more(client: httpx.AsyncClient) -> No
     assert first["normalized"] is True
     assert first["prompts"] == ["document", "query"]
     assert "loses accuracy" in first["dimensions_note"]
+    assert (first["precision"], first["neighbours_kept"]) == ("float32", None)
+
+
+@pytest.mark.model
+async def test_what_int8_costs_is_said(make_client, tmp_path) -> None:
+    """The real model, measured as it is loaded."""
+    async with make_client(
+        loader=load_backend, model=DEFAULT_MODEL, models=(), precision="int8", cache_dir=tmp_path
+    ) as client:
+        (model,) = (await client.get("/v1/models")).json()["data"]
+        answer = await client.post("/v1/embeddings", json={"model": DEFAULT_MODEL, "input": "a text"})
+    assert model["precision"] == "int8"
+    assert 0.9 < model["neighbours_kept"] < 1
+    assert model["fingerprint"].endswith("-int8")
+    assert len(answer.json()["data"][0]["embedding"]) == 384
 
 
 @pytest.mark.parametrize(
