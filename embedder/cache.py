@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from cachetools import LRUCache
 
+from embedder.disk_cache import DiskCache
 from embedder.types import KnownVector, Prompt, Text
 
 _ENTRY_OVERHEAD_BYTES = 400
@@ -64,6 +65,37 @@ class MemoryCache:
         with self._lock:
             if _entry_bytes(entry) <= self._entries.maxsize:
                 self._entries[key] = entry
+
+
+class TwoLevelCache:
+    """Memory before disk: what is put goes to both, `get` asks memory alone.
+
+    The disk is asked for many keys at once, and in a thread: that is the engine's to do.
+    """
+
+    def __init__(self, memory: MemoryCache, disk: DiskCache) -> None:
+        self._memory = memory
+        self._disk = disk
+
+    def get(self, key: bytes) -> KnownVector | None:
+        """The vector of `key` if memory holds it, or None; the vector is read-only."""
+        return self._memory.get(key)
+
+    def put(self, key: bytes, known: KnownVector) -> None:
+        """Keep a copy in memory, and have one written to disk soon."""
+        self._memory.put(key, known)
+        self._disk.put(key, known)
+
+    def fetch(self, keys: Sequence[bytes]) -> dict[bytes, KnownVector]:
+        """What the disk knows of `keys`, which memory holds from now on; blocking."""
+        found = self._disk.get_many(keys)
+        for key, known in found.items():
+            self._memory.put(key, known)
+        return found
+
+    def close(self, timeout_s: float) -> None:
+        """Write what waits to be written, for `timeout_s` at most; blocking."""
+        self._disk.close(timeout_s)
 
 
 def _entry_bytes(entry: KnownVector) -> int:

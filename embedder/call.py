@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedder.config import Settings
 from embedder.errors import BackendFailed, ContextLengthExceeded, TooLarge
-from embedder.protocols import EmbeddingCache
 from embedder.scheduler import Scheduler
 from embedder.tickets import Ticket
-from embedder.types import EmbedOptions, ModelInfo, Priority, Text, Timings, TokenizedText
+from embedder.types import (
+    EmbedOptions,
+    KnownVector,
+    ModelInfo,
+    Priority,
+    Text,
+    Timings,
+    TokenizedText,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,11 +44,11 @@ class Call:
         self.prompt_tokens: NDArray[np.int64] = np.zeros(len(texts), dtype=np.int64)
         self.tickets: list[tuple[Ticket, list[int]]] = []
         self.cached = 0
-        self._info = info
+        self.info = info
         self._settings = settings
         self._truncated: list[int] = []
-        self._missing: list[int] = []
-        self._cache_s = 0.0
+        self.missing = list(range(len(texts)))
+        self.cache_s = 0.0
 
     @property
     def caller(self) -> int:
@@ -53,26 +60,28 @@ class Call:
         """Indices of the texts that were cut, in order."""
         return tuple(sorted(self._truncated))
 
-    def recall(self, keys: Sequence[bytes], cache: EmbeddingCache) -> None:
-        """Fill the rows that the cache knows."""
+    def recall(self, keys: Sequence[bytes], get: Callable[[bytes], KnownVector | None]) -> None:
+        """Fill the missing rows that `get` knows by their key."""
         started_s = time.perf_counter()
-        for row, key in enumerate(keys):
-            known = cache.get(key)
+        missing = []
+        for row in self.missing:
+            known = get(keys[row])
             if known is None:
-                self._missing.append(row)
+                missing.append(row)
                 continue
             self.vectors[row] = known.vector
             self.prompt_tokens[row] = known.prompt_tokens
             if known.truncated:
                 self._truncated.append(row)
             self.cached += 1
-        self._cache_s = time.perf_counter() - started_s
+        self.missing = missing
+        self.cache_s += time.perf_counter() - started_s
 
     def slices(self) -> Iterator[list[int]]:
         """Rows to compute: all at once for a request, which is admitted whole, in parts for a job."""
-        step = _JOB_SLICE_TEXTS if self.options.wait_for_room else max(1, len(self._missing))
-        for start in range(0, len(self._missing), step):
-            yield self._missing[start : start + step]
+        step = _JOB_SLICE_TEXTS if self.options.wait_for_room else max(1, len(self.missing))
+        for start in range(0, len(self.missing), step):
+            yield self.missing[start : start + step]
 
     def count(self, rows: Sequence[int], tokenized: Sequence[TokenizedText]) -> None:
         """Note what the model sees of these rows."""
@@ -107,7 +116,7 @@ class Call:
         truncate = self.options.truncate
         if self._truncated and not (self._settings.truncate if truncate is None else truncate):
             raise ContextLengthExceeded(
-                f"Text {self.truncated[0]} is longer than the {self._info.max_tokens} tokens this model "
+                f"Text {self.truncated[0]} is longer than the {self.info.max_tokens} tokens this model "
                 "reads. Shorten or split it, or let it be cut with truncate: true."
             )
         limit = self._settings.max_request_tokens
@@ -153,7 +162,7 @@ class Call:
         """Where the time went; waiting and computing are of the slowest text."""
         tickets = [ticket for ticket, _ in self.tickets]
         return Timings(
-            cache_s=self._cache_s,
+            cache_s=self.cache_s,
             tokenize_s=tokenize_s,
             wait_s=max((ticket.wait_s for ticket in tickets), default=0.0),
             compute_s=max((ticket.compute_s for ticket in tickets), default=0.0),

@@ -153,6 +153,12 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(
         256 * 2**20, ge=0, description="Memory for vectors already computed; 0 keeps none."
     )
+    disk_cache_bytes: int = Field(
+        0,
+        ge=0,
+        description="Room on disk, in cache_dir, for vectors that outlive the process; 0 keeps none there. "
+        "Texts are not written, but a vector tells much of its text.",
+    )
     cache_dir: Path = Field(
         default_factory=_user_cache_dir,
         description="Where uploads, compiled layout code and what was learned of models go; nothing is "

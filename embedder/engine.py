@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from embedder.admission import Admission
-from embedder.cache import MemoryCache, cache_keys
+from embedder.cache import MemoryCache, TwoLevelCache, cache_keys
 from embedder.call import Call, cut
 from embedder.config import Settings
+from embedder.disk_cache import DiskCache
 from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
 from embedder.metrics import Metrics
-from embedder.protocols import Backend
+from embedder.protocols import Backend, EmbeddingCache
 from embedder.replica import BackendLoader, Replica, in_slices, resolve_prompt
 from embedder.scheduler import Scheduler
 from embedder.types import (
@@ -35,8 +36,8 @@ from embedder.types import (
 _INLINE_CHARS = 65_536
 """Up to so many characters are hashed on the loop, in well under a millisecond."""
 
-_LAST_ANSWERS_S, _LAST_BATCH_S = 1.0, 5.0
-"""After the drain: for callers to take their refusal, for threads to end their batch."""
+_LAST_ANSWERS_S, _LAST_BATCH_S, _LAST_WRITE_S = 1.0, 5.0, 5.0
+"""After the drain: for callers to take their refusal, for threads to end their batch, for the disk."""
 
 _DEFAULT_OPTIONS = EmbedOptions()
 
@@ -52,16 +53,22 @@ class Engine:
         self.metrics = Metrics()
         self._loader = loader
         self._admission = Admission(settings.queue_tokens, self.metrics)
-        self._cache = MemoryCache(settings.cache_bytes)
+        self._memory = MemoryCache(settings.cache_bytes)
+        self._cache: EmbeddingCache = self._memory
+        self._disk: TwoLevelCache | None = None
         self._replicas: dict[str, Replica] = {}
         self._tokenizers = ThreadPoolExecutor(2, thread_name_prefix="tokenize")
         self._loading: asyncio.Task[None] | None = None
         self._calls = 0
         self._closed = False
-        self.metrics.cache_bytes.set_function(lambda: float(self._cache.held_bytes))
+        self.metrics.cache_bytes.set_function(lambda: float(self._memory.held_bytes))
 
     async def start(self) -> None:
         """Begin loading every allowed model, the default first, and return at once."""
+        if self.settings.disk_cache_bytes:
+            folder = self.settings.cache_dir / "vectors"
+            self._disk = TwoLevelCache(self._memory, DiskCache(folder, self.settings.disk_cache_bytes))
+            self._cache = self._disk
         sources = self.settings.allowed_models.items()
         self._replicas = {model_id: Replica(model_id, source) for model_id, source in sources}
         self._loading = asyncio.create_task(self._load_all())
@@ -84,6 +91,8 @@ class Engine:
             self._tokenizers.shutdown(wait=False)
         for replica in self._replicas.values():
             await asyncio.to_thread(replica.free, _LAST_BATCH_S)
+        if self._disk is not None:
+            await asyncio.to_thread(self._disk.close, _LAST_WRITE_S)
 
     async def __aenter__(self) -> Engine:
         await self.start()
@@ -204,7 +213,9 @@ class Engine:
         prompt = resolve_prompt(info, kind, options)
         call = Call(info, texts, options, self.settings)
         keys = await self._keys(info, prompt, texts)
-        call.recall(keys, self._cache)
+        call.recall(keys, self._memory.get)
+        if self._disk is not None and call.missing:
+            await self._recall_from_disk(self._disk, call, keys)
         call.check_lengths()
         try:
             tokenize_s = await self._compute(call, keys, prompt, backend, scheduler)
@@ -215,6 +226,15 @@ class Engine:
         timings = call.timings(tokenize_s, time.perf_counter() - started_s)
         self._observe(info, call, timings)
         return Embeddings(vectors, call.prompt_tokens, call.truncated, call.cached, info, timings)
+
+    async def _recall_from_disk(self, disk: TwoLevelCache, call: Call, keys: Sequence[bytes]) -> None:
+        started_s = time.perf_counter()
+        missing = [keys[row] for row in call.missing]
+        found = await asyncio.get_running_loop().run_in_executor(self._tokenizers, disk.fetch, missing)
+        before = call.cached
+        call.cache_s += time.perf_counter() - started_s
+        call.recall(keys, found.get)
+        self.metrics.disk_cache_hits.labels(call.info.id).inc(call.cached - before)
 
     async def _keys(self, info: ModelInfo, prompt: Prompt, texts: Sequence[Text]) -> list[bytes]:
         if sum(map(len, texts)) <= _INLINE_CHARS:

@@ -22,6 +22,9 @@ class Metrics:
         self.cache_hits = Counter(
             "tessera_cache_hits", "Texts whose vector was known.", ["model"], registry=registry
         )
+        self.disk_cache_hits = Counter(
+            "tessera_disk_cache_hits", "Of these, found on disk.", ["model"], registry=registry
+        )
         self.cache_misses = Counter(
             "tessera_cache_misses", "Texts whose vector was not.", ["model"], registry=registry
         )

@@ -10,11 +10,10 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from embedder.admission import Admission
-from embedder.cache import MemoryCache
 from embedder.config import Settings
 from embedder.errors import InvalidInput, ModelUnavailable, ShuttingDown
 from embedder.metrics import Metrics
-from embedder.protocols import Backend
+from embedder.protocols import Backend, EmbeddingCache
 from embedder.scheduler import Scheduler
 from embedder.types import EmbedOptions, Kind, ModelInfo, ModelState, ModelStatus, Prompt
 
@@ -67,7 +66,7 @@ class Replica:
         settings: Settings,
         *,
         admission: Admission,
-        cache: MemoryCache,
+        cache: EmbeddingCache,
         metrics: Metrics,
     ) -> None:
         """Load the runtime and start its threads; blocking, in a thread. Never raises: see `status`."""
