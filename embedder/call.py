@@ -43,8 +43,9 @@ class Call:
         self.vectors: NDArray[np.float32] = np.zeros((len(texts), info.dimensions), dtype=np.float32)
         self.prompt_tokens: NDArray[np.int64] = np.zeros(len(texts), dtype=np.int64)
         self.tickets: list[tuple[Ticket, list[int]]] = []
-        self.cached = 0
-        self.info = info
+        self.cached = self.from_disk = 0
+        self._tokens = 0
+        self._info = info
         self._settings = settings
         self._truncated: list[int] = []
         self.missing = list(range(len(texts)))
@@ -71,6 +72,7 @@ class Call:
                 continue
             self.vectors[row] = known.vector
             self.prompt_tokens[row] = known.prompt_tokens
+            self._tokens += known.prompt_tokens
             if known.truncated:
                 self._truncated.append(row)
             self.cached += 1
@@ -87,6 +89,7 @@ class Call:
         """Note what the model sees of these rows."""
         for row, text in zip(rows, tokenized, strict=True):
             self.prompt_tokens[row] = text.prompt_tokens
+            self._tokens += text.prompt_tokens
             if text.truncated:
                 self._truncated.append(row)
 
@@ -116,14 +119,13 @@ class Call:
         truncate = self.options.truncate
         if self._truncated and not (self._settings.truncate if truncate is None else truncate):
             raise ContextLengthExceeded(
-                f"Text {self.truncated[0]} is longer than the {self.info.max_tokens} tokens this model "
+                f"Text {self.truncated[0]} is longer than the {self._info.max_tokens} tokens this model "
                 "reads. Shorten or split it, or let it be cut with truncate: true."
             )
         limit = self._settings.max_request_tokens
-        tokens = int(self.prompt_tokens.sum())
-        if tokens > limit and not self.options.wait_for_room:
+        if self._tokens > limit and not self.options.wait_for_room:
             raise TooLarge(
-                f"The request holds {tokens} tokens; the most in one request is {limit}. "
+                f"The request holds {self._tokens} tokens; the most in one request is {limit}. "
                 "Send it in smaller parts."
             )
 
@@ -131,7 +133,7 @@ class Call:
         """As the caller says, else interactive if the call fits a few batches."""
         if self.options.priority is not None:
             return self.options.priority
-        few = int(self.prompt_tokens.sum()) <= INTERACTIVE_BATCHES * batch_tokens
+        few = self._tokens <= INTERACTIVE_BATCHES * batch_tokens
         return Priority.INTERACTIVE if few else Priority.BULK
 
     async def collect(self) -> None:

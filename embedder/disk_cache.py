@@ -40,7 +40,7 @@ _WAITING_ROWS, _WRITTEN_ROWS = 20_000, 1_000
 """Rows waiting to be written, past which new ones are let go, and rows of one transaction."""
 _FORGOTTEN_ROWS = 200
 _LOG_PAGES = 256
-"""After so many pages the write-ahead log is folded into the file."""
+"""After so many pages the write-ahead log is written into the file and cut."""
 _ROOM = 1.25
 """Trees are not packed full."""
 _WRITE_EVERY_S = 0.5
@@ -135,7 +135,6 @@ class DiskCache:
         # The last rows may be lost with the power; the file is whole either way.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-        connection.execute(f"PRAGMA journal_size_limit = {_LOG_PAGES * _PAGE_BYTES}")
         connection.executescript(_TABLE)
         return connection
 
@@ -183,10 +182,17 @@ class DiskCache:
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", written)
             connection.executemany("UPDATE vectors SET used = ? WHERE key = ?", used)
             connection.execute("COMMIT")
+            self._fold(connection)
         except BaseException:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+
+    def _fold(self, connection: sqlite3.Connection) -> None:
+        """Empty the log if it is long: on its own it is not cut while anybody reads."""
+        log = self._path.with_name(self._path.name + "-wal")
+        if log.stat().st_size > _LOG_PAGES * _PAGE_BYTES:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _make_room(self, connection: sqlite3.Connection, new_bytes: int) -> None:
         """Forget what was not used for longest until `new_bytes` more fit."""

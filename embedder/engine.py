@@ -29,7 +29,6 @@ from embedder.types import (
     ModelStatus,
     Prompt,
     Text,
-    Timings,
     TokenSpans,
 )
 
@@ -224,17 +223,18 @@ class Engine:
             raise
         vectors = call.vectors if dimensions is None else cut(call.vectors, dimensions)
         timings = call.timings(tokenize_s, time.perf_counter() - started_s)
-        self._observe(info, call, timings)
+        counters = self.metrics.of_model(info.id)
+        counters.count(len(texts), cached=call.cached, from_disk=call.from_disk, timings=timings)
         return Embeddings(vectors, call.prompt_tokens, call.truncated, call.cached, info, timings)
 
     async def _recall_from_disk(self, disk: TwoLevelCache, call: Call, keys: Sequence[bytes]) -> None:
         started_s = time.perf_counter()
         missing = [keys[row] for row in call.missing]
         found = await asyncio.get_running_loop().run_in_executor(self._tokenizers, disk.fetch, missing)
-        before = call.cached
         call.cache_s += time.perf_counter() - started_s
+        before = call.cached
         call.recall(keys, found.get)
-        self.metrics.disk_cache_hits.labels(call.info.id).inc(call.cached - before)
+        call.from_disk = call.cached - before
 
     async def _keys(self, info: ModelInfo, prompt: Prompt, texts: Sequence[Text]) -> list[bytes]:
         if sum(map(len, texts)) <= _INLINE_CHARS:
@@ -265,15 +265,6 @@ class Engine:
                 call.tickets.append((ticket, some_rows))
         await call.collect()
         return tokenize_s
-
-    def _observe(self, info: ModelInfo, call: Call, timings: Timings) -> None:
-        texts = len(call.texts)
-        self.metrics.texts.labels(info.id).inc(texts)
-        self.metrics.cache_hits.labels(info.id).inc(call.cached)
-        self.metrics.cache_misses.labels(info.id).inc(texts - call.cached)
-        self.metrics.stage_s.labels("tokenising").observe(timings.tokenize_s)
-        self.metrics.stage_s.labels("waiting").observe(timings.wait_s)
-        self.metrics.stage_s.labels("cache").observe(timings.cache_s)
 
 
 def _check_texts(texts: Sequence[Text]) -> None:

@@ -4,9 +4,35 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from embedder.types import Timings
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class ModelMetrics:
+    """The counters of one model: looked up once, since to look up is dearer than to count."""
+
+    def __init__(self, metrics: Metrics, model_id: str) -> None:
+        self._metrics = metrics
+        self._texts = metrics.texts.labels(model_id)
+        self._hits = metrics.cache_hits.labels(model_id)
+        self._disk_hits = metrics.disk_cache_hits.labels(model_id)
+        self._misses = metrics.cache_misses.labels(model_id)
+        self._stages = {name: metrics.stage_s.labels(name) for name in ("tokenising", "waiting", "cache")}
+
+    def count(self, texts: int, *, cached: int, from_disk: int, timings: Timings) -> None:
+        """One call, answered."""
+        self._texts.inc(texts)
+        self._misses.inc(texts - cached)
+        if cached:
+            self._hits.inc(cached)
+        if from_disk:
+            self._disk_hits.inc(from_disk)
+        self._stages["tokenising"].observe(timings.tokenize_s)
+        self._stages["waiting"].observe(timings.wait_s)
+        self._stages["cache"].observe(timings.cache_s)
 
 
 class Metrics:
@@ -14,6 +40,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_models: dict[str, ModelMetrics] = {}
+        self._of_routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         registry = self.registry
         self.texts = Counter(
             "tessera_texts", "Texts embedded, cached ones included.", ["model"], registry=registry
@@ -65,6 +93,21 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def of_model(self, model_id: str) -> ModelMetrics:
+        """The counters of an allowed model."""
+        if model_id not in self._of_models:
+            self._of_models[model_id] = ModelMetrics(self, model_id)
+        return self._of_models[model_id]
+
+    def count_request(self, route: str, status: int, seconds: float) -> None:
+        """One answer of the API."""
+        if (route, status) not in self._of_routes:
+            children = self.requests.labels(route, str(status)), self.request_s.labels(route)
+            self._of_routes[route, status] = children
+        requests, request_s = self._of_routes[route, status]
+        requests.inc()
+        request_s.observe(seconds)
 
     def exposition(self) -> bytes:
         """The Prometheus text format, version 0.0.4."""

@@ -294,10 +294,15 @@ class Scheduler:
         with self._condition:
             for entry in batch:
                 self._forget(entry)  # before anyone is answered, who may look at the metrics
-            for entry, vector in zip(batch, vectors, strict=True):
-                for ticket, row in entry.waiters:
-                    ticket.fill(row, vector, started_s - entry.queued_s, compute_s)
-                entry.waiters.clear()
+            answered: list[Ticket] = []
+            try:
+                for entry, vector in zip(batch, vectors, strict=True):
+                    for ticket, row in entry.waiters:
+                        if ticket.fill(row, vector, started_s - entry.queued_s, compute_s):
+                            answered.append(ticket)
+                    entry.waiters.clear()
+            finally:
+                Ticket.answer(answered)
 
     def _fail(self, entry: Entry, error: BaseException) -> None:
         """Answer everyone who waits for `entry` with the failure, unless it has been answered."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,39 +40,48 @@ class Ticket:
         """Whether the call has its answer, an error, or left."""
         return self._settled
 
-    def fill(self, row: int, vector: NDArray[np.float32], wait_s: float, compute_s: float) -> None:
-        """Give row `row` its vector; the last one answers the call."""
+    def fill(self, row: int, vector: NDArray[np.float32], wait_s: float, compute_s: float) -> bool:
+        """Give row `row` its vector; True for the last one: then the call is to be told, by `answer`."""
         if self._settled:
-            return
+            return False
         self.vectors[row] = vector
         self.wait_s = max(self.wait_s, wait_s)
         self.compute_s = max(self.compute_s, compute_s)
         self._missing -= 1
-        if not self._missing:
-            self._settle(None)
+        self._settled = not self._missing
+        return self._settled
 
     def fail(self, error: BaseException) -> None:
         """Answer the call with `error`, unless it has an answer."""
         if not self._settled:
-            self._settle(error)
+            self._settled = True
+            _tell(self._loop, _resolve, self.future, error)
 
     def leave(self) -> None:
         """The caller is gone; nothing more is delivered."""
         self._settled = True
 
-    def _settle(self, error: BaseException | None) -> None:
-        self._settled = True
-        # A loop that closed has nobody left to tell.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(_resolve, self.future, error)
+    @staticmethod
+    def answer(tickets: Sequence[Ticket]) -> None:
+        """Tell the calls of filled tickets; once for all of a batch, since each telling wakes the loop."""
+        for loop in {ticket._loop for ticket in tickets}:
+            _tell(loop, _resolve_all, [ticket.future for ticket in tickets if ticket._loop is loop])
 
 
-def _resolve(future: asyncio.Future[None], error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
+def _tell(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *args: Any) -> None:
+    # A loop that closed has nobody left to tell.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(what, *args)
+
+
+def _resolve_all(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+
+
+def _resolve(future: asyncio.Future[None], error: BaseException) -> None:
+    if not future.done():
         future.set_exception(error)
 
 

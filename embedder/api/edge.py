@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Iterable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from embedder.api.errors import answer_unforeseen
@@ -80,8 +80,7 @@ class Edge:
     def _count(self, scope: Scope, answer: _Answer) -> None:
         """Count by route, not by path: a path is anything a client likes."""
         route = getattr(scope.get("route"), "path", "unknown")
-        self._metrics.requests.labels(route, str(answer.status or 499)).inc()
-        self._metrics.request_s.labels(route).observe(answer.elapsed_s())
+        self._metrics.count_request(route, answer.status or 499, answer.elapsed_s())
 
 
 class _Answer:
@@ -102,11 +101,11 @@ class _Answer:
         """Pass `message` on, with our headers on its start."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
+            headers = [*message.get("headers", ()), (b"x-request-id", self._request_id.encode())]
             if self._ours:
-                headers["x-content-type-options"] = "nosniff"
-                headers["openai-processing-ms"] = str(round(self.elapsed_s() * 1000))
+                headers.append((b"x-content-type-options", b"nosniff"))
+                headers.append((b"openai-processing-ms", b"%d" % round(self.elapsed_s() * 1000)))
+            message["headers"] = headers
         await self._send(message)
 
 

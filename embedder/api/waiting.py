@@ -13,7 +13,7 @@ from embedder.api.errors import ClientLeft, TimedOut
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_UNWATCHED_S = 0.05
+_UNWATCHED_S = 0.25
 """A call that is over by then costs no watch over its connection."""
 
 _INLINE_BYTES = 65_536
@@ -35,30 +35,62 @@ async def while_connected(request: Request, call: Coroutine[Any, Any, T], *, tim
     Raises:
         ClientLeft, TimedOut, and whatever `call` raises.
     """
-    task = asyncio.ensure_future(call)
+    watch = _Watch(request, timeout_s)
     try:
-        done, _ = await asyncio.wait({task}, timeout=min(_UNWATCHED_S, timeout_s))
-        return task.result() if done else await _watched(request, task, timeout_s - _UNWATCHED_S)
+        return await call
+    except asyncio.CancelledError:
+        watch.explain()
+        raise
     finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        watch.end()
 
 
-async def _watched(request: Request, task: asyncio.Task[T], timeout_s: float) -> T:
-    left = asyncio.create_task(_left(request))
-    try:
-        done, _ = await asyncio.wait(
-            {task, left}, timeout=max(0.0, timeout_s), return_when=asyncio.FIRST_COMPLETED
+class _Watch:
+    """Cancels the present task when its client leaves or its time is over, as `asyncio.timeout` would."""
+
+    def __init__(self, request: Request, timeout_s: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a request is answered in a task"
+        loop = asyncio.get_running_loop()
+        self._request = request
+        self._timeout_s = timeout_s
+        self._task = task
+        self._reason: ClientLeft | TimedOut | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        self._end = loop.call_later(timeout_s, self._time_out)
+        self._begin = loop.call_later(_UNWATCHED_S, self._watch)
+
+    def explain(self) -> None:
+        """Raise the reason of a cancellation that came from here; another's is left as it is."""
+        if self._reason is not None and not self._task.uncancel():
+            raise self._reason from None
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._begin.cancel()
+        self._end.cancel()
+        if self._leaving is not None:
+            self._leaving.cancel()
+
+    def _watch(self) -> None:
+        self._leaving = asyncio.create_task(_left(self._request))
+        self._leaving.add_done_callback(self._client_left)
+
+    def _client_left(self, leaving: asyncio.Task[None]) -> None:
+        if not leaving.cancelled() and leaving.exception() is None:
+            self._cancel(ClientLeft("The client left before its answer was ready."))
+
+    def _time_out(self) -> None:
+        self._cancel(
+            TimedOut(
+                f"The answer was not ready within {self._timeout_s:g} s. Send less at once, or try later."
+            )
         )
-        if task in done:
-            return task.result()
-        if left in done:
-            raise ClientLeft("The client left before its answer was ready.")
-        raise TimedOut(f"The answer was not ready within {timeout_s:g} s. Send less at once, or try later.")
-    finally:
-        left.cancel()
-        await asyncio.gather(left, return_exceptions=True)
+
+    def _cancel(self, reason: ClientLeft | TimedOut) -> None:
+        if self._reason is None and not self._task.done():
+            self._reason = reason
+            self._task.cancel()
 
 
 async def _left(request: Request) -> None:
