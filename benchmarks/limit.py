@@ -126,7 +126,7 @@ async def measure(server: Server, rounds: int) -> dict[str, Any]:
                 texts = texts_of(name, count)
                 took = {
                     "encoder": await asyncio.to_thread(
-                        encoder_seconds, backend, texts, settings.batch_tokens
+                        encoder_seconds, backend, texts, settings.batch_tokens or backend.batch_tokens
                     ),
                     "engine": await engine_seconds(engine, texts, each),
                     "HTTP": (
