@@ -92,3 +92,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server with the real model and a key, shared by all tests that don't change it."""
     with live_server(tmp_path_factory.mktemp("server")) as running:
         yield running
+
+
+@pytest.fixture
+def few_paragraphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What int8 costs is measured over few texts: a thousand take half a minute."""
+    from embedder.backends.precision import paragraphs
+
+    paragraphs.cache_clear()
+    monkeypatch.setattr("embedder.backends.precision._TEXTS", 150)
+    yield
+    paragraphs.cache_clear()

@@ -30,6 +30,7 @@ async def test_models_in_openais_shape_and_more(client: httpx.AsyncClient) -> No
 
 
 @pytest.mark.model
+@pytest.mark.usefixtures("few_paragraphs")
 async def test_what_int8_costs_is_said(make_client, tmp_path) -> None:
     """The real model, measured as it is loaded."""
     async with make_client(

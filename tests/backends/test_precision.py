@@ -45,6 +45,7 @@ def test_rows_of_zeros_give_the_bias() -> None:
     assert torch.equal(int8_linear(torch.zeros(8, 4), None)(torch.ones(2, 4)), torch.zeros(2, 8))
 
 
+@pytest.mark.usefixtures("few_paragraphs")
 def test_int8_is_close_measured_and_a_space_of_its_own(tmp_path: Path) -> None:
     exact = load_backend(DEFAULT_MODEL, DEFAULT_MODEL, Settings(cache_dir=tmp_path))
     quick = load_backend(DEFAULT_MODEL, DEFAULT_MODEL, Settings(cache_dir=tmp_path, precision="int8"))
@@ -62,10 +63,11 @@ def test_int8_is_close_measured_and_a_space_of_its_own(tmp_path: Path) -> None:
     assert again.info == quick.info
 
 
+@pytest.mark.usefixtures("few_paragraphs")
 def test_the_measure_tells_equal_from_unrelated(placed: Placed) -> None:
     exact = placed(Placement(threads=2))
     assert neighbours_kept(exact, exact) == 1
-    # By chance ten of a thousand would be the same one time in a hundred; shared words make it more.
+    # By chance one in fifteen of these would be the same; shared words make it more.
     assert neighbours_kept(exact, HashingBackend("other")) < 0.6
 
 

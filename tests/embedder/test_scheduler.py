@@ -28,11 +28,13 @@ async def until(condition: Any, timeout_s: float = 5.0) -> None:
         await asyncio.sleep(0.002)
 
 
-async def occupy(engine: Engine, backend: WatchedBackend) -> asyncio.Task[Any]:
+async def occupy(
+    engine: Engine, backend: WatchedBackend, options: EmbedOptions = INTERACTIVE
+) -> asyncio.Task[Any]:
     """Hold the worker inside a batch, so that what follows queues up."""
     backend.gate.clear()
     backend.entered.clear()
-    task = asyncio.create_task(engine.embed(["occupying"], options=INTERACTIVE))
+    task = asyncio.create_task(engine.embed(["occupying"], options=options))
     await until(backend.entered.is_set)
     return task
 
@@ -93,6 +95,48 @@ async def test_interactive_goes_ahead_of_waiting_bulk(engine_of: EngineMaker) ->
         backend.gate.set()
         await asyncio.gather(held, bulk, query)
     assert backend.computed.index("a query") == 1
+
+
+async def test_an_express_thread_serves_queries_while_bulk_holds_every_other(engine_of: EngineMaker) -> None:
+    backend = WatchedBackend(express_workers=1)
+    async with engine_of(backend, batch_tokens=8) as engine:
+        held = await occupy(engine, backend, options=BULK)
+        bulk = asyncio.create_task(engine.embed(words(*range(20)), options=BULK))
+        await until(lambda: queued(engine, "bulk") == 20)
+        query = asyncio.create_task(engine.embed(["a query"], options=INTERACTIVE))
+        await until(lambda: len(backend.batches) == 2)
+        assert backend.batches[1] == ["a query"], "it began while the bulk's batch was held"
+        assert queued(engine, "bulk") == 20, "and took none of the bulk along"
+        backend.gate.set()
+        answers = await asyncio.gather(held, bulk, query)
+    np.testing.assert_allclose(answers[2].vectors, direct(["a query"]), atol=1e-6)
+    np.testing.assert_allclose(answers[1].vectors, direct(words(*range(20))), atol=1e-6)
+
+
+async def test_an_express_thread_leaves_queries_to_the_others_when_there_is_no_bulk(
+    engine_of: EngineMaker,
+) -> None:
+    backend = WatchedBackend(express_workers=1)
+    async with engine_of(backend, batch_tokens=8) as engine:
+        held = await occupy(engine, backend)
+        queries = [asyncio.create_task(engine.embed([f"query {n}"], options=INTERACTIVE)) for n in range(3)]
+        await until(lambda: queued(engine, "interactive") == 3)
+        await asyncio.sleep(0.05)
+        assert len(backend.batches) == 1, "two batches of queries would share the cores"
+        backend.gate.set()
+        await asyncio.gather(held, *queries)
+
+
+async def test_queries_that_come_while_others_compute_share_a_batch(engine_of: EngineMaker) -> None:
+    """A second worker that is free gathers what trickles in instead of running it one by one."""
+    backend = WatchedBackend(workers=2)
+    async with engine_of(backend, batch_tokens=512) as engine:
+        held = await occupy(engine, backend)
+        queries = [asyncio.create_task(engine.embed([f"query {n}"], options=INTERACTIVE)) for n in range(8)]
+        await until(lambda: len(backend.computed) == 9)
+        backend.gate.set()
+        await asyncio.gather(held, *queries)
+    assert len(backend.batches) < 5
 
 
 async def test_a_text_of_bulk_that_a_query_wants_goes_ahead_too(engine_of: EngineMaker) -> None:
