@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from embedder.corpus.exports import check_npz_size, jsonl, write_npz
-from ui.session import Dataset
+from ui.datasets import Dataset
 
 KEPT_S = 3600.0
 MAX_UNICODE_BYTES = 256 * 2**20

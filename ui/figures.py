@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from embedder.analysis.similarity import Floats
 
@@ -40,52 +39,6 @@ def shorten(text: str, width: int) -> str:
     """`text` on one line of at most `width` characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
-
-
-def map_figure(
-    points: Floats,
-    hovers: Sequence[str],
-    *,
-    groups: Sequence[str] | None = None,
-    amounts: NDArray[np.int64] | None = None,
-    amount_name: str = "",
-) -> Any:
-    """A scatter of `points` `(n, 2)`, coloured by `groups`, else by `amounts`, else in one colour."""
-    if groups is not None:
-        named = common_groups(groups)
-        traces = [
-            _dots(points, hovers, [row for row, group in enumerate(named) if group == name], color, name)
-            for name, color in zip(dict.fromkeys(sorted(named, key=_other_last)), PALETTE, strict=False)
-        ]
-    else:
-        color = ACCENT if amounts is None else amounts.tolist()
-        traces = [_dots(points, hovers, range(len(points)), color, amount_name)]
-    if amounts is not None and groups is None:
-        traces[0].marker.update(
-            colorscale=_AMOUNT,
-            colorbar={"thickness": 10, "len": 0.5, "outlinewidth": 0, "title": amount_name},
-        )
-    return _plane(traces, legend=groups is not None)
-
-
-def hits_figure(points: Floats, hovers: Sequence[str], hits: Sequence[int], scores: Sequence[float]) -> Any:
-    """The same map with everything faint but `hits`, numbered by rank."""
-    import plotly.graph_objects as go
-
-    rest = _dots(points, hovers, range(len(points)), FAINT, "texts")
-    if not len(hits):
-        return _plane([rest], legend=False)
-    found = go.Scatter(
-        x=points[list(hits), 0],
-        y=points[list(hits), 1],
-        mode="markers+text",
-        text=[str(rank) for rank in range(1, len(hits) + 1)],
-        textposition="top center",
-        customdata=[f"{score:.3f}  {hovers[hit]}" for hit, score in zip(hits, scores, strict=True)],
-        hovertemplate="%{customdata}<extra></extra>",
-        marker={"size": 11, "color": ACCENT, "line": {"width": 2, "color": "rgba(255,255,255,0.9)"}},
-    )
-    return _plane([rest, found], legend=False)
 
 
 def heatmap_figure(scores: Floats, texts: Sequence[str], numbers: Sequence[int]) -> Any:
@@ -159,56 +112,6 @@ def as_plot(figure: Any) -> Any:
     from plotly.io.json import to_json_plotly
 
     return PlotData(type="plotly", plot=to_json_plotly(figure.to_plotly_json() | {"config": CONFIG}))
-
-
-def common_groups(groups: Sequence[str]) -> list[str]:
-    """`groups` with all but the most frequent, as many as there are colours, named `OTHER`."""
-    names, counts = np.unique(np.asarray(groups, dtype=object).astype(str), return_counts=True)
-    if len(names) <= len(PALETTE):
-        return [str(group) for group in groups]
-    kept = {str(name) for name in names[np.argsort(-counts, kind="stable")[: len(PALETTE) - 1]]}
-    return [group if group in kept else OTHER for group in groups]
-
-
-def _other_last(name: str) -> tuple[bool, str]:
-    return name == OTHER, name
-
-
-def _dots(points: Floats, hovers: Sequence[str], rows: Sequence[int], color: Any, name: str) -> Any:
-    import plotly.graph_objects as go
-
-    picked = list(rows)
-    marks = go.Scattergl if len(points) >= GL_FROM else go.Scatter
-    return marks(
-        x=points[picked, 0],
-        y=points[picked, 1],
-        mode="markers",
-        name=html.escape(shorten(name, 28), quote=False),
-        text=[hovers[row] for row in picked],
-        hovertemplate="%{text}<extra></extra>",
-        marker={
-            "size": 14 if len(points) <= 30 else 9 if len(points) <= 1000 else 6,
-            "color": color,
-            "opacity": 0.85,
-            "line": {"width": 0},
-        },
-    )
-
-
-def _plane(traces: list[Any], *, legend: bool) -> Any:
-    import plotly.graph_objects as go
-
-    figure = go.Figure(traces)
-    hidden = {"visible": False, "showgrid": False, "zeroline": False}
-    figure.update_xaxes(hidden)
-    figure.update_yaxes(hidden)
-    _dress(figure, height=540, margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    figure.update_layout(
-        showlegend=legend,
-        dragmode="pan",
-        legend={"orientation": "h", "y": -0.02, "yanchor": "top", "x": 0, "itemsizing": "constant"},
-    )
-    return figure
 
 
 def _dress(figure: Any, *, height: int, margin: dict[str, int]) -> None:

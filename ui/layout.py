@@ -1,4 +1,4 @@
-"""UMAP layouts from a process of their own, so that the API keeps its pace.
+"""Layouts from a process of their own, so that the API keeps its pace.
 
 A plain subprocess rather than `multiprocessing` or an executor: it doesn't import the program's
 main module again, its environment (one thread, its own compile cache) is set before numba
@@ -10,33 +10,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import OrderedDict
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from embedder.analysis.projection import Projection
+from embedder.analysis.projection import LayoutOptions, OnProgress, Projection
 from embedder.analysis.similarity import Floats, as_vectors
 from embedder.errors import TesseraError
-from ui.layout_process import ANSWER, OK, REQUEST
+from ui.layout_process import FRAME, OK, PROGRESS, REQUEST, SHARE, unpacked
 
 log = logging.getLogger("tessera.page")
 
 LIMIT_S = 300.0
 MAX_WAITING = 16
 REMEMBERED = 32
-MAX_ANSWER_BYTES = 2**24
+MAX_ANSWER_BYTES = 2**28
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
 
 
 class LayoutFailed(TesseraError):
-    """No UMAP layout this time; the PCA layout stays."""
+    """No such layout this time; the one on screen stays."""
 
 
 class LayoutWorker:
@@ -69,21 +71,27 @@ class LayoutWorker:
         except LayoutFailed as error:
             log.warning("The layout process did not warm up: %s", error)
 
-    async def project(self, vectors: Floats) -> Projection:
-        """UMAP of float32 `(n, d)`; cancelling kills the process in the middle of its work.
+    async def project(
+        self,
+        vectors: Floats,
+        options: LayoutOptions = LayoutOptions(),  # frozen
+        progress: OnProgress | None = None,
+    ) -> Projection:
+        """The layout of float32 `(n, d)` with its clusters; cancelling kills the process in mid-work.
 
         Raises:
             LayoutFailed: too many wait, it took longer than `limit_s`, or the process died.
         """
         rows = np.ascontiguousarray(as_vectors(vectors), dtype="<f4")
-        key = await asyncio.to_thread(_digest, rows)
+        asked = json.dumps(asdict(options)).encode()
+        key = await asyncio.to_thread(_digest, rows, asked)
         if self._stopped or self._waiting >= self.max_waiting:
-            raise LayoutFailed("Too many layouts are waiting; the map stays as PCA draws it.")
+            raise LayoutFailed("Too many layouts are waiting; the map stays as it is. Try again in a minute.")
         self._waiting += 1
         try:
             async with self._turn:
                 if key not in self._known:
-                    self._remember(key, await self._compute(rows))
+                    self._remember(key, await self._compute(rows, asked, progress or (lambda share: None)))
                 self._known.move_to_end(key)
                 return self._known[key]
         finally:
@@ -99,28 +107,31 @@ class LayoutWorker:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    async def _compute(self, rows: Floats) -> Projection:
+    async def _compute(self, rows: Floats, asked: bytes, progress: OnProgress) -> Projection:
         answered = False
         try:
             async with asyncio.timeout(self.limit_s):
                 process = await self._started()
-                status, payload = await _exchange(process, rows)
+                kind, payload = await _exchange(process, rows, asked, progress)
             answered = True
         except TimeoutError:
             raise LayoutFailed(
-                f"UMAP took longer than {self.limit_s:.0f} s; the map stays as PCA draws it."
+                f"The layout took longer than {self.limit_s:.0f} s; the map stays as it is."
             ) from None
         except (OSError, asyncio.IncompleteReadError) as error:
-            raise LayoutFailed(
-                "The process that computes UMAP ended; the map stays as PCA draws it."
-            ) from error
+            raise LayoutFailed("The process that computes layouts ended; the map stays as it is.") from error
         finally:
             if not answered:  # cancelled, too late or dead: what it says next belongs to nobody
                 await self._kill()
-        if status != OK or len(payload) != 8 * len(rows):
-            name = payload[:80].decode(errors="replace") if status != OK else "wrong length"
-            raise LayoutFailed(f"UMAP failed ({name}); the map stays as PCA draws it.")
-        return Projection(np.frombuffer(payload, dtype="<f4").reshape(-1, 2), "umap")
+        try:
+            if kind == OK:
+                made = await asyncio.to_thread(unpacked, payload)
+                if made.points.shape == (len(rows), 2):
+                    return made
+        except (ValueError, KeyError, OSError):
+            payload = b"an answer that makes no sense"
+        name = payload[:80].decode(errors="replace") if kind != OK else "wrong shape"
+        raise LayoutFailed(f"The layout failed ({name}); the map stays as it is.")
 
     async def _started(self) -> Process:
         if self._stopped:
@@ -151,18 +162,24 @@ class LayoutWorker:
         await asyncio.shield(process.wait())
 
 
-async def _exchange(process: Process, rows: Floats) -> tuple[int, bytes]:
-    """Send vectors, read status and payload."""
+async def _exchange(process: Process, rows: Floats, asked: bytes, progress: OnProgress) -> tuple[int, bytes]:
+    """Send vectors, tell of progress, read status and payload."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(REQUEST.pack(*rows.shape))
+    process.stdin.write(REQUEST.pack(len(asked), *rows.shape) + asked)
     process.stdin.write(rows.tobytes())  # a transport would slice a two-dimensional view by rows
     await process.stdin.drain()
-    status, length = ANSWER.unpack(await process.stdout.readexactly(ANSWER.size))
-    if length > MAX_ANSWER_BYTES:
-        raise OSError("the answer's length makes no sense")
-    return status, await process.stdout.readexactly(length)
+    while True:
+        kind, length = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
+        if length > MAX_ANSWER_BYTES:
+            raise OSError("the answer's length makes no sense")
+        payload = await process.stdout.readexactly(length)
+        if kind != PROGRESS:
+            return kind, payload
+        progress(*SHARE.unpack(payload))
 
 
-def _digest(rows: Floats) -> bytes:
-    return hashlib.blake2b(rows.data, digest_size=16, person=str(rows.shape[1]).encode()).digest()
+def _digest(rows: Floats, asked: bytes) -> bytes:
+    digest = hashlib.blake2b(rows.data, digest_size=16, person=str(rows.shape[1]).encode())
+    digest.update(asked)
+    return digest.digest()

@@ -6,23 +6,28 @@ input ends. It imports neither gradio nor torch, and leaves when its parent has 
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import struct
 import sys
 import threading
 import time
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
-from embedder.analysis.projection import umap_2d
+from embedder.analysis.maps import map_of
+from embedder.analysis.neighbours import Neighbours
+from embedder.analysis.projection import LayoutOptions, Method, Projection
 
-REQUEST = struct.Struct("<II")
-"""Rows and columns; float32 `(n, d)` follows."""
-ANSWER = struct.Struct("<BI")
-"""`OK` or `FAILED`, and how many bytes follow: float32 `(n, 2)`, or an error's class name."""
-OK, FAILED = 0, 1
+REQUEST = struct.Struct("<III")
+"""Bytes of the options as JSON, rows and columns; the options and float32 `(n, d)` follow."""
+FRAME = struct.Struct("<BI")
+"""`OK`, `FAILED` or `PROGRESS`, and how many bytes follow: an NPZ, an error's class name, a float32 share."""
+OK, FAILED, PROGRESS = 0, 1, 2
+SHARE = struct.Struct("<f")
 NICENESS = 10
 
 
@@ -31,18 +36,53 @@ def answer(source: BinaryIO, sink: BinaryIO) -> bool:
     head = source.read(REQUEST.size)
     if len(head) < REQUEST.size:
         return False
-    n, d = REQUEST.unpack(head)
-    body = source.read(4 * n * d)
+    length, n, d = REQUEST.unpack(head)
+    asked, body = source.read(length), source.read(4 * n * d)
     if len(body) < 4 * n * d:
         return False
+
+    def send(kind: int, payload: bytes) -> None:
+        sink.write(FRAME.pack(kind, len(payload)) + payload)
+        sink.flush()
+
     try:
-        points = umap_2d(np.frombuffer(body, dtype="<f4").reshape(n, d)).points
-        status, payload = OK, points.astype("<f4").tobytes()
+        options = LayoutOptions(**json.loads(asked))
+        vectors = np.frombuffer(body, dtype="<f4").reshape(n, d)
+        made = map_of(vectors, options, lambda share: send(PROGRESS, SHARE.pack(share)))
+        kind, payload = OK, packed(made)
     except Exception as error:
-        status, payload = FAILED, type(error).__name__.encode()
-    sink.write(ANSWER.pack(status, len(payload)) + payload)
-    sink.flush()
+        kind, payload = FAILED, type(error).__name__.encode()
+    send(kind, payload)
     return True
+
+
+def packed(made: Projection) -> bytes:
+    """A layout with its clusters and neighbours as NPZ; int32 holds any row."""
+    arrays = {"points": made.points.astype("<f4"), "clusters": np.asarray(made.clusters, dtype="<i4")}
+    if made.neighbours is not None:
+        arrays["indices"] = made.neighbours.indices.astype("<i4")
+        arrays["distances"] = made.neighbours.distances.astype("<f4")
+    sink = io.BytesIO()
+    np.savez(sink, allow_pickle=False, method=np.array(made.method), **arrays)
+    return sink.getvalue()
+
+
+def unpacked(payload: bytes) -> Projection:
+    """What `packed` packed.
+
+    Raises:
+        ValueError, KeyError: it isn't that.
+    """
+    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+        neighbours = None
+        if "indices" in arrays:
+            neighbours = Neighbours(arrays["indices"].astype(np.int64), arrays["distances"])
+        return Projection(
+            arrays["points"],
+            cast("Method", str(arrays["method"])),
+            neighbours=neighbours,
+            clusters=arrays["clusters"],
+        )
 
 
 def leave_with_parent(parent: int) -> None:

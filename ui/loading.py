@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 from embedder.analysis.projection import pca_2d
 from embedder.config import Settings
 from embedder.corpus.jobs import FailedText, Progress, Slice, embed_in_slices
 from embedder.corpus.reading import TextTable, read_texts
 from embedder.errors import FileUnreadable, InvalidInput, TesseraError
+from ui.datasets import Dataset, Datasets, new_id
 from ui.guard import inside
-from ui.samples import SAMPLES
-from ui.session import Dataset, Session
+from ui.map import shown
+from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
+from ui.session import Session
 from ui.snippets import LastCall
 from ui.view import Desk, as_text, many, sentence_of, status, uploads_folder
 
 MAX_COLUMNS = 40
+REPAINT_S = 0.7
+MAX_ADDRESS_CHARS = 4_000
+GONE = status(
+    "The texts of this address are no longer here, for a page keeps them only for a while. A sample instead:",
+    kind="error",
+)
+
+
+class Step(NamedTuple):
+    """A line for the visitor, and what the map shows from now on, if that has changed."""
+
+    line: str
+    map_value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +50,7 @@ class Brought:
     notes: tuple[str, ...] = ()
 
 
-async def from_paste(desk: Desk, session: Session, value: Any, model: Any) -> AsyncGenerator[str, None]:
+async def from_paste(desk: Desk, session: Session, value: Any, model: Any) -> AsyncGenerator[Step, None]:
     """One text a line; blank lines are left out."""
     try:
         room = desk.settings.page_max_chars
@@ -43,29 +60,35 @@ async def from_paste(desk: Desk, session: Session, value: Any, model: Any) -> As
             raise InvalidInput("There is no text yet. Write or paste some, one a line.")
         check_size(brought.texts, desk.settings)
     except TesseraError as error:
-        yield status(str(error), kind="error")
+        yield Step(status(str(error), kind="error"))
         raise
     async with aclosing(load(desk, session, brought, model)) as updates:
         async for update in updates:
             yield update
 
 
-async def from_upload(desk: Desk, session: Session, path: Any, model: Any) -> AsyncGenerator[str, None]:
+async def from_upload(desk: Desk, session: Session, path: Any, model: Any) -> AsyncGenerator[Step, None]:
     """A file of the upload folder; it is deleted once read."""
     try:
         brought = await asyncio.to_thread(read_upload, desk, path)
     except Exception as error:
-        yield status(sentence_of(error), kind="error")
+        yield Step(status(sentence_of(error), kind="error"))
         raise
     async with aclosing(load(desk, session, brought, model)) as updates:
         async for update in updates:
             yield update
 
 
-async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> AsyncGenerator[str, None]:
-    """One of `SAMPLES`."""
+async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> AsyncGenerator[Step, None]:
+    """One of `SAMPLES`; where its vectors and map are at hand for this model, nothing is computed."""
     if not isinstance(name, str) or name not in SAMPLES:
         raise InvalidInput("There is no such sample.")
+    known = await ready_made(desk, name, model)
+    if known is not None:
+        session.put(session.begin(), known)
+        session.last_call = LastCall.of(known.model.id, known.texts)
+        yield Step(summary(known), shown(known))
+        return
     sample = await asyncio.to_thread(SAMPLES[name])
     brought = Brought(sample.name, sample.texts, sample.columns)
     async with aclosing(load(desk, session, brought, model)) as updates:
@@ -73,33 +96,87 @@ async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> As
             yield update
 
 
-async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> AsyncGenerator[str, None]:
-    """Embed `brought` and put it on screen; yields status lines.
+async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) -> AsyncGenerator[Step, None]:
+    """What the address asks for, as long as it is kept; else the first sample."""
+    asked = parse_qs(wanted[1:MAX_ADDRESS_CHARS]) if isinstance(wanted, str) else {}
+    dataset = desk.datasets.get(asked.get("data", [""])[0])
+    if dataset is not None and dataset.whole:
+        session.put(session.begin(), dataset)
+        session.last_call = LastCall.of(dataset.model.id, dataset.texts)
+        key = asked.get("layout", [""])[0]
+        yield Step(summary(dataset), shown(dataset, key if key in dataset.workings.layouts else None))
+        return
+    lost = "data" in asked and not asked["data"][0].startswith(SAMPLE_ID)
+    async with aclosing(from_sample(desk, session, FIRST_SAMPLE, model)) as updates:
+        async for update in updates:
+            yield Step(GONE + update.line, update.map_value) if lost else update
+
+
+async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> AsyncGenerator[Step, None]:
+    """Embed `brought` and put it on screen, what there is of it from the first slice on.
 
     Raises:
         TesseraError: said in a status line before.
     """
     job = session.begin()
+    growing = Growing(desk.datasets, brought)
     try:
         if model is not None and not isinstance(model, str):
             raise InvalidInput("A model is named by a text.")
         if not desk.engine.ready:
-            yield status("The model is being loaded; this begins by itself when it is ready.", share=0)
+            yield Step(status("The model is being loaded; this begins by itself when it is ready.", share=0))
         info = await desk.engine.model_info(model)
-        yield status(f"Embedding {many(len(brought.texts), 'text')}…", share=0)
-        slices: list[Slice] = []
+        yield Step(status(f"Embedding {many(len(brought.texts), 'text')}…", share=0))
         async with aclosing(embed_in_slices(desk.engine, brought.texts, model=info.id)) as made:
             async for part in made:
-                slices.append(part)
-                yield said(part.progress)
-        dataset = await asyncio.to_thread(assemble, brought, slices)
-    except Exception as error:
-        yield status(sentence_of(error), kind="error")
+                partial = await growing.add(part)
+                yield Step(said(part.progress), shown(partial) if partial and job == session.job else None)
+        dataset = await asyncio.to_thread(assemble, brought, growing.slices, growing.id)
+    except BaseException as error:
+        growing.drop()
+        if isinstance(error, Exception):
+            yield Step(
+                status(sentence_of(error), kind="error"), shown(session.dataset) if session.dataset else None
+            )
         raise
     if session.put(job, dataset):
         session.last_call = LastCall.of(info.id, dataset.texts)
-        desk.sessions.tidy()
-    yield summary(dataset)
+        yield Step(summary(dataset), shown(dataset))
+    else:
+        growing.drop()
+
+
+class Growing:
+    """A dataset in the making: on the map as soon as its first texts have vectors."""
+
+    def __init__(self, datasets: Datasets, brought: Brought) -> None:
+        self.slices: list[Slice] = []
+        self.id = new_id()
+        self._datasets = datasets
+        self._brought = brought
+        self._painted = 0
+        self._painted_s = 0.0
+
+    async def add(self, part: Slice) -> Dataset | None:
+        """Take a slice; the dataset so far, where it has grown enough to be painted again.
+
+        Each time it's half as large again: then all paintings together cost no more than a few.
+        """
+        self.slices.append(part)
+        done, now_s = part.progress.done, time.monotonic()
+        if done == part.progress.total or done < 1.5 * self._painted or now_s - self._painted_s < REPAINT_S:
+            return None
+        self._painted, self._painted_s = done, now_s
+        try:
+            dataset = await asyncio.to_thread(assemble, self._brought, self.slices, self.id, whole=False)
+        except InvalidInput:  # all that came so far failed
+            return None
+        self._datasets.put(dataset)
+        return dataset
+
+    def drop(self) -> None:
+        """Forget it."""
+        self._datasets.drop(self.id)
 
 
 def said(progress: Progress) -> str:
@@ -112,8 +189,8 @@ def said(progress: Progress) -> str:
     )
 
 
-def assemble(brought: Brought, slices: list[Slice]) -> Dataset:
-    """One dataset of all slices; texts that failed are left out and counted."""
+def assemble(brought: Brought, slices: list[Slice], dataset_id: str, *, whole: bool = True) -> Dataset:
+    """One dataset of `slices`; texts that failed are left out and counted."""
     import numpy as np
 
     failed: list[FailedText] = [text for part in slices for text in part.failed]
@@ -134,6 +211,8 @@ def assemble(brought: Brought, slices: list[Slice]) -> Dataset:
         model=slices[0].embeddings.model,
         flat=pca_2d(vectors),
         notes=notes,
+        id=dataset_id,
+        whole=whole,
     )
 
 

@@ -1,139 +1,176 @@
-"""The map: every text a point, PCA at once, UMAP in its place when it is there."""
+"""The map: every text a point, PCA at once, UMAP in its place when it is there.
+
+What is looked at and clicked is our own script (`assets/explorer`) over the routes of `ui.routes`;
+Gradio tells it which texts are on screen, and computes layouts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
-from embedder.analysis.projection import SMALLEST_UMAP, Projection
-from ui.figures import as_plot, escape, map_figure
+from embedder.analysis.clusters import clusters_of
+from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, Projection
+from embedder.errors import InvalidInput
+from ui import assets
+from ui.datasets import PCA, Dataset
 from ui.layout import LayoutFailed
-from ui.session import Dataset, Session
-from ui.view import QUIET, Desk, bind, bind_stream, status
+from ui.session import Session
+from ui.snippets import LastCall
+from ui.view import Desk, as_text, many, status
 
-NO_COLOUR, TOKENS = "one colour", "tokens"
-MAX_GROUPS = 200
-WAITING = "PCA for the moment; UMAP is being computed…"
-EMPTY = "No map yet. Paste texts, upload a file or choose a sample."
+MAX_QUERY_CHARS = 4_000
+TOLD_S = 0.25
+EMPTY = "Reading a sample… Paste texts, upload a file, or choose a sample above."
+_LIMITS: dict[str, tuple[type, float, float]] = {
+    "n_neighbors": (int, 2, 100),
+    "min_dist": (float, 0.0, 0.99),
+    "perplexity": (float, 2, 100),
+    "seed": (int, 0, 9999),
+}
+
+_DEFAULTS = LayoutOptions()
+
+# The script is named by its version in the address, which a browser may then keep for good.
+_ON_LOAD = """
+const root = new URL("explorer/static/VERSION/", document.baseURI);
+const style = document.createElement("link");
+style.rel = "stylesheet"; style.href = new URL("explorer.css", root).href;
+document.head.append(style);
+const plotly = new Promise((done, failed) => {
+  const script = document.createElement("script");
+  script.src = new URL("plotly.js", root).href;
+  // Gradio's own plotly may come later and take the name: this one is kept by reference.
+  script.onload = () => done(window.Plotly); script.onerror = failed;
+  document.head.append(script);
+});
+Promise.all([import(new URL("main.js", root).href), plotly])
+  .then(([{ mount }, library]) => mount(element, { watch, trigger, props }, library))
+  .catch((error) => {
+    element.querySelector(".tx").textContent = `The map could not be started: ${error.message}`;
+    throw error;
+  });
+"""
 
 
-@dataclass
-class MapView:
-    """Components of the tab."""
-
-    layout: Any
-    colour: Any
-    plot: Any
-    note: Any
-
-
-def build(desk: Desk) -> MapView:
-    """Lay the tab out and wire its own events."""
+def build(desk: Desk) -> Any:
+    """The component; its value says which dataset is on screen, in which layout."""
     import gradio as gr
 
-    with gr.Row(elem_classes="controls"):
-        layout = gr.Radio(
-            ["UMAP", "PCA"], value="UMAP", label="Layout", container=False, elem_id="layout", min_width=150
-        )
-        gr.HTML('<span class="label">Colour by</span>', elem_classes="labelled")
-        colour = gr.Dropdown(
-            [NO_COLOUR],
-            value=NO_COLOUR,
-            label="Colour by",
-            container=False,
-            filterable=False,
-            elem_id="colour",
-        )
-        note = gr.HTML(status(EMPTY), elem_classes="note grow", elem_id="map-note")
-    plot = gr.Plot(show_label=False, container=False, elem_id="map", elem_classes="figure")
-    view = MapView(layout, colour, plot, note)
-    for control in (layout, colour):
-        control.input(
-            bind_stream(desk, redraw), [layout, colour], [plot, note], trigger_mode="always_last", **QUIET
-        )
-    return view
-
-
-def wire_load(desk: Desk, view: MapView, loaded: Any) -> None:
-    """After a load: colours and PCA first, then UMAP."""
-    quiet = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-    painted = loaded.success(
-        bind(desk, first_look), [view.layout], [view.colour, view.plot, view.note], **quiet
+    return gr.HTML(
+        value="",
+        html_template=f'<div class="tx"><p class="tx-empty">{EMPTY}</p></div>',
+        js_on_load=_ON_LOAD.replace("VERSION", assets.version()),
+        elem_id="map",
+        apply_default_css=False,
     )
-    painted.success(bind_stream(desk, redraw), [view.layout, view.colour], [view.plot, view.note], **quiet)
 
 
-async def first_look(desk: Desk, session: Session, layout: Any) -> Any:
-    """Choices of colour, and the map as PCA draws it."""
+def shown(dataset: Dataset, key: str | None = None) -> str:
+    """The component's value for `dataset`."""
+    version = f"{len(dataset.texts)}{'' if dataset.whole else ' and more'}"
+    return json.dumps({"id": dataset.id, "layout": key or dataset.workings.newest, "version": version})
+
+
+def options_of(told: Any) -> LayoutOptions:
+    """What the toolbar asks for.
+
+    Raises:
+        InvalidInput: no such layout, or a number out of its range.
+    """
+    asked = told if isinstance(told, dict) else {}
+    method = asked.get("method", "umap")
+    if method not in {"umap", "tsne", "pca"}:
+        raise InvalidInput("There is no such layout; choose UMAP, t-SNE or PCA.")
+    numbers: dict[str, Any] = {}
+    for name, (kind, low, high) in _LIMITS.items():
+        value = asked.get(name, getattr(_DEFAULTS, name))
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise InvalidInput(f"{name} is a number from {low:g} to {high:g}.")
+        numbers[name] = kind(value)
+    return LayoutOptions(method=method, **numbers)
+
+
+def key_of(options: LayoutOptions) -> str:
+    """Names a layout among those of its dataset."""
+    if options.method == "pca":
+        return PCA
+    if options.method == "tsne":
+        return f"tsne-{options.perplexity:g}-{options.seed}"
+    return f"umap-{options.n_neighbors}-{options.min_dist:g}-{options.seed}"
+
+
+async def arrange(
+    desk: Desk, session: Session, told: dict[str, Any] | None = None
+) -> AsyncGenerator[tuple[Any, str, bool], None]:
+    """Lay the dataset on screen out as asked: the component's value, a line, and whether it goes on.
+
+    Yields the present value while it works, so that nothing is taken away meanwhile.
+    """
     import gradio as gr
 
     dataset = session.dataset
     if dataset is None:
-        return gr.skip()
-    choices = colour_choices(dataset)
-    chosen = choices[2] if len(choices) > 2 else NO_COLOUR
-    figure = await asyncio.to_thread(draw, dataset, None, chosen)
-    note = note_of(dataset, None) if layout == "PCA" else WAITING
-    return gr.Dropdown(choices, value=chosen), figure, status(note)
-
-
-async def redraw(desk: Desk, session: Session, layout: Any, colour: Any) -> AsyncGenerator[Any, None]:
-    """The map as asked for; where UMAP isn't there yet, PCA until it is."""
-    import gradio as gr
-
-    dataset = session.dataset
-    if dataset is None:
-        yield None, status(EMPTY)
+        yield gr.skip(), status(EMPTY), False
         return
-    if layout != "PCA" and len(dataset.texts) >= SMALLEST_UMAP and session.layout is None:
-        yield gr.skip(), status(WAITING)
-        try:
-            computed = await desk.worker.project(dataset.vectors)
-        except LayoutFailed as error:
-            yield await asyncio.to_thread(draw, dataset, None, colour), status(str(error))
-            return
-        if session.dataset is not dataset:  # other texts came meanwhile, and with them their own map
-            yield gr.skip(), gr.skip()
-            return
-        session.layout = computed
-    shown = None if layout == "PCA" else session.layout
-    yield await asyncio.to_thread(draw, dataset, shown, colour), status(note_of(dataset, shown))
+    options = options_of((told or {}).get("layout"))
+    key = key_of(options)
+    if len(dataset.texts) < SMALLEST_UMAP and key != PCA:
+        few = f"{many(len(dataset.texts), 'text')}: too few for neighbourhoods, so PCA draws them."
+        yield shown(dataset, PCA), status(few, kind="done"), False
+        return
+    if key not in dataset.workings.layouts:
+        async for line in laid_out(desk, dataset, key, options):
+            yield gr.skip(), line, True
+    if session.dataset is not dataset:  # other texts came meanwhile, and with them their own map
+        yield gr.skip(), gr.skip(), False
+        return
+    dataset.workings.newest = key
+    yield shown(dataset, key), "", False
 
 
-def draw(dataset: Dataset, layout: Projection | None, colour: Any) -> Any:
-    """The figure; a colour that isn't a column of this dataset is one colour."""
-    column = dataset.columns.get(colour) if isinstance(colour, str) else None
-    amounts = dataset.prompt_tokens if colour == TOKENS and column is None else None
-    points = (layout or dataset.flat).points
-    return as_plot(map_figure(points, hovers(dataset), groups=column, amounts=amounts, amount_name="tokens"))
+async def laid_out(
+    desk: Desk, dataset: Dataset, key: str, options: LayoutOptions
+) -> AsyncGenerator[str, None]:
+    """Compute a layout and keep it; yields lines with the share that is done."""
+    if options.method == "pca":
+        clusters = await asyncio.to_thread(clusters_of, dataset.flat.points)
+        dataset.add_layout(
+            key, Projection(dataset.flat.points, "pca", dataset.flat.explained_share, None, clusters)
+        )
+        return
+    name = {"umap": "UMAP", "tsne": "t-SNE"}[options.method]
+    share, started_s = 0.0, time.monotonic()
+
+    def told(done: float) -> None:
+        nonlocal share
+        share = max(share, done)
+
+    work = asyncio.create_task(desk.worker.project(dataset.vectors, options, told))
+    try:
+        while not work.done():
+            left = (time.monotonic() - started_s) * (1 - share) / share if share > 0.05 else 0.0
+            time_left = f", about {left:.0f} s left" if left >= 1 else ""
+            stage = "neighbours" if share == 0 else f"layout {share:.0%}{time_left}"
+            yield status(f"{name}: {stage}. The map can be used meanwhile.", share=share)
+            await asyncio.wait([work], timeout=TOLD_S)
+        dataset.add_layout(key, await work)
+    finally:
+        if not work.done():
+            work.cancel()
+            with suppress(asyncio.CancelledError, LayoutFailed):
+                await work
 
 
-def hovers(dataset: Dataset) -> list[str]:
-    """What stands beside a point: its text, and its short columns."""
-    columns = [column for column in dataset.columns.values() if max(map(len, column), default=0) <= 80][:4]
-    labels = []
-    for row, text in enumerate(dataset.texts):
-        beside = " · ".join(escape(column[row], lines=1) for column in columns if column[row])
-        labels.append(escape(text) + (f"<br><i>{beside}</i>" if beside else ""))
-    return labels
-
-
-def colour_choices(dataset: Dataset) -> list[str]:
-    """Columns worth a colour, those with the fewest values first."""
-    groups = {name: len(set(column)) for name, column in dataset.columns.items()}
-    n = len(dataset.texts)
-    useful = [name for name, count in groups.items() if 1 < count <= min(MAX_GROUPS, max(2, n // 2))]
-    return [NO_COLOUR, TOKENS, *sorted(useful, key=lambda name: groups[name])]
-
-
-def note_of(dataset: Dataset, layout: Projection | None) -> str:
-    """What the picture means, and what it doesn't."""
-    if layout is not None:
-        return "UMAP: neighbours stay neighbours; distances between groups and their sizes mean little."
-    share = dataset.flat.explained_share
-    if share is None:
-        return "PCA: these vectors don't differ, so they are one point."
-    few = " Too few texts for UMAP." if len(dataset.texts) < SMALLEST_UMAP else ""
-    return f"PCA: these two directions hold {share:.0%} of what sets the vectors apart.{few}"
+async def searched(desk: Desk, session: Session, told: Any) -> None:
+    """The map searched by meaning: its call is the last one now, for the code tab."""
+    dataset = session.dataset
+    query = as_text(
+        told.get("query") if isinstance(told, dict) else None, MAX_QUERY_CHARS, "question"
+    ).strip()
+    if dataset is not None and query:
+        session.last_call = LastCall.of(dataset.model.id, [query], "query")

@@ -101,12 +101,16 @@ async def build(engine: Engine, settings: Settings, worker: LayoutWorker) -> Fas
 
     from ui import theme
     from ui.page import make_blocks
+    from ui.routes import make_routes
 
     no_tracebacks()
-    blocks = make_blocks(Desk(engine, settings, worker))
+    desk = Desk(engine, settings, worker)
+    blocks = make_blocks(desk)
+    outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    outer.mount("/explorer", make_routes(desk))
     logins = [tuple(login.get_secret_value().split(":", 1)) for login in settings.page_auth]
     app: FastAPIApp = gr.mount_gradio_app(
-        FastAPI(openapi_url=None, docs_url=None, redoc_url=None),
+        outer,
         blocks,
         path="/",
         auth=logins or None,

@@ -1,21 +1,22 @@
-"""The page put together: header, what to embed on the left, what came of it on the right."""
+"""The page put together: masthead, ways to bring texts, and the views of what was brought."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from embedder.errors import TesseraError
-from ui import code, loading, map, search, similarity, theme, vectors
+from ui import code, loading, map, similarity, theme, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
-from ui.view import QUIET, Desk, bind, bind_stream, many, status
+from ui.view import QUIET, Desk, bind, bind_stream, bind_told, many, status
 
-FIRST_SAMPLE = "Emoji by name"
 FILE_TYPES = [".txt", ".md", ".csv", ".tsv", ".jsonl", ".json", ".ndjson"]
 SWEEP_S, KEPT_S = 600, 3600
 QUEUE_LENGTH = 512
+FROM_ADDRESS = "(_, model) => [window.location.search, model]"
 
 
 @dataclass
@@ -45,29 +46,21 @@ def make_blocks(desk: Desk) -> Any:
             gr.HTML(theme.header(), elem_classes="grow")
             badge = gr.HTML(theme.badge(desk.settings.default_model, None), elem_id="badge")
             toggle = gr.Button("Light / dark", size="sm", scale=0, min_width=110, elem_id="theme")
-        with gr.Row(elem_classes="workspace"):
-            with gr.Column(elem_classes="sidebar", min_width=300, scale=0):
-                inputs = build_inputs(desk)
-            with gr.Column(elem_classes="stage", min_width=320, scale=1), gr.Tabs(elem_id="views"):
-                with gr.Tab("Map", id="map"):
-                    map_view = map.build(desk)
-                with gr.Tab("Similarity", id="similarity"):
-                    similarity_view = similarity.build(desk)
-                with gr.Tab("Vectors", id="vectors"):
-                    vectors_view = vectors.build(desk)
-                with gr.Tab("Search", id="search"):
-                    search_view = search.build(desk)
-                with gr.Tab("Code", id="code"):
-                    code_view = code.build(desk)
-        loads = wire_inputs(desk, blocks, inputs)
-        for loaded in loads:
-            map.wire_load(desk, map_view, loaded)
+        inputs = build_inputs(desk)
+        with gr.Tabs(elem_id="views", elem_classes="stage"):
+            with gr.Tab("Map", id="map"):
+                explorer = map.build(desk)
+            with gr.Tab("Similarity", id="similarity"):
+                similarity_view = similarity.build(desk)
+            with gr.Tab("Vectors", id="vectors"):
+                vectors_view = vectors.build(desk)
+            with gr.Tab("Code", id="code"):
+                code_view = code.build(desk)
+        for loaded in wire_inputs(desk, blocks, inputs, explorer):
             similarity.wire_load(desk, similarity_view, loaded)
             vectors.wire_load(desk, vectors_view, loaded)
-            search.wire_load(desk, search_view, loaded)
             code.wire(desk, code_view, loaded)
-        for searched in search_view.searched:
-            code.wire(desk, code_view, searched)
+        code.wire(desk, code_view, explorer.submit(bind_told(desk, map_searched), [], [], **QUIET))
         blocks.load(None, js=theme.RESTORE, api_visibility="private")
         blocks.load(bind_stream(desk, show_model), [inputs.model], [badge], **QUIET)
         inputs.model.input(bind_stream(desk, show_model), [inputs.model], [badge], **QUIET)
@@ -84,30 +77,34 @@ def build_inputs(desk: Desk) -> Inputs:
     model = gr.Dropdown(
         allowed, value=allowed[0], label="Model", visible=len(allowed) > 1, filterable=False, elem_id="model"
     )
-    with gr.Tabs(elem_id="bring"):
-        with gr.Tab("Paste"):
+    with gr.Tabs(elem_id="bring", selected="closed"):
+        with gr.Tab("Paste", id="paste"):
             texts = gr.Textbox(
                 label="Texts, one a line",
                 placeholder="The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium.",
-                lines=11,
-                max_lines=18,
+                lines=7,
+                max_lines=14,
                 elem_id="texts",
             )
             embed = gr.Button("Embed", variant="primary", elem_id="embed")
-        with gr.Tab("Upload"):
+        with gr.Tab("Upload", id="upload"):
             file = gr.File(
                 label="TXT, CSV or JSONL",
                 file_types=FILE_TYPES,
                 type="filepath",
-                height=180,
+                height=160,
                 elem_id="upload",
             )
             gr.HTML(status(upload_limits(desk)), elem_classes="note")
-        with gr.Tab("Samples"):
-            samples = {name: gr.Button(name, elem_classes="sample") for name in SAMPLES}
+        with gr.Tab("Samples", id="samples"):
+            with gr.Row():
+                samples = {name: gr.Button(name, elem_classes="sample") for name in SAMPLES}
             gr.HTML(status("Made from Python itself: nothing is downloaded."), elem_classes="note")
-    line = gr.HTML(status("Loading a sample…"), elem_id="status")
-    cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
+        with gr.Tab("Hide", id="closed"):
+            pass
+    with gr.Row(elem_classes="line"):
+        line = gr.HTML(status("Loading a sample…"), elem_id="status", elem_classes="grow")
+        cancel = gr.Button("Cancel", size="sm", visible=False, scale=0, elem_id="cancel")
     return Inputs(model, texts, embed, file, samples, cancel, line)
 
 
@@ -118,8 +115,11 @@ def upload_limits(desk: Desk) -> str:
     return f"Up to {texts}, {size}. A column named “text” is found by itself."
 
 
-def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs) -> list[Any]:
-    """Every way to bring texts, bounded together; returns the events other views follow."""
+def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[Any]:
+    """Every way to bring texts, bounded together, and the layouts after them.
+
+    Returns the events other views follow.
+    """
     import gradio as gr
 
     heavy = {
@@ -128,41 +128,81 @@ def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs) -> list[Any]:
         "concurrency_id": "embedding",
         "api_visibility": "private",
     }
-    first = gr.State(FIRST_SAMPLE)
     names = {name: gr.State(name) for name in inputs.samples}
+    address = gr.Textbox(visible="hidden", elem_id="address")
     ways = [
-        (blocks.load, loading.from_sample, first),
-        (inputs.embed.click, loading.from_paste, inputs.texts),
-        (inputs.file.upload, loading.from_upload, inputs.file),
-        *((button.click, loading.from_sample, names[name]) for name, button in inputs.samples.items()),
+        (inputs.embed.click, loading.from_paste, inputs.texts, None),
+        (inputs.file.upload, loading.from_upload, inputs.file, None),
+        *((button.click, loading.from_sample, names[name], None) for name, button in inputs.samples.items()),
+        (blocks.load, loading.from_address, address, FROM_ADDRESS),
     ]
-    outputs = [inputs.status, inputs.cancel]
+    outputs = [inputs.status, inputs.cancel, explorer]
     loads = [
-        trigger(bind_stream(desk, with_cancel(handler)), [source, inputs.model], outputs, **heavy)
-        for trigger, handler, source in ways
+        trigger(bind_stream(desk, with_cancel(handler)), [source, inputs.model], outputs, js=js, **heavy)
+        for trigger, handler, source, js in ways
     ]
-    inputs.cancel.click(bind(desk, cancelled), [], outputs, cancels=loads, **QUIET)
+    arrangements = [
+        loaded.success(bind_stream(desk, arrange_after_load), [], outputs, **QUIET) for loaded in loads
+    ]
+    arrangements.append(
+        explorer.input(bind_told(desk, arrange), [], outputs, trigger_mode="always_last", **QUIET)
+    )
+    inputs.cancel.click(bind(desk, cancelled), [], outputs, cancels=[*loads, *arrangements], **QUIET)
     return loads
 
 
 def with_cancel(handler: Any) -> Any:
-    """`handler` of status lines, with the Cancel button there while it runs."""
+    """`handler` of steps, with the Cancel button there while it runs."""
 
     async def stream(desk: Desk, session: Session, *values: Any) -> AsyncGenerator[Any, None]:
         import gradio as gr
 
-        line, lines = "", handler(desk, session, *values)
+        step, steps = loading.Step(""), handler(desk, session, *values)
         try:
-            async for line in lines:
-                yield line, gr.update(visible=True)
+            async for step in steps:
+                yield step.line, gr.update(visible=True), step.map_value or gr.skip()
         except Exception:
-            yield line, gr.update(visible=False)
+            yield step.line, gr.update(visible=False), step.map_value or gr.skip()
             raise
         finally:
-            await lines.aclose()
-        yield line, gr.update(visible=False)
+            await steps.aclose()
+        yield step.line, gr.update(visible=False), gr.skip()
 
     return stream
+
+
+async def arrange(desk: Desk, session: Session, told: Any = None) -> AsyncGenerator[Any, None]:
+    """Another layout for the texts on screen, with a line, a share and Cancel."""
+    import gradio as gr
+
+    try:
+        async with aclosing(map.arrange(desk, session, told)) as steps:
+            async for value, line, goes_on in steps:
+                dataset = session.dataset
+                said = line or (loading.summary(dataset) if dataset else "")
+                yield said, gr.update(visible=goes_on), value
+    except TesseraError as error:
+        shown = loading.summary(session.dataset) if session.dataset else ""
+        yield status(str(error), kind="error") + shown, gr.update(visible=False), gr.skip()
+
+
+async def arrange_after_load(desk: Desk, session: Session) -> AsyncGenerator[Any, None]:
+    """UMAP, unless a layout is there or there are too few texts for one."""
+    import gradio as gr
+
+    dataset = session.dataset
+    if dataset is None or dataset.workings.layouts:
+        yield gr.skip(), gr.skip(), gr.skip()
+        return
+    async with aclosing(arrange(desk, session)) as steps:
+        async for step in steps:
+            yield step
+
+
+async def map_searched(desk: Desk, session: Session, told: Any) -> AsyncGenerator[None, None]:
+    """The map's own search, for the code tab."""
+    await map.searched(desk, session, told)
+    yield None
 
 
 async def cancelled(desk: Desk, session: Session) -> Any:
@@ -170,8 +210,11 @@ async def cancelled(desk: Desk, session: Session) -> Any:
     import gradio as gr
 
     session.begin()
-    shown = loading.summary(session.dataset) if session.dataset else ""
-    return status("Cancelled; what was there before is still there.") + shown, gr.update(visible=False)
+    dataset = session.dataset
+    said = status("Cancelled; what was there before is still there.")
+    if dataset is None:
+        return said, gr.update(visible=False), gr.skip()
+    return said + loading.summary(dataset), gr.update(visible=False), map.shown(dataset)
 
 
 async def show_model(desk: Desk, session: Session, model: Any) -> AsyncGenerator[Any, None]:

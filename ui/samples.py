@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
+import asyncio
+import json
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedder.analysis.projection import Projection
+from embedder.types import ModelInfo
+from ui.datasets import Dataset
+from ui.theme import ASSETS
+
+if TYPE_CHECKING:
+    from ui.view import Desk
+
+FIRST_SAMPLE = "Python's library"
+SAMPLE_ID = "sample-"
+_BAKED = ASSETS / "samples" / "python-library.npz"
 
 _EMOJI = {
     "faces and feelings": [(0x1F600, 0x1F64F), (0x1F910, 0x1F917)],
@@ -21,22 +36,6 @@ _EMOJI = {
     "office": [(0x1F4B0, 0x1F4DF)],
 }
 """Blocks of Unicode 9 and before, so that every Python names them alike."""
-
-_MODULES = {
-    "numbers": ("math", "statistics", "random", "fractions"),
-    "text": ("string", "textwrap", "re", "difflib", "html"),
-    "dates": ("datetime", "calendar", "time"),
-    "files": ("os.path", "shutil", "tempfile", "glob", "zipfile", "csv"),
-    "network": ("socket", "ssl", "urllib.parse", "ipaddress", "smtplib"),
-    "concurrency": ("asyncio", "threading", "queue", "subprocess"),
-    "collections": ("collections", "itertools", "heapq", "bisect", "functools"),
-    "encoding": ("base64", "hashlib", "secrets", "json", "struct", "zlib"),
-    "introspection": ("inspect", "ast", "dis", "traceback", "typing"),
-}
-_BORROWED = {"enum", "typing", "abc", "types", "builtins", "operator", "contextlib", "_thread"}
-"""Where modules borrow what is not theirs to be known by."""
-_PER_MODULE = 14
-_LONGEST_CHARS = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +61,51 @@ def emoji() -> Sample:
 
 
 @cache
-def standard_library() -> Sample:
-    """First sentences of the documentation of Python's own functions and classes."""
-    rows: dict[str, tuple[str, str]] = {}
-    for area, modules in _MODULES.items():
-        for module in modules:
-            for name, sentence in _documented(module):
-                rows.setdefault(sentence, (f"{module}.{name}", area))
-    names, areas = zip(*rows.values(), strict=True)
-    return Sample("Python's standard library", list(rows), {"area": list(areas), "name": list(names)})
+def python_library() -> Sample:
+    """What Python's own library says of itself: the first sentences of its documentation."""
+    with np.load(_BAKED, allow_pickle=False) as arrays:
+        told = json.loads(arrays["told"].tobytes())
+    return Sample(told["name"], told["texts"], told["columns"])
 
 
-SAMPLES: dict[str, Callable[[], Sample]] = {
-    "Emoji by name": emoji,
-    "Python's standard library": standard_library,
-}
+SAMPLES: dict[str, Callable[[], Sample]] = {FIRST_SAMPLE: python_library, "Emoji by name": emoji}
 
 
-def _documented(module_name: str) -> Iterator[tuple[str, str]]:
-    """Up to `_PER_MODULE` names of a module with their first sentences, in order of the alphabet."""
-    module = importlib.import_module(module_name)
-    found = 0
-    for name in sorted(vars(module)):
-        value = getattr(module, name)
-        if name.startswith("_") or not (inspect.isroutine(value) or inspect.isclass(value)):
-            continue
-        if getattr(value, "__module__", None) in _BORROWED - {module_name}:
-            continue
-        sentence = _first_sentence(inspect.getdoc(value) or "")
-        # What a class inherits and signatures of C functions say nothing of the thing itself.
-        if len(sentence) < 20 or sentence.startswith(f"{name}(") or not value.__doc__:
-            continue
-        yield name, sentence
-        found += 1
-        if found == _PER_MODULE:
-            return
+async def ready_made(desk: Desk, name: str, model: object) -> Dataset | None:
+    """The sample with the vectors and the map that lie beside it, if this model made them."""
+    model_id = model if isinstance(model, str) else desk.settings.default_model
+    if name != FIRST_SAMPLE or desk.settings.precision != "float32":
+        return None
+    baked = await asyncio.to_thread(_baked)
+    if model_id != baked.model.id or model_id not in desk.settings.allowed_models:
+        return None
+    # While the model is loading its name must do; a search looks at the fingerprint again.
+    if desk.engine.ready and (await desk.engine.model_info(model_id)).fingerprint != baked.model.fingerprint:
+        return None
+    kept = desk.datasets.get(baked.id)
+    if kept is None:
+        desk.datasets.put(baked)
+    return kept or baked
 
 
-def _first_sentence(documentation: str) -> str:
-    paragraph = " ".join(documentation.strip().split("\n\n")[0].split())
-    sentence = paragraph.split(". ")[0].rstrip(".")
-    return sentence if len(sentence) <= _LONGEST_CHARS and "->" not in sentence else ""
+def _baked() -> Dataset:
+    """The first sample as `scripts/make_sample.py` stored it."""
+    with np.load(_BAKED, allow_pickle=False) as arrays:
+        told = json.loads(arrays["told"].tobytes())
+        vectors, points, clusters = arrays["vectors"], arrays["points"], arrays["clusters"]
+        tokens = arrays["prompt_tokens"].astype(np.int64)
+        flat = Projection(arrays["flat"], "pca", told["explained_share"])
+    model = ModelInfo(**told["model"])
+    dataset = Dataset(
+        name=told["name"],
+        texts=told["texts"],
+        columns=told["columns"],
+        vectors=vectors,
+        prompt_tokens=tokens,
+        truncated=frozenset(),
+        model=model,
+        flat=flat,
+        id=f"{SAMPLE_ID}{model.fingerprint[:12]}",
+    )
+    dataset.add_layout(told["layout"], Projection(points, "umap", clusters=clusters))
+    return dataset

@@ -10,8 +10,9 @@ import numpy as np
 
 from embedder.analysis.order import leaf_order
 from embedder.analysis.similarity import cosine_similarity
+from ui.datasets import Dataset
 from ui.figures import as_plot, heatmap_figure
-from ui.session import Dataset, Session
+from ui.session import Session
 from ui.view import QUIET, Desk, bind, status
 
 MAX_ROWS = 60

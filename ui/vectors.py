@@ -10,8 +10,9 @@ import numpy as np
 
 from embedder.errors import InvalidInput
 from ui import downloads
+from ui.datasets import Dataset
 from ui.figures import as_plot, shorten, vector_figure
-from ui.session import Dataset, Session
+from ui.session import Session
 from ui.view import QUIET, Desk, bind, bind_event, many, status, uploads_folder
 
 PAGE_ROWS = 20

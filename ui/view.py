@@ -15,6 +15,7 @@ from typing import Any
 from embedder.config import Settings
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, TesseraError
+from ui.datasets import Datasets
 from ui.layout import LayoutWorker
 from ui.session import Session, Sessions
 from ui.snippets import base_url
@@ -38,9 +39,11 @@ class Desk:
     settings: Settings
     worker: LayoutWorker
     sessions: Sessions = field(init=False)
+    datasets: Datasets = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sessions = Sessions(self.settings.page_session_s)
+        self.datasets = Datasets(self.settings.page_session_s)
+        self.sessions = Sessions(self.settings.page_session_s, self.datasets)
 
     def session(self, request: Any) -> Session:
         """The visitor's session, with the address as they see it."""
@@ -73,6 +76,24 @@ def bind_event(desk: Desk, handler: Handler) -> Handler:
             return await handler(desk, desk.session(request), row if type(row) is int else None, *values)
         except Exception as error:
             raise as_gradio(error) from None
+
+    return call
+
+
+def bind_told(desk: Desk, handler: Stream) -> Stream:
+    """`handler` that yields several times, with what the map's script told before its values."""
+    import gradio as gr
+
+    async def call(request: gr.Request, event: gr.EventData, *values: Any) -> AsyncGenerator[Any, None]:
+        told = event._data if isinstance(event._data, dict) else {}
+        stream = handler(desk, desk.session(request), told, *values)
+        try:
+            async for update in stream:
+                yield update
+        except Exception as error:
+            raise as_gradio(error) from None
+        finally:
+            await stream.aclose()
 
     return call
 

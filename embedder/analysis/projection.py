@@ -1,36 +1,62 @@
-"""Two-dimensional layouts of vectors: PCA at once, UMAP where there is time for it.
+"""Two-dimensional layouts of vectors: PCA at once, UMAP or t-SNE where there is time for it.
 
-Both are deterministic: equal vectors in equal order give equal layouts. Distances in a layout
+All are deterministic: equal vectors in equal order give equal layouts. Distances in a layout
 are only a hint; scores are always taken in the original space.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedder.analysis.neighbours import nearest_neighbours
+from embedder.analysis.neighbours import Neighbours, nearest_neighbours
 from embedder.analysis.similarity import Floats, as_vectors, unit_rows
 
 SEED = 42
 N_NEIGHBOURS = 15
 EXACT_NEIGHBOURS_LIMIT = 20_000
 """Up to so many vectors neighbours are exact, by one product; beyond, UMAP searches them itself."""
+_TSNE_ITERATIONS = 500
+_FFT_FROM = 10_000
 SMALLEST_UMAP = 5
 """Fewer vectors have no neighbourhoods to keep: their layout is PCA's."""
 
 
+Method = Literal["umap", "tsne", "pca"]
+OnProgress = Callable[[float], None]
+"""Told the share that is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutOptions:
+    """How to lay out: `n_neighbors` and `min_dist` are UMAP's, `perplexity` is t-SNE's."""
+
+    method: Method = "umap"
+    n_neighbors: int = N_NEIGHBOURS
+    min_dist: float = 0.1
+    perplexity: float = 30.0
+    seed: int = SEED
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """`points` float32 `(n, 2)`; `explained_share` is the share of variance PCA's axes hold, else None."""
+    """`points` float32 `(n, 2)`.
+
+    `explained_share` is the share of variance PCA's axes hold, else None. `neighbours` are those
+    that the layout was made from, `clusters` int32 `(n,)` the groups in it, each where they are known.
+    """
 
     points: NDArray[np.float32]
-    method: Literal["pca", "umap"]
+    method: Method
     explained_share: float | None = None
+    neighbours: Neighbours | None = None
+    clusters: NDArray[np.int32] | None = None
 
 
 def pca_2d(vectors: ArrayLike) -> Projection:
@@ -57,7 +83,13 @@ def pca_2d(vectors: ArrayLike) -> Projection:
     return Projection(points, "pca", float(np.clip(pca.explained_variance_ratio_.sum(), 0.0, 1.0)))
 
 
-def umap_2d(vectors: ArrayLike, *, n_neighbors: int = N_NEIGHBOURS, min_dist: float = 0.1) -> Projection:
+def umap_2d(
+    vectors: ArrayLike,
+    options: LayoutOptions = LayoutOptions(),  # frozen
+    *,
+    neighbours: Neighbours | None = None,
+    progress: OnProgress | None = None,
+) -> Projection:
     """UMAP (McInnes, Healy, Melville 2018) of `(n, d)` by cosine distance, with a fixed seed.
 
     Fewer than `SMALLEST_UMAP` vectors, or vectors all in one direction, get PCA's layout.
@@ -71,11 +103,9 @@ def umap_2d(vectors: ArrayLike, *, n_neighbors: int = N_NEIGHBOURS, min_dist: fl
     flat = pca_2d(rows)
     if n < SMALLEST_UMAP or not flat.points.any():
         return flat
-    kept = max(2, min(n_neighbors, n - 1))
-    known = (None, None, None)
-    if n <= EXACT_NEIGHBOURS_LIMIT:
-        neighbours = nearest_neighbours(rows, kept)
-        known = (neighbours.indices, neighbours.distances, None)  # type: ignore[assignment]
+    kept = max(2, min(options.n_neighbors, n - 1))
+    if neighbours is None or neighbours.indices.shape[1] < kept:
+        neighbours = nearest_neighbours(rows, kept) if n <= EXACT_NEIGHBOURS_LIMIT else None
     with warnings.catch_warnings():
         # Said on import and on fitting: no Tensorflow; and that without a search index later
         # points cannot be added, which nothing here asks for.
@@ -85,18 +115,87 @@ def umap_2d(vectors: ArrayLike, *, n_neighbors: int = N_NEIGHBOURS, min_dist: fl
         reducer = UMAP(
             n_components=2,
             n_neighbors=kept,
-            min_dist=min_dist,
+            min_dist=options.min_dist,
             metric="cosine",
             init=_scaled(flat.points),
-            precomputed_knn=known,
-            random_state=SEED,
+            precomputed_knn=_knn(neighbours, kept),
+            random_state=options.seed,
             n_jobs=1,
+            tqdm_kwds={"disable": progress is None, "file": _Bar(progress), "mininterval": 0.2},
         )
         points = np.asarray(reducer.fit_transform(rows), dtype=np.float32)
+    if neighbours is None:
+        found = np.asarray(reducer._knn_indices, dtype=np.int64), np.asarray(reducer._knn_dists, np.float32)
+        neighbours = Neighbours(*found)
     # A vertex cut off from the graph comes back as NaN: it keeps its first place.
     lost = ~np.isfinite(points).all(axis=1)
     points[lost] = _scaled(flat.points)[lost]
-    return Projection(points - points.mean(axis=0), "umap")
+    return Projection(points - points.mean(axis=0), "umap", neighbours=neighbours)
+
+
+def tsne_2d(
+    vectors: ArrayLike,
+    options: LayoutOptions = LayoutOptions(method="tsne"),  # frozen
+    *,
+    progress: OnProgress | None = None,
+) -> Projection:
+    """t-SNE (van der Maaten, Hinton 2008; FIt-SNE where n is large) of `(n, d)` by cosine distance.
+
+    Fewer than `SMALLEST_UMAP` vectors, or vectors all in one direction, get PCA's layout.
+    `perplexity` is cut to (n - 1) / 3.
+
+    Raises:
+        ValueError: it's not two-dimensional, or not finite.
+    """
+    rows = unit_rows(vectors)
+    n = len(rows)
+    flat = pca_2d(rows)
+    if n < SMALLEST_UMAP or not flat.points.any():
+        return flat
+    from openTSNE import TSNE, affinity
+    from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
+    perplexity = max(1.0, min(options.perplexity, (n - 1) / 3))
+    kept = min(n - 1, int(3 * perplexity))
+    neighbours = nearest_neighbours(rows, kept + 1)
+    affinities = affinity.PerplexityBasedNN(
+        perplexity=perplexity,
+        knn_index=PrecomputedNeighbors(neighbours.indices[:, 1:], neighbours.distances[:, 1:]),
+    )
+    told = progress or (lambda share: None)
+    start = flat.points / max(float(flat.points[:, 0].std()), 1e-12) * 1e-4
+    model = TSNE(
+        initialization=start,
+        random_state=options.seed,
+        negative_gradient_method="bh" if n < _FFT_FROM else "fft",
+        callbacks=lambda iteration, *_: told(iteration / _TSNE_ITERATIONS),
+        callbacks_every_iters=25,
+    )
+    points = np.asarray(model.fit(affinities=affinities), dtype=np.float32)
+    return Projection(points - points.mean(axis=0), "tsne", neighbours=neighbours)
+
+
+class _Bar:
+    """Where tqdm writes its bar: the share it has drawn is told on."""
+
+    def __init__(self, progress: OnProgress | None) -> None:
+        self._progress = progress
+
+    def write(self, drawn: str) -> None:
+        """One redrawing of the bar."""
+        share = re.search(r"(\d+)%", drawn)
+        if share and self._progress:
+            self._progress(int(share[1]) / 100)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+def _knn(neighbours: Neighbours | None, kept: int) -> tuple[Any, Any, Any]:
+    """As UMAP takes them: indices, distances, no search index."""
+    if neighbours is None:
+        return None, None, None
+    return neighbours.indices[:, :kept], neighbours.distances[:, :kept], None
 
 
 def _has_spread(centred: NDArray[np.float64], rows: Floats) -> bool:

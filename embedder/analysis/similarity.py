@@ -92,3 +92,24 @@ def _best(scores: Floats, k: int) -> NDArray[np.int64]:
 def _same_width(left: Floats, right: Floats) -> None:
     if left.shape[1] != right.shape[1]:
         raise ValueError(f"Vectors of {left.shape[1]} and {right.shape[1]} dimensions have no cosine.")
+
+
+def blend(plus: ArrayLike, minus: ArrayLike) -> Floats:
+    """A direction `(1, d)` towards the rows of `plus` `(p, d)` and away from those of `minus` `(m, d)`.
+
+    The mean of the unit vectors of one less that of the other (Rocchio 1971, both weights 1);
+    only one side may be empty.
+
+    Raises:
+        ValueError: both are empty, the widths differ, or a vector isn't finite.
+    """
+    towards, away = unit_rows(plus), unit_rows(minus)
+    _same_width(towards, away)
+    if not len(towards) and not len(away):
+        raise ValueError("There is no example to be like or unlike.")
+    direction = np.zeros((1, towards.shape[1]), dtype=np.float32)
+    if len(towards):
+        direction += towards.mean(axis=0)
+    if len(away):
+        direction -= away.mean(axis=0)
+    return unit_rows(direction)

@@ -27,6 +27,7 @@ OWN_PATHS = frozenset({"/health", "/ready", "/metrics", "/docs", "/openapi.json"
 PAGE_PREFIXES = frozenset(
     {
         "theme.css",
+        "explorer",
         "robots.txt",
         "pwa_icon",
         "manifest.json",

@@ -1,0 +1,82 @@
+// What the map asks of the server. Every answer is JSON or plain numbers; no text ever becomes HTML.
+
+const KEPT_TEXTS = 5000;
+
+export class Gone extends Error {}
+
+export class Api {
+  constructor(base, id) {
+    this.root = new URL(`explorer/data/${encodeURIComponent(id)}`, base).href;
+    this.texts = new Map();
+  }
+
+  async _answer(path, options) {
+    let response;
+    try {
+      response = await fetch(this.root + path, options);
+    } catch {
+      throw new Error("The server does not answer. Is it still running?");
+    }
+    if (response.ok) return response;
+    const said = await response.json().catch(() => ({}));
+    const sentence = said.error ?? `The server answered ${response.status}.`;
+    throw response.status === 404 ? new Gone(sentence) : new Error(sentence);
+  }
+
+  async json(path) {
+    return (await this._answer(path)).json();
+  }
+
+  async post(path, body, signal) {
+    const headers = { "Content-Type": "application/json" };
+    return (await this._answer(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
+  }
+
+  about() {
+    return this.json("");
+  }
+
+  async points(layout) {
+    const response = await this._answer(`/points/${encodeURIComponent(layout)}`);
+    return new Float32Array(await response.arrayBuffer());
+  }
+
+  clusters(layout) {
+    return this.json(`/clusters/${encodeURIComponent(layout)}`);
+  }
+
+  async colour(number, kind) {
+    const bytes = await (await this._answer(`/colour/${number}`)).arrayBuffer();
+    return kind === "group" ? new Uint8Array(bytes) : new Float32Array(bytes);
+  }
+
+  neighbours(row, k = 10) {
+    return this.json(`/neighbours/${row}?k=${k}`);
+  }
+
+  vector(row) {
+    return this.json(`/vector/${row}`);
+  }
+
+  selection(rows) {
+    return this.post("/selection", { rows });
+  }
+
+  async search(wanted, signal) {
+    const found = await this.post("/search", wanted, signal);
+    const bytes = Uint8Array.from(atob(found.scores), (letter) => letter.charCodeAt(0));
+    return { ...found, scores: new Float32Array(bytes.buffer) };
+  }
+
+  // Rows as the server describes them, in order; those seen before are not asked for again.
+  async rows(wanted) {
+    const missing = wanted.filter((row) => !this.texts.has(row));
+    for (let start = 0; start < missing.length; start += 200) {
+      const part = await this.post("/texts", { rows: missing.slice(start, start + 200) });
+      for (const row of part) this.texts.set(row.row, row);
+    }
+    const found = wanted.map((row) => this.texts.get(row));
+    while (this.texts.size > KEPT_TEXTS) this.texts.delete(this.texts.keys().next().value);
+    return found;
+  }
+}

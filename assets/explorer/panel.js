@@ -1,0 +1,189 @@
+// The right-hand side: Selection, Neighbours and Vector, as tabs that the keyboard reaches.
+
+import { count, make } from "./dom.js";
+
+const PAGE_ROWS = 50;
+const TABS = ["Selection", "Neighbours", "Vector"];
+
+export class Panel {
+  constructor({ onRow, onClear, onExample, onValue }) {
+    this.calls = { onRow, onClear, onExample, onValue };
+    this.turns = {};
+    this.tabs = TABS.map((name) =>
+      make("button", {
+        type: "button",
+        textContent: name,
+        role: "tab",
+        id: `tx-tab-${name}`,
+        "aria-controls": `tx-panel-${name}`,
+        on: { click: () => this.show(name), keydown: (event) => this._step(event, name) },
+      }),
+    );
+    this.bodies = Object.fromEntries(
+      TABS.map((name) => [
+        name,
+        make("div", { className: "tx-body", role: "tabpanel", id: `tx-panel-${name}`, "aria-labelledby": `tx-tab-${name}`, tabIndex: 0 }),
+      ]),
+    );
+    this.element = make(
+      "section",
+      { className: "tx-panel", "aria-label": "Details" },
+      make("div", { className: "tx-tabs", role: "tablist" }, ...this.tabs),
+      ...Object.values(this.bodies),
+    );
+    this.show(TABS[0]);
+    this.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
+    this.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
+  }
+
+  show(name) {
+    for (const tab of this.tabs) {
+      const chosen = tab.textContent === name;
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+      this.bodies[tab.textContent].hidden = !chosen;
+    }
+    this.shown = name;
+  }
+
+  explain(name, sentence) {
+    this.bodies[name].replaceChildren(make("p", { className: "tx-note", textContent: sentence }));
+  }
+
+  // Rows as a list that grows when its end is asked for; `scores` belongs to `rows`, place by place.
+  async list(name, { title, note, rows, scores = null, about = null, clear = null, extra = null }) {
+    const turn = (this.turns[name] = (this.turns[name] ?? 0) + 1);
+    const list = make("ol", { className: "tx-rows" });
+    const more = make("button", { type: "button", className: "tx-more", hidden: true });
+    const heading = make("div", { className: "tx-heading" }, make("h2", { textContent: title }));
+    if (clear) heading.append(make("button", { type: "button", textContent: "Clear", on: { click: clear } }));
+    const body = this.bodies[name];
+    const parts = [heading, note && make("p", { className: "tx-note", textContent: note }), about, extra, list, more];
+    const show = async (api) => {
+      const from = list.childElementCount;
+      const part = rows.slice(from, from + PAGE_ROWS);
+      const texts = await api.rows([...part]);
+      if (turn !== this.turns[name]) return;
+      list.append(...texts.map((text, place) => this._row(text, scores?.[from + place])));
+      const left = rows.length - from - part.length;
+      more.hidden = left <= 0;
+      more.textContent = `Show ${Math.min(PAGE_ROWS, left)} more of ${left.toLocaleString("en")}`;
+    };
+    more.addEventListener("click", () => show(this.api));
+    await show(this.api);
+    if (turn === this.turns[name]) body.replaceChildren(...parts.filter(Boolean));
+  }
+
+  mark(row) {
+    for (const item of this.element.querySelectorAll(".tx-row")) {
+      item.classList.toggle("current", Number(item.dataset.row) === row);
+    }
+  }
+
+  special({ words, values }) {
+    const chip = (special, column) =>
+      make(
+        "button",
+        {
+          type: "button",
+          className: "tx-chip",
+          title: `${special.selected.toLocaleString("en")} of ${special.total.toLocaleString("en")} are in this selection; z = ${special.z}`,
+          on: { click: () => this.calls.onValue(special.name, column) },
+        },
+        make("span", { textContent: special.name || "(empty)", dir: "auto" }),
+        make("small", { textContent: special.selected.toLocaleString("en") }),
+      );
+    const line = (name, found, column) =>
+      found.length ? make("div", { className: "tx-special" }, make("h3", { textContent: name }), ...found.map((one) => chip(one, column))) : null;
+    return make(
+      "div",
+      {},
+      line("More than elsewhere: words", words, null),
+      ...Object.entries(values).map(([column, found]) => line(column, found, column)),
+    );
+  }
+
+  vector(found) {
+    const strip = make("canvas", { className: "tx-strip", width: found.vector.length, height: 1, role: "img", "aria-label": "The vector's numbers, one strip of colour each" });
+    paintStrip(strip, found.vector);
+    const copy = (name, text) =>
+      make("button", {
+        type: "button",
+        textContent: name,
+        on: {
+          click: async (event) => {
+            await navigator.clipboard.writeText(text);
+            event.target.textContent = "Copied";
+            setTimeout(() => (event.target.textContent = name), 1200);
+          },
+        },
+      });
+    const json = JSON.stringify(found.vector);
+    const pieces = found.pieces.map((piece) => make("span", { className: "tx-piece", textContent: piece, dir: "auto" }));
+    const cut = found.truncated ? " Longer than the model reads: cut there." : "";
+    this.bodies.Vector.replaceChildren(
+      make("blockquote", { textContent: found.text, dir: "auto" }),
+      make(
+        "dl",
+        {},
+        ...Object.entries({ dimensions: found.vector.length, norm: found.norm.toFixed(4), tokens: found.tokens }).flatMap(([name, value]) => [
+          make("dt", { textContent: name }),
+          make("dd", { textContent: value }),
+        ]),
+      ),
+      strip,
+      make("div", { className: "tx-actions" }, copy("Copy JSON", json), copy("Copy Python", `np.array(${json}, dtype=np.float32)`)),
+      make("h3", { textContent: "Largest dimensions" }),
+      make(
+        "table",
+        { className: "tx-largest" },
+        ...found.largest.map((place) =>
+          make("tr", {}, make("th", { textContent: place, scope: "row" }), make("td", { textContent: found.vector[place].toFixed(4) }), make("td", {}, bar(found.vector[place], found.vector[found.largest[0]]))),
+        ),
+      ),
+      make("h3", { textContent: `How the model reads it: ${count(found.pieces_total, "token")}.${cut}` }),
+      make("div", { className: "tx-pieces" }, ...pieces),
+    );
+  }
+
+  _row(text, score) {
+    const cells = Object.entries(text.cells).slice(0, 4).map(([name, value]) => make("span", { title: name, textContent: value, dir: "auto" }));
+    return make(
+      "li",
+      { className: "tx-row", "data-row": text.row },
+      make(
+        "button",
+        { type: "button", on: { click: () => this.calls.onRow(text.row) } },
+        score === undefined ? null : make("span", { className: "tx-score", textContent: score.toFixed(score < 0.1 ? 4 : 3) }),
+        make("span", { className: "tx-text", textContent: text.text + (text.cut ? "…" : ""), dir: "auto" }),
+        make("span", { className: "tx-cells" }, ...cells),
+      ),
+    );
+  }
+
+  _step(event, name) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = this.tabs[(TABS.indexOf(name) + step + TABS.length) % TABS.length];
+    this.show(next.textContent);
+    next.focus();
+  }
+}
+
+function bar(value, largest) {
+  const width = `${Math.round((Math.abs(value) / Math.abs(largest || 1)) * 100)}%`;
+  return make("i", { className: value < 0 ? "tx-bar below" : "tx-bar", style: { width } });
+}
+
+// Orange below zero, blue above: readable without telling red from green.
+function paintStrip(canvas, vector) {
+  const pen = canvas.getContext("2d");
+  const largest = Math.max(...vector.map(Math.abs)) || 1;
+  vector.forEach((value, place) => {
+    pen.fillStyle = value < 0 ? "#d55e00" : "#0072b2";
+    pen.globalAlpha = Math.min(1, Math.abs(value) / largest);
+    pen.fillRect(place, 0, 1, 1);
+  });
+}

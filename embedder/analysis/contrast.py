@@ -1,0 +1,73 @@
+"""What sets a selection apart from the whole: words and values that it has more often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_Z = 1.96
+"""Below it a difference may be chance: 95 % of what chance does is nearer to none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A word or value: how many rows of the selection and of the whole have it, and `z`.
+
+    `z` is how many standard errors its log-odds in the selection stand above those in the rest.
+    """
+
+    name: str
+    selected: int
+    total: int
+    z: float
+
+
+def special_values(values: Sequence[str], selected: NDArray[np.int64], *, count: int = 5) -> list[Special]:
+    """The values of a column that rows `selected` have more often than the others, best first."""
+    names, codes = np.unique(np.asarray(values, dtype=object).astype(str), return_inverse=True)
+    inside = np.bincount(codes[selected], minlength=len(names))
+    whole = np.bincount(codes, minlength=len(names))
+    return _best(names, inside, whole, len(selected), len(values), count=count)
+
+
+def special_words(texts: Sequence[str], selected: NDArray[np.int64], *, count: int = 12) -> list[Special]:
+    """The words that more of the texts `selected` hold than the others do, best first."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer(
+        binary=True, stop_words="english", token_pattern=r"(?u)\b[^\W\d_][\w'-]+\b", max_features=50_000
+    )
+    try:
+        held = vectorizer.fit_transform(texts)
+    except ValueError:  # no words at all
+        return []
+    inside = np.asarray(held[selected].sum(axis=0)).ravel()
+    whole = np.asarray(held.sum(axis=0)).ravel()
+    names = vectorizer.get_feature_names_out()
+    return _best(names, inside, whole, len(selected), len(texts), count=count)
+
+
+def _best(
+    names: NDArray[np.object_],
+    inside: NDArray[np.int64],
+    whole: NDArray[np.int64],
+    selected: int,
+    total: int,
+    *,
+    count: int,
+) -> list[Special]:
+    """By z of the log-odds ratio with a prior of the whole's shares (Monroe, Colaresi, Quinn 2008)."""
+    outside, others = whole - inside, total - selected
+    if not selected or not others:
+        return []
+    prior = (whole + 0.5) / (total + 1) * 2
+    odds_in = (inside + prior) / (selected + 2 - inside - prior + 1e-9)
+    odds_out = (outside + prior) / (others + 2 - outside - prior + 1e-9)
+    z = np.log(np.maximum(odds_in, 1e-9) / np.maximum(odds_out, 1e-9)) / np.sqrt(
+        1 / (inside + prior) + 1 / (outside + prior)
+    )
+    order = [place for place in np.argsort(-z, kind="stable")[:count] if z[place] >= LEAST_Z]
+    return [Special(str(names[p]), int(inside[p]), int(whole[p]), round(float(z[p]), 2)) for p in order]

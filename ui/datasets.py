@@ -1,0 +1,139 @@
+"""The texts on screen with all that was worked out about them, kept for a while under an id."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.analysis.clusters import ClusterName, name_clusters
+from embedder.analysis.projection import Projection
+from embedder.analysis.ranking import KeywordIndex
+from embedder.analysis.similarity import Floats
+from embedder.types import ModelInfo
+
+MAX_BYTES = 512 * 2**20
+PCA, UMAP = "pca", "umap"
+_Worked = TypeVar("_Worked")
+
+
+def new_id() -> str:
+    """An id that nobody can guess."""
+    return secrets.token_urlsafe(16)
+
+
+@dataclass(slots=True, eq=False)
+class Workings:
+    """What is worked out about a dataset when it is first asked for, once."""
+
+    layouts: dict[str, Projection] = field(default_factory=dict)
+    newest: str = PCA
+    _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
+
+    async def once(self, name: str, make: Callable[[], _Worked]) -> _Worked:
+        """What `make` gives, run in a thread by whoever asks first."""
+        if name not in self._made:
+            self._made[name] = asyncio.ensure_future(asyncio.to_thread(make))
+        made: _Worked = await asyncio.shield(self._made[name])
+        return made
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Texts on screen with their vectors `(n, d)`; row i everywhere is text i.
+
+    `whole` is False while more of its texts are still being embedded.
+    """
+
+    name: str
+    texts: list[str]
+    columns: dict[str, list[str]]
+    vectors: Floats
+    prompt_tokens: NDArray[np.int64]
+    truncated: frozenset[int]
+    model: ModelInfo
+    flat: Projection
+    notes: tuple[str, ...] = ()
+    id: str = field(default_factory=new_id)
+    whole: bool = True
+    workings: Workings = field(default_factory=Workings)
+
+    @property
+    def held_bytes(self) -> int:
+        """About what it costs to keep."""
+        cells = sum(len(cell) for column in self.columns.values() for cell in column)
+        return int(self.vectors.nbytes) + 4 * sum(map(len, self.texts)) + 4 * cells
+
+    def layout(self, key: str | None = None) -> Projection:
+        """The layout of that key, by default the newest; PCA's where there is no such."""
+        return self.workings.layouts.get(key or self.workings.newest, self.flat)
+
+    def add_layout(self, key: str, layout: Projection) -> None:
+        """Keep a layout; it is the newest now."""
+        self.workings.layouts[key] = layout
+        self.workings.newest = key
+
+    async def keyword_index(self) -> KeywordIndex:
+        """The texts' words, indexed once."""
+        return await self.workings.once("keywords", lambda: KeywordIndex(self.texts))
+
+    async def cluster_names(self, key: str) -> list[ClusterName]:
+        """Names of a layout's clusters, made once."""
+        clusters = self.layout(key).clusters
+        if clusters is None:
+            return []
+        return await self.workings.once(
+            f"names {key}", lambda: name_clusters(clusters, self.texts, self.vectors)
+        )
+
+
+class Datasets:
+    """Datasets by id, bounded in bytes and in time since somebody last looked."""
+
+    def __init__(
+        self, expiry_s: float, *, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.expiry_s = expiry_s
+        self.max_bytes = max_bytes
+        self._clock = clock
+        self._kept: OrderedDict[str, tuple[Dataset, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def put(self, dataset: Dataset) -> None:
+        """Keep `dataset` under its id, in place of what was there."""
+        self._kept[dataset.id] = dataset, self._clock()
+        self._kept.move_to_end(dataset.id)
+        self._tidy()
+
+    def get(self, dataset_id: str | None) -> Dataset | None:
+        """The dataset of that id, if it is still there."""
+        kept = self._kept.get(dataset_id or "")
+        if kept is None or kept[1] < self._clock() - self.expiry_s:
+            return None
+        self._kept[kept[0].id] = kept[0], self._clock()
+        self._kept.move_to_end(kept[0].id)
+        return kept[0]
+
+    def drop(self, dataset_id: str) -> None:
+        """Forget one."""
+        self._kept.pop(dataset_id, None)
+
+    def _tidy(self) -> None:
+        """Forget who went unseen, then the longest unseen until bytes fit; never the newest."""
+        oldest_s = self._clock() - self.expiry_s
+        held_bytes = sum(dataset.held_bytes for dataset, _ in self._kept.values())
+        while len(self._kept) > 1:
+            dataset, seen_s = next(iter(self._kept.values()))
+            if seen_s >= oldest_s and held_bytes <= self.max_bytes:
+                return
+            held_bytes -= dataset.held_bytes
+            self._kept.popitem(last=False)

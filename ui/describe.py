@@ -1,0 +1,166 @@
+"""What the map is told of a dataset: columns and colours, rows, clusters, a selection, a vector."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.analysis.contrast import special_values, special_words
+from embedder.analysis.density import local_density
+from embedder.engine import Engine
+from embedder.errors import InvalidInput
+from ui.datasets import Dataset
+
+LENGTH, DENSITY = "tokens", "density"
+MAX_GROUPS = 200
+MAX_LEGEND = 40
+MAX_CELL_CHARS = 400
+LARGEST_DIMENSIONS = 12
+
+
+def about(dataset: Dataset) -> dict[str, Any]:
+    """Name, size, model and colours; `colours` are numbered for `colour`, clusters are the layout's."""
+    model = dataset.model
+    return {
+        "id": dataset.id,
+        "name": dataset.name,
+        "n": len(dataset.texts),
+        "whole": dataset.whole,
+        "tokens": int(dataset.prompt_tokens.sum()),
+        "truncated": len(dataset.truncated),
+        "notes": dataset.notes,
+        "model": {"id": model.id, "dimensions": model.dimensions, "max_tokens": model.max_tokens},
+        "columns": list(dataset.columns),
+        "colours": [_legend(dataset, name) for name in colours(dataset)],
+        "layout": dataset.workings.newest,
+        "layouts": ["pca", *dataset.workings.layouts],
+        "explained_share": dataset.flat.explained_share,
+    }
+
+
+def colours(dataset: Dataset) -> list[str]:
+    """Columns worth a colour, those with the fewest values first, then what is known of every text."""
+    useful = {name: _groups(column) for name, column in dataset.columns.items()}
+    n = len(dataset.texts)
+    few = {name: count for name, count in useful.items() if 1 < count <= min(MAX_GROUPS, max(2, n // 2))}
+    numbers = [name for name in dataset.columns if name not in few and _numbers(dataset, name) is not None]
+    return [*sorted(few, key=lambda name: few[name]), *numbers, LENGTH, DENSITY]
+
+
+def colour(dataset: Dataset, number: int) -> NDArray[Any]:
+    """Of each row the code of its group as uint8, `MAX_LEGEND` for the rest; or its value as float32.
+
+    Raises:
+        InvalidInput: there is no colour of that number.
+    """
+    names = colours(dataset)
+    if not 0 <= number < len(names):
+        raise InvalidInput(f"There is no colour {number}.")
+    name = names[number]
+    legend = _legend(dataset, name)
+    if legend["kind"] == "amount":
+        return _amounts(dataset, name).astype("<f4")
+    codes = {value: code for code, (value, _) in enumerate(legend["values"])}
+    return np.array([codes.get(cell, MAX_LEGEND) for cell in dataset.columns[name]], dtype=np.uint8)
+
+
+async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
+    """The clusters of a layout: label of each row, and of each cluster its name, size and place."""
+    layout = dataset.layout(key)
+    labels = layout.clusters
+    if labels is None:
+        return {"labels": [], "clusters": []}
+    names = await dataset.cluster_names(key)
+    found = []
+    for label, name in enumerate(names):
+        place = np.median(layout.points[labels == label], axis=0)
+        said = " · ".join(name.keywords) or dataset.texts[name.row][:40]
+        found.append({"name": said, "row": name.row, "size": name.size, "x": place[0], "y": place[1]})
+    return {"labels": labels.tolist(), "clusters": found}
+
+
+def row(dataset: Dataset, number: int, chars: int) -> dict[str, Any]:
+    """One text with what stands beside it, each cut to `chars`."""
+    return {
+        "row": number,
+        "text": dataset.texts[number][:chars],
+        "cut": len(dataset.texts[number]) > chars,
+        "cells": {
+            name: column[number][:MAX_CELL_CHARS]
+            for name, column in dataset.columns.items()
+            if column[number]
+        },
+        "tokens": int(dataset.prompt_tokens[number]),
+        "truncated": number in dataset.truncated,
+    }
+
+
+def selection(dataset: Dataset, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """What is special about `rows` against all: words, and values of every column worth a colour."""
+    grouped = [name for name in colours(dataset) if name in dataset.columns]
+    values = {
+        name: [asdict(value) for value in special_values(dataset.columns[name], rows)]
+        for name in grouped
+        if _legend(dataset, name)["kind"] == "group"
+    }
+    return {
+        "n": len(rows),
+        "words": [asdict(word) for word in special_words(dataset.texts, rows)],
+        "values": {name: special for name, special in values.items() if special},
+    }
+
+
+async def vector(engine: Engine, dataset: Dataset, number: int) -> dict[str, Any]:
+    """A row's vector in numbers, its norm and largest dimensions, and how the model split the text."""
+    values = dataset.vectors[number]
+    (spans,) = await engine.tokenize([dataset.texts[number]], model=dataset.model.id)
+    largest = np.argsort(-np.abs(values), kind="stable")[:LARGEST_DIMENSIONS]
+    return {
+        **row(dataset, number, 4000),
+        "vector": values,
+        "norm": float(np.linalg.norm(values)),
+        "largest": largest,
+        "pieces": spans.tokens[:512],
+        "pieces_total": len(spans.tokens),
+    }
+
+
+def _legend(dataset: Dataset, name: str) -> dict[str, Any]:
+    """How a colour reads: groups with their counts, largest first, or the range of an amount."""
+    if name in dataset.columns and _groups(dataset.columns[name]) <= MAX_GROUPS:
+        names, counts = np.unique(
+            np.asarray(dataset.columns[name], dtype=object).astype(str), return_counts=True
+        )
+        order = np.argsort(-counts, kind="stable")[:MAX_LEGEND]
+        values = [(str(names[place]), int(counts[place])) for place in order]
+        return {"name": name, "kind": "group", "values": values, "groups": len(names)}
+    amounts = _amounts(dataset, name)
+    finite = amounts[np.isfinite(amounts)]
+    low, high = np.quantile(finite, (0.01, 0.99)) if len(finite) else (0.0, 1.0)
+    return {"name": name, "kind": "amount", "low": float(low), "high": float(high)}
+
+
+def _amounts(dataset: Dataset, name: str) -> NDArray[np.float32]:
+    numbers = _numbers(dataset, name) if name in dataset.columns else None
+    if numbers is not None:
+        return numbers
+    if name == DENSITY:
+        return local_density(dataset.layout().points)
+    return dataset.prompt_tokens.astype(np.float32)
+
+
+def _numbers(dataset: Dataset, name: str) -> NDArray[np.float32] | None:
+    """A column's numbers, NaN where a cell is empty; None where a cell is something else."""
+    try:
+        return np.array(
+            [float(cell) if cell.strip() else np.nan for cell in dataset.columns[name]], np.float32
+        )
+    except ValueError:
+        return None
+
+
+def _groups(column: list[str]) -> int:
+    return len(set(column))

@@ -1,0 +1,125 @@
+"""Searching the texts on the map: by meaning, by words, by both, by pattern, by example."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.analysis.ranking import RRF_K, fused, matching
+from embedder.analysis.similarity import Floats, blend, cosine_similarity, top_k
+from embedder.engine import Engine
+from embedder.errors import InvalidInput
+from embedder.types import EmbedOptions
+from ui.datasets import Dataset
+
+_ROOM = EmbedOptions(wait_for_room=True)
+_FUSED = 500
+"""How far down each ranking goes that hybrid search joins."""
+_HITS = 1000
+"""So many rows are ranked for walking through; scores are given for all."""
+
+SCORES = {
+    "semantic": "Cosine of question and text in all {d} dimensions: 1 is the same direction, 0 is unrelated.",
+    "like": "Cosine with the mean of the examples in all {d} dimensions, unlike ones taken away from it.",
+    "keyword": "BM25: rare words count more, as does a word in a short text; only the order means something.",
+    "hybrid": f"Reciprocal rank fusion: the sum of 1 / ({RRF_K} + rank) in meaning and in words.",
+    "regex": "1 for a text that holds a match, in the order of the list.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is searched for."""
+
+    query: str = ""
+    mode: str = "semantic"
+    like: list[int] | tuple[int, ...] = ()
+    unlike: list[int] | tuple[int, ...] = ()
+
+    @property
+    def way(self) -> str:
+        """One of `SCORES`."""
+        return "like" if self.like or self.unlike else self.mode
+
+
+async def search(engine: Engine, dataset: Dataset, wanted: Wanted) -> dict[str, Any]:
+    """Every text's score, the ranked rows with a score above none, and what the score is.
+
+    Raises:
+        InvalidInput: nothing to look for, or no regular expression.
+    """
+    query = wanted.query.strip()
+    if not query and wanted.way != "like":
+        raise InvalidInput("There is nothing to look for yet. Write a few words.")
+    if wanted.way == "regex":
+        rows = await asyncio.to_thread(matching, dataset.texts, query)
+        scores = np.zeros(len(dataset.texts), dtype=np.float32)
+        scores[rows] = 1
+        return _answer(dataset, wanted, scores, rows)
+    if wanted.way == "keyword":
+        scores = await _keyword(dataset, query)
+        return _answer(dataset, wanted, scores, _ranked(scores, above=0.0))
+    vectors = await _meant(engine, dataset, wanted, query)
+    scores = (await asyncio.to_thread(cosine_similarity, vectors, dataset.vectors))[0]
+    if wanted.way == "hybrid":
+        by_words = _ranked(await _keyword(dataset, query), above=0.0)[:_FUSED]
+        scores = fused([_ranked(scores)[:_FUSED], by_words], len(dataset.texts))
+        return _answer(dataset, wanted, scores, _ranked(scores, above=0.0))
+    return _answer(dataset, wanted, scores, _ranked(scores))
+
+
+def neighbours(dataset: Dataset, row: int, k: int) -> dict[str, Any]:
+    """The `k` texts nearest to text `row`, itself left out."""
+    rows, scores = top_k(dataset.vectors[row : row + 1], dataset.vectors, k + 1)
+    others = rows[0] != row
+    return {
+        "row": row,
+        "rows": rows[0][others][:k],
+        "scores": scores[0][others][:k],
+        "score": f"Cosine of the two texts in all {dataset.model.dimensions} dimensions.",
+    }
+
+
+async def _meant(engine: Engine, dataset: Dataset, wanted: Wanted, query: str) -> Floats:
+    """One vector `(1, d)` to be near to."""
+    asked = np.empty((0, dataset.vectors.shape[1]), dtype=np.float32)
+    if query:
+        info = await engine.model_info(dataset.model.id)
+        if info.fingerprint != dataset.model.fingerprint:
+            raise InvalidInput(
+                "Another model made these vectors than the one that would read the question, so their "
+                "scores would mean nothing. Bring the texts again."
+            )
+        found = await engine.embed([query], model=dataset.model.id, kind="query", options=_ROOM)
+        asked = found.vectors
+    if wanted.way != "like":
+        return asked
+    plus = np.concatenate([asked, dataset.vectors[list(wanted.like)]])
+    return blend(plus, dataset.vectors[list(wanted.unlike)])
+
+
+async def _keyword(dataset: Dataset, query: str) -> Floats:
+    index = await dataset.keyword_index()
+    return await asyncio.to_thread(index.scores, query)
+
+
+def _ranked(scores: Floats, above: float = -np.inf) -> NDArray[np.int64]:
+    """Rows by score, best first, of equal ones the first; only those with more than `above`."""
+    order = np.argsort(-scores, kind="stable")
+    ranked: NDArray[np.int64] = order[scores[order] > above]
+    return ranked
+
+
+def _answer(dataset: Dataset, wanted: Wanted, scores: Floats, ranked: NDArray[np.int64]) -> dict[str, Any]:
+    return {
+        "way": wanted.way,
+        "rows": ranked[:_HITS],
+        "total": len(ranked),
+        "scores": base64.b64encode(scores.astype("<f4").tobytes()).decode(),
+        "score": SCORES[wanted.way].format(d=dataset.model.dimensions),
+    }
