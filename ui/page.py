@@ -24,6 +24,7 @@ class Inputs:
     """What a visitor brings texts with."""
 
     model: Any
+    bring: Any
     texts: Any
     embed: Any
     file: Any
@@ -77,35 +78,39 @@ def build_inputs(desk: Desk) -> Inputs:
     model = gr.Dropdown(
         allowed, value=allowed[0], label="Model", visible=len(allowed) > 1, filterable=False, elem_id="model"
     )
-    with gr.Tabs(elem_id="bring", selected="closed"):
-        with gr.Tab("Paste", id="paste"):
-            texts = gr.Textbox(
-                label="Texts, one a line",
-                placeholder="The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium.",
-                lines=7,
-                max_lines=14,
-                elem_id="texts",
-            )
-            embed = gr.Button("Embed", variant="primary", elem_id="embed")
-        with gr.Tab("Upload", id="upload"):
-            file = gr.File(
-                label="TXT, CSV or JSONL",
-                file_types=FILE_TYPES,
-                type="filepath",
-                height=160,
-                elem_id="upload",
-            )
-            gr.HTML(status(upload_limits(desk)), elem_classes="note")
-        with gr.Tab("Samples", id="samples"):
-            with gr.Row():
-                samples = {name: gr.Button(name, elem_classes="sample") for name in SAMPLES}
-            gr.HTML(status("Made from Python itself: nothing is downloaded."), elem_classes="note")
-        with gr.Tab("Hide", id="closed"):
-            pass
-    with gr.Row(elem_classes="line"):
-        line = gr.HTML(status("Loading a sample…"), elem_id="status", elem_classes="grow")
-        cancel = gr.Button("Cancel", size="sm", visible=False, scale=0, elem_id="cancel")
-    return Inputs(model, texts, embed, file, samples, cancel, line)
+    with gr.Row(elem_classes="bringing"):
+        with (
+            gr.Column(elem_classes="ways", min_width=320, scale=1),
+            gr.Tabs(elem_id="bring", selected="closed") as bring,
+        ):
+            with gr.Tab("Paste", id="paste"):
+                texts = gr.Textbox(
+                    label="Texts, one a line",
+                    placeholder="The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium.",
+                    lines=7,
+                    max_lines=14,
+                    elem_id="texts",
+                )
+                embed = gr.Button("Embed", variant="primary", elem_id="embed")
+            with gr.Tab("Upload", id="upload"):
+                file = gr.File(
+                    label="TXT, CSV or JSONL",
+                    file_types=FILE_TYPES,
+                    type="filepath",
+                    height=160,
+                    elem_id="upload",
+                )
+                gr.HTML(status(upload_limits(desk)), elem_classes="note")
+            with gr.Tab("Samples", id="samples"):
+                with gr.Row():
+                    samples = {name: gr.Button(name, elem_classes="sample") for name in SAMPLES}
+                gr.HTML(status("Made from Python itself: nothing is downloaded."), elem_classes="note")
+            with gr.Tab("Hide", id="closed"):
+                pass
+        with gr.Column(elem_classes="line", min_width=280):
+            line = gr.HTML(status("Loading a sample…"), elem_id="status")
+            cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
+    return Inputs(model, bring, texts, embed, file, samples, cancel, line)
 
 
 def upload_limits(desk: Desk) -> str:
@@ -147,6 +152,8 @@ def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[
     arrangements.append(
         explorer.input(bind_told(desk, arrange), [], outputs, trigger_mode="always_last", **QUIET)
     )
+    for loaded in loads:
+        loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
     inputs.cancel.click(bind(desk, cancelled), [], outputs, cancels=[*loads, *arrangements], **QUIET)
     return loads
 

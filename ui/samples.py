@@ -74,7 +74,7 @@ SAMPLES: dict[str, Callable[[], Sample]] = {FIRST_SAMPLE: python_library, "Emoji
 async def ready_made(desk: Desk, name: str, model: object) -> Dataset | None:
     """The sample with the vectors and the map that lie beside it, if this model made them."""
     model_id = model if isinstance(model, str) else desk.settings.default_model
-    if name != FIRST_SAMPLE or desk.settings.precision != "float32":
+    if name != FIRST_SAMPLE or desk.settings.precision not in {"auto", "float32"}:
         return None
     baked = await asyncio.to_thread(_baked)
     if model_id != baked.model.id or model_id not in desk.settings.allowed_models:
@@ -105,7 +105,7 @@ def _baked() -> Dataset:
         truncated=frozenset(),
         model=model,
         flat=flat,
-        id=f"{SAMPLE_ID}{model.fingerprint[:12]}",
+        id=SAMPLE_ID + model.fingerprint.rpartition(":")[2][:12],
     )
     dataset.add_layout(told["layout"], Projection(points, "umap", clusters=clusters))
     return dataset

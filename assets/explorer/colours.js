@@ -6,7 +6,7 @@ const LIGHT = ["#0072b2", "#d98200", "#009e73", "#d55e00", "#b5548b", "#3c9fd8",
 const DARK = ["#4aa8e8", "#f0a830", "#1fc494", "#ff7f3a", "#e08abc", "#8fd0f5", "#e0609a", "#c4c45a", "#9d8df5", "#5fd0c0"];
 // Viridis and its like: dark to bright in one direction, so that it reads without hue.
 const AMOUNT = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"];
-const DISTINCT = LIGHT.length;
+export const DISTINCT = LIGHT.length;
 
 export const accent = () => (isDark() ? "#2dd4bf" : "#0d9488");
 export const rest = () => (isDark() ? "#5b5f68" : "#b3b8c0");

@@ -2,7 +2,7 @@
 // screen (`watch`), and hears of a search or another layout (`trigger`), whose code or work it does.
 
 import { Api, Gone } from "./api.js";
-import { amountColour, accent, groupColour } from "./colours.js";
+import { DISTINCT, amountColour, accent, groupColour } from "./colours.js";
 import { count, debounced, make } from "./dom.js";
 import { Legend } from "./legend.js";
 import { Panel } from "./panel.js";
@@ -33,10 +33,9 @@ class Explorer {
     this.legend = new Legend(() => this.paint());
     this.stage = make("div", { className: "tx-plot", tabIndex: 0, role: "application", "aria-label": "Map of the texts. Arrow keys walk from a text through its neighbours." });
     this.message = make("p", { className: "tx-message", role: "status" });
-    this.title = make("p", { className: "tx-title" });
     root.replaceChildren(
       this.toolbar.element,
-      make("div", { className: "tx-main" }, make("div", { className: "tx-left" }, this.title, this.stage, this.legend.element, this.message), this.panel.element),
+      make("div", { className: "tx-main" }, make("div", { className: "tx-left" }, this.stage, this.legend.element, this.message), this.panel.element),
     );
     this.plot = new Plot(this.stage, plotly, {
       onClick: (row) => this.guarded(() => this.focus(row)),
@@ -100,8 +99,6 @@ class Explorer {
       pca: share === null ? "PCA: these vectors don't differ, so they are one point." : `PCA: these two directions hold ${Math.round(share * 100)} % of what sets the vectors apart.`,
     }[this.layoutKey.split("-")[0]];
     const svg = this.plot.webgl ? "" : " This browser has no WebGL, so the map is drawn more slowly.";
-    this.title.textContent = "";
-    this.title.append(make("b", { textContent: this.about.name }), ` ${count(n, "text")}`);
     this.message.textContent = `${what}${cut}${many}${svg}`;
   }
 
@@ -110,7 +107,9 @@ class Explorer {
     const scored = this.scores ? [[SCORE, "search score"]] : [];
     const columns = this.about.colours.map((colour, number) => [String(number), colour.name]);
     const choices = [...scored, ...named, ...columns, [PLAIN, "one colour"]];
-    const first = columns.find((_, number) => this.about.colours[number].kind === "group");
+    // Of the columns whose every group has a colour of its own, the one that says most.
+    const groups = (number) => (this.about.colours[number].kind === "group" ? this.about.colours[number].groups : 0);
+    const first = columns.filter((_, number) => groups(number)).sort(([one], [two]) => (groups(two) <= DISTINCT) - (groups(one) <= DISTINCT) || (groups(one) <= DISTINCT ? groups(two) - groups(one) : groups(one) - groups(two)))[0];
     const wanted = this.wanted.get("colour");
     const fallback = (wanted && choices.find(([, name]) => name === wanted)?.[0]) ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
     const chosen = choices.some(([value]) => value === this.colour) && !this.wanted.has("colour") ? this.colour : fallback;
