@@ -166,12 +166,12 @@ class Settings(BaseSettings):
     )
 
     page_max_texts: int = Field(
-        5_000, ge=1, description="Most texts one visitor of the page can have on screen."
+        50_000, ge=1, description="Most texts one visitor of the page can have on screen."
     )
     page_max_chars: int = Field(
-        2_000_000, ge=1, description="Most characters one visitor of the page can have on screen."
+        20_000_000, ge=1, description="Most characters one visitor of the page can have on screen."
     )
-    page_max_upload_bytes: int = Field(10 * 2**20, ge=1, description="Largest file the page takes.")
+    page_max_upload_bytes: int = Field(50 * 2**20, ge=1, description="Largest file the page takes.")
     page_max_jobs: int = Field(
         8, ge=1, description="Most visitors of the page embedding at once; others wait their turn."
     )

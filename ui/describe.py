@@ -16,6 +16,7 @@ from ui.datasets import Dataset
 
 LENGTH, DENSITY = "tokens", "density"
 MAX_GROUPS = 200
+MAX_NUMBERED_GROUPS = 20
 MAX_LEGEND = 40
 MAX_CELL_CHARS = 400
 LARGEST_DIMENSIONS = 12
@@ -43,11 +44,9 @@ def about(dataset: Dataset) -> dict[str, Any]:
 
 def colours(dataset: Dataset) -> list[str]:
     """Columns worth a colour, those with the fewest values first, then what is known of every text."""
-    useful = {name: _groups(column) for name, column in dataset.columns.items()}
-    n = len(dataset.texts)
-    few = {name: count for name, count in useful.items() if 1 < count <= min(MAX_GROUPS, max(2, n // 2))}
-    numbers = [name for name in dataset.columns if name not in few and _numbers(dataset, name) is not None]
-    return [*sorted(few, key=lambda name: few[name]), *numbers, LENGTH, DENSITY]
+    groups = {name: len(set(column)) for name, column in dataset.columns.items() if _is_group(dataset, name)}
+    amounts = [name for name in dataset.columns if name not in groups and _numbers(dataset, name) is not None]
+    return [*sorted(groups, key=lambda name: groups[name]), *amounts, LENGTH, DENSITY]
 
 
 def colour(dataset: Dataset, number: int) -> NDArray[Any]:
@@ -130,7 +129,7 @@ async def vector(engine: Engine, dataset: Dataset, number: int) -> dict[str, Any
 
 def _legend(dataset: Dataset, name: str) -> dict[str, Any]:
     """How a colour reads: groups with their counts, largest first, or the range of an amount."""
-    if name in dataset.columns and _groups(dataset.columns[name]) <= MAX_GROUPS:
+    if _is_group(dataset, name):
         names, counts = np.unique(
             np.asarray(dataset.columns[name], dtype=object).astype(str), return_counts=True
         )
@@ -162,5 +161,10 @@ def _numbers(dataset: Dataset, name: str) -> NDArray[np.float32] | None:
         return None
 
 
-def _groups(column: list[str]) -> int:
-    return len(set(column))
+def _is_group(dataset: Dataset, name: str) -> bool:
+    """Whether a column has few enough values for a colour each; many different numbers are an amount."""
+    if name not in dataset.columns:
+        return False
+    found = len(set(dataset.columns[name]))
+    most = min(MAX_GROUPS, max(2, len(dataset.texts) // 2))
+    return 1 < found <= most and (found <= MAX_NUMBERED_GROUPS or _numbers(dataset, name) is None)

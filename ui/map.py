@@ -84,7 +84,7 @@ def options_of(told: Any) -> LayoutOptions:
     """
     asked = told if isinstance(told, dict) else {}
     method = asked.get("method", "umap")
-    if method not in {"umap", "tsne", "pca"}:
+    if method not in ("umap", "tsne", "pca"):
         raise InvalidInput("There is no such layout; choose UMAP, t-SNE or PCA.")
     numbers: dict[str, Any] = {}
     for name, (kind, low, high) in _LIMITS.items():

@@ -16,6 +16,7 @@ from ui.view import QUIET, Desk, bind, bind_stream, bind_told, many, status
 FILE_TYPES = [".txt", ".md", ".csv", ".tsv", ".jsonl", ".json", ".ndjson"]
 SWEEP_S, KEPT_S = 600, 3600
 QUEUE_LENGTH = 512
+PLACEHOLDER = "The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium."
 FROM_ADDRESS = "(_, model) => [window.location.search, model]"
 
 
@@ -86,7 +87,7 @@ def build_inputs(desk: Desk) -> Inputs:
             with gr.Tab("Paste", id="paste"):
                 texts = gr.Textbox(
                     label="Texts, one a line",
-                    placeholder="The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium.",
+                    placeholder=PLACEHOLDER,
                     lines=7,
                     max_lines=14,
                     elem_id="texts",

@@ -10,7 +10,7 @@ import pytest
 
 from embedder import Settings
 from embedder.errors import FileUnreadable, InvalidInput
-from ui import code, loading, search, similarity, vectors
+from ui import code, loading, similarity, vectors
 from ui import map as map_view
 from ui.page import cancelled, with_cancel
 from ui.session import Session
@@ -19,13 +19,13 @@ from ui.view import Desk, as_gradio, bind_stream, sentence_of, status, uploads_f
 from .conftest import hashing_engine
 
 
-async def collect(stream: AsyncIterator[str], lines: list[str]) -> None:
-    async for line in stream:
-        lines.append(line)  # noqa: PERF401  (what came before an error is wanted too)
+async def collect(stream: AsyncIterator[loading.Step], lines: list[str]) -> None:
+    async for step in stream:
+        lines.append(step.line)  # noqa: PERF401  (what came before an error is wanted too)
 
 
 async def paste(desk: Desk, session: Session, texts: str) -> list[str]:
-    return [line async for line in loading.from_paste(desk, session, texts, None)]
+    return [step.line async for step in loading.from_paste(desk, session, texts, None)]
 
 
 async def test_pasted_lines_become_a_dataset_in_their_order(desk: Desk) -> None:
@@ -92,7 +92,7 @@ async def test_an_upload_is_read_and_deleted(desk: Desk) -> None:
     file = uploads_folder(desk.settings) / "x" / "three.csv"
     file.parent.mkdir(parents=True)
     file.write_text("topic,text\nfruit,an apple\nfruit,a pear\ncars,an engine\n")
-    lines = [line async for line in loading.from_upload(desk, session, str(file), None)]
+    lines = [step.line async for step in loading.from_upload(desk, session, str(file), None)]
     assert session.dataset is not None
     assert session.dataset.columns == {"topic": ["fruit", "fruit", "cars"]}
     assert session.dataset.texts[2] == "an engine"
@@ -132,10 +132,12 @@ async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: 
         job.cancel()
         with pytest.raises(asyncio.CancelledError):
             await job
-        said, _ = await cancelled(desk, session)
+        said, _, shown = await cancelled(desk, session)
         assert "Cancelled" in said
         assert session.dataset is not None
         assert session.dataset.texts == ["kept"]
+        assert json.loads(shown)["id"] == session.dataset.id, "the map goes back to it"
+        assert len(desk.datasets) == 1, "and what was begun is not kept"
         await asyncio.sleep(0.1)
         before = engine.metrics.tokens.labels(settings.default_model)._value.get()
         await asyncio.sleep(0.3)
@@ -153,40 +155,68 @@ async def test_a_slower_load_does_not_replace_a_newer_one(desk: Desk) -> None:
     assert session.dataset.texts == ["new"]
 
 
-async def test_search_ranks_by_cosine_and_is_the_last_call(desk: Desk) -> None:
+async def test_a_search_on_the_map_is_the_last_call(desk: Desk) -> None:
     session = desk.sessions.of("a")
-    await paste(desk, session, "apples and pears\nan engine\nquery: an engine")
-    note, table, figure = await search.search(desk, session, " an engine ")
-    assert [row[0] for row in table] == [1, 2, 3]
-    assert table[0][2] == "query: an engine"  # the prompt of queries was put before the question
-    assert table[0][1] == "1.0000"
-    assert "3 texts" in note
-    assert json.loads(figure.plot)["data"][1]["text"] == ["1", "2", "3"]
+    await map_view.searched(desk, session, {"query": "before there were texts"})
+    assert session.last_call is None
+    await paste(desk, session, "apples and pears\nan engine")
+    await map_view.searched(desk, session, {"query": " an engine "})
     shown = await code.show(desk, session)
     assert json.loads(shown[1]) == {
         "model": desk.settings.default_model,
         "input": ["an engine"],
         "input_type": "query",
     }
+    for told in ({"query": "x" * 5000}, {"query": 5}):
+        with pytest.raises(InvalidInput):
+            await map_view.searched(desk, session, told)
+    for told in ({}, {"query": "  "}, None, []):
+        await map_view.searched(desk, session, told)
+    assert session.last_call is not None
+    assert session.last_call.texts == ("an engine",)
 
 
-@pytest.mark.parametrize("query", ["", "  ", None, "x" * 5000, 5, {"a": 1}])
-async def test_a_question_that_is_none_is_a_sentence(desk: Desk, query: object) -> None:
-    session = desk.sessions.of("a")
-    await paste(desk, session, "one")
-    with pytest.raises(InvalidInput):
-        await search.search(desk, session, query)
+async def test_texts_are_on_the_map_before_all_have_vectors(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path, batch_tokens=64)
+    async with hashing_engine(settings, delay_s=0.02) as engine:
+        desk = Desk(engine, settings, None)  # type: ignore[arg-type]  # no layout is asked for
+        session = desk.sessions.of("a")
+        texts = "\n".join(f"text number {i}" for i in range(1500))
+        sizes = []
+        async for step in loading.from_paste(desk, session, texts, None):
+            if step.map_value:
+                dataset = desk.datasets.get(json.loads(step.map_value)["id"])
+                assert dataset is not None
+                assert len(dataset.flat.points) == len(dataset.texts)
+                sizes.append((len(dataset.texts), dataset.whole))
+        assert sizes[0][0] < 700
+        assert not sizes[0][1]
+        assert sizes == sorted(sizes)
+        assert sizes[-1] == (1500, True)
+        assert len(desk.datasets) == 1
+
+
+async def test_an_address_brings_back_its_texts_or_says_that_they_are_gone(desk: Desk) -> None:
+    session, other = desk.sessions.of("a"), desk.sessions.of("b")
+    await paste(desk, session, "one\ntwo")
+    assert session.dataset is not None
+    wanted = f"?data={session.dataset.id}&layout=umap-15-0.1-42"
+    steps = [step async for step in loading.from_address(desk, other, wanted, None)]
+    assert other.dataset is session.dataset
+    assert json.loads(steps[-1].map_value or "")["layout"] == "pca", "such a layout there is not"
+    for lost in ("?data=nobody-knows", "", None, 7, "?data=", "nonsense%%%"):
+        visitor = desk.sessions.of(str(lost))
+        await anext(steps_of := loading.from_address(desk, visitor, lost, None))
+        await steps_of.aclose()
 
 
 async def test_every_view_has_an_empty_state(desk: Desk) -> None:
     session = desk.sessions.of("nobody")
-    assert map_view.EMPTY in (await anext(map_view.redraw(desk, session, "UMAP", None)))[1]
+    assert map_view.EMPTY in (await anext(map_view.arrange(desk, session)))[1]
     assert similarity.EMPTY in (await similarity.show(desk, session, True))[1]
     assert vectors.EMPTY in (await vectors.turn_to(desk, session, 1))[2]
     assert vectors.CHOOSE in (await vectors.choose(desk, session, 0, 1))[0]
     assert code.EMPTY.split(",")[0] in (await code.show(desk, session))[0]
-    with pytest.raises(InvalidInput, match="no texts to search"):
-        await search.search(desk, session, "x")
 
 
 async def test_the_table_is_paged_here(desk: Desk) -> None:
@@ -224,14 +254,46 @@ async def test_downloads_hold_what_is_on_screen(desk: Desk) -> None:
 
 async def test_the_map_is_pca_then_umap(desk: Desk) -> None:
     session = desk.sessions.of("a")
-    await paste(desk, session, "\n".join(f"text {i} {i % 3}" for i in range(20)))
-    updates = [update async for update in map_view.redraw(desk, session, "UMAP", "no such column")]
-    assert map_view.WAITING in updates[0][1]
-    assert "UMAP: neighbours" in updates[-1][1]
-    assert session.layout is not None
-    umap_points = json.loads(updates[-1][0].plot)["data"][0]["x"]
-    pca = [update async for update in map_view.redraw(desk, session, "PCA", map_view.TOKENS)]
-    assert json.loads(pca[-1][0].plot)["data"][0]["x"] != umap_points
+    await paste(desk, session, "\n".join(f"text {i} {i % 3}" for i in range(25)))
+    dataset = session.dataset
+    assert dataset is not None
+    assert dataset.layout().method == "pca"
+    updates = [update async for update in map_view.arrange(desk, session)]
+    assert "UMAP: " in updates[0][1]
+    assert updates[0][2], "it can be cancelled"
+    assert json.loads(updates[-1][0])["layout"] == "umap-15-0.1-42"
+    assert not updates[-1][2]
+    assert dataset.layout().method == "umap"
+    back = [update async for update in map_view.arrange(desk, session, {"layout": {"method": "pca"}})]
+    assert json.loads(back[-1][0])["layout"] == "pca"
+    np.testing.assert_array_equal(dataset.layout().points, dataset.flat.points)
+    assert dataset.layout().clusters is not None
+
+
+async def test_too_few_texts_for_neighbourhoods_stay_as_pca_draws_them(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "one\ntwo\nthree")
+    updates = [update async for update in map_view.arrange(desk, session)]
+    assert json.loads(updates[-1][0])["layout"] == "pca"
+    assert "3 texts: too few" in updates[-1][1]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"method": "rm -rf"},
+        {"method": ["umap"]},
+        {"n_neighbors": 1},
+        {"n_neighbors": 10**9},
+        {"min_dist": -1},
+        {"min_dist": float("nan")},
+        {"seed": "1"},
+        {"perplexity": True},
+    ],
+)
+def test_options_of_a_layout_are_checked(asked: dict[str, object]) -> None:
+    with pytest.raises((InvalidInput, TypeError)):
+        map_view.options_of(asked)
 
 
 async def test_the_heatmap_is_bounded_and_says_so(desk: Desk) -> None:

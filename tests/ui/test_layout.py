@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from embedder.analysis import umap_2d
+from embedder.analysis.projection import LayoutOptions
 from ui import layout_process
 from ui.layout import LayoutFailed, LayoutWorker
 
@@ -124,13 +125,14 @@ async def test_time_and_queue_are_bounded(folder: Path) -> None:
 
 
 def test_a_failing_layout_is_answered_by_its_class_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: np.ndarray) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("with a text in it")
 
-    monkeypatch.setattr(layout_process, "umap_2d", fail)
+    monkeypatch.setattr(layout_process, "map_of", fail)
     sink = io.BytesIO()
-    assert layout_process.answer(io.BytesIO(layout_process.REQUEST.pack(1, 1) + b"\0" * 4), sink)
-    assert sink.getvalue() == layout_process.ANSWER.pack(layout_process.FAILED, 17) + b"ZeroDivisionError"
+    asked = layout_process.REQUEST.pack(2, 1, 1) + b"{}" + b"\0" * 4
+    assert layout_process.answer(io.BytesIO(asked), sink)
+    assert sink.getvalue() == layout_process.FRAME.pack(layout_process.FAILED, 17) + b"ZeroDivisionError"
     assert not layout_process.answer(io.BytesIO(b"cut"), sink)
 
 
@@ -176,10 +178,34 @@ asyncio.run(main())
 
 def test_the_process_imports_neither_gradio_nor_torch() -> None:
     code = (
-        "import sys, numpy as np; from ui.layout_process import umap_2d; umap_2d(np.eye(8));"
+        "import sys, numpy as np; from ui.layout_process import LayoutOptions, map_of;"
+        "map_of(np.eye(30), LayoutOptions());"
         "print([m for m in ('torch', 'gradio', 'fastapi') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_layout_comes_with_clusters_neighbours_and_progress(worker: LayoutWorker) -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(4, 16)) * 4
+    made = (np.repeat(centres, 60, axis=0) + rng.normal(size=(240, 16)) * 0.3).astype(np.float32)
+    told: list[float] = []
+    layout = await worker.project(made, LayoutOptions(n_neighbors=10), told.append)
+    assert layout.method == "umap"
+    assert layout.clusters is not None
+    assert layout.neighbours is not None
+    assert layout.neighbours.indices.shape == (240, 10)
+    groups = [set(layout.clusters[start : start + 60].tolist()) - {-1} for start in range(0, 240, 60)]
+    assert sum(map(len, groups)) == len(set.union(*groups)) >= 4, "no cluster mixes two of the groups"
+    assert told == sorted(told)
+    assert told[-1] > 0.5
+    again = await worker.project(made, LayoutOptions(n_neighbors=10))
+    assert again is layout
+    other = await worker.project(made, LayoutOptions(n_neighbors=10, seed=7))
+    assert not np.array_equal(other.points, layout.points)
+    tsne = await worker.project(made, LayoutOptions(method="tsne"))
+    assert tsne.method == "tsne"
+    assert tsne.points.shape == (240, 2)

@@ -2,21 +2,56 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from ui.samples import SAMPLES, Sample
+from embedder import Engine, Settings
+from ui.samples import FIRST_SAMPLE, SAMPLES, Sample, ready_made
+from ui.view import Desk
+
+from .conftest import hashing_engine
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_is_a_few_hundred_different_texts_with_columns(name: str) -> None:
+def test_a_sample_is_different_texts_with_columns(name: str) -> None:
     sample: Sample = SAMPLES[name]()
-    assert sample.name == name
-    assert 300 <= len(sample.texts) <= 500
+    assert 300 <= len(sample.texts) <= 3000
     assert len(set(sample.texts)) == len(sample.texts)
     assert all(text.strip() == text and text for text in sample.texts)
     assert all(len(column) == len(sample.texts) for column in sample.columns.values())
     assert any(5 <= len(set(column)) <= 12 for column in sample.columns.values()), "something to colour by"
+
+
+@pytest.mark.model
+async def test_the_first_sample_has_the_vectors_that_the_model_gives_it(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    async with Engine(settings) as engine:
+        desk = Desk(engine, settings, None)  # type: ignore[arg-type]  # no layout is asked for
+        early = await ready_made(desk, FIRST_SAMPLE, None)
+        assert early is not None, "it is there before the model is loaded"
+        info = await engine.model_info()
+        assert early.model.fingerprint == info.fingerprint
+        rows = list(range(0, len(early.texts), 40))
+        embedded = await engine.embed([early.texts[row] for row in rows])
+        assert await ready_made(desk, FIRST_SAMPLE, None) is early, "kept once for everybody"
+        assert await ready_made(desk, FIRST_SAMPLE, "another/model") is None
+        assert await ready_made(desk, "Emoji by name", None) is None
+    np.testing.assert_allclose(early.vectors[rows], embedded.vectors, atol=1e-5)
+    np.testing.assert_array_equal(early.prompt_tokens[rows], embedded.prompt_tokens)
+    layout = early.layout()
+    assert layout.points.shape == (len(early.texts), 2)
+    assert layout.clusters is not None
+    assert layout.clusters.max() > 10
+
+
+async def test_another_model_of_that_name_embeds_the_sample_itself(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    async with hashing_engine(settings) as engine:
+        await engine.model_info()
+        desk = Desk(engine, settings, None)  # type: ignore[arg-type]
+        assert await ready_made(desk, FIRST_SAMPLE, None) is None
 
 
 def test_emoji_stand_beside_their_names() -> None:

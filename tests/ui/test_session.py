@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from embedder.analysis import pca_2d
 from embedder.types import ModelInfo
-from ui.session import Dataset, Sessions
+from ui.datasets import Dataset, Datasets
+from ui.session import Sessions
 
 INFO = ModelInfo("m", 4, 64, "f", "test", True)
 
@@ -15,6 +18,10 @@ def dataset(n: int = 3) -> Dataset:
     return Dataset("d", texts, {}, vectors, np.ones(n, dtype=np.int64), frozenset(), INFO, pca_2d(vectors))
 
 
+def sessions_of(**options: Any) -> Sessions:
+    return Sessions(60, Datasets(60), **options)
+
+
 class Clock:
     now_s = 0.0
 
@@ -23,7 +30,7 @@ class Clock:
 
 
 def test_a_visitor_finds_their_own_session_and_nobody_elses() -> None:
-    sessions = Sessions(60)
+    sessions = sessions_of()
     sessions.of("a").put(sessions.of("a").begin(), dataset())
     assert sessions.of("a").dataset is not None
     assert sessions.of("b").dataset is None
@@ -32,7 +39,7 @@ def test_a_visitor_finds_their_own_session_and_nobody_elses() -> None:
 
 def test_who_went_quiet_is_forgotten() -> None:
     clock = Clock()
-    sessions = Sessions(60, clock=clock)
+    sessions = sessions_of(clock=clock)
     quiet = sessions.of("quiet")
     clock.now_s = 30
     awake = sessions.of("awake")
@@ -42,29 +49,49 @@ def test_who_went_quiet_is_forgotten() -> None:
     assert sessions.of("quiet") is not quiet
 
 
-def test_number_and_bytes_are_bounded_and_the_newest_stays() -> None:
-    sessions = Sessions(60, max_sessions=3)
+def test_the_number_is_bounded() -> None:
+    sessions = sessions_of(max_sessions=3)
     for name in range(10):
         sessions.of(str(name))
     assert len(sessions) == 3
 
+
+def test_datasets_are_bounded_in_bytes_and_the_newest_stays() -> None:
     big = dataset(4)
-    sessions = Sessions(60, max_bytes=2 * big.held_bytes)
-    for name in "abcd":
-        session = sessions.of(name)
-        session.put(session.begin(), big)
-    sessions.tidy()
-    assert len(sessions) == 2
-    assert sessions.of("d").dataset is big
+    datasets = Datasets(60, max_bytes=2 * big.held_bytes)
+    kept = [dataset(4) for _ in range(4)]
+    for one in kept:
+        datasets.put(one)
+    assert [datasets.get(one.id) for one in kept] == [None, None, *kept[2:]]
+
+
+def test_a_dataset_expires_when_nobody_looks_at_it() -> None:
+    clock = Clock()
+    datasets = Datasets(60, clock=clock)
+    seen, unseen = dataset(), dataset()
+    datasets.put(seen)
+    datasets.put(unseen)
+    clock.now_s = 50
+    assert datasets.get(seen.id) is seen
+    clock.now_s = 100
+    assert datasets.get(seen.id) is seen
+    assert datasets.get(unseen.id) is None
+    assert datasets.get(None) is None
+
+
+def test_ids_cannot_be_guessed() -> None:
+    ids = {dataset().id for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(one) >= 22 for one in ids), "128 bits and more"
 
 
 def test_a_client_cannot_make_long_keys() -> None:
-    sessions = Sessions(60)
+    sessions = sessions_of()
     assert sessions.of("x" * 10_000) is sessions.of("x" * 128)
 
 
 def test_only_the_newest_load_is_shown() -> None:
-    session = Sessions(60).of("a")
+    session = sessions_of().of("a")
     first, second = session.begin(), session.begin()
     new, old = dataset(2), dataset(3)
     assert session.put(second, new)

@@ -1,0 +1,252 @@
+"""What the map asks for, over HTTP, with vectors that depend on their texts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from embedder.analysis import pca_2d
+from embedder.analysis.maps import map_of
+from embedder.analysis.projection import LayoutOptions
+from embedder.analysis.ranking import matching
+from ui.datasets import Dataset
+from ui.routes import make_routes
+from ui.view import Desk
+
+FRUIT = [f"{size} {fruit} from the garden" for fruit in ("apple", "pear", "plum") for size in ("red", "old")]
+CARS = [f"a {size} {part} of the engine" for part in ("wheel", "belt", "pump") for size in ("new", "worn")]
+HOSTILE = '<img src=x onerror="alert(1)"> & <b>bold</b>'
+TEXTS = [*FRUIT, *CARS, HOSTILE, "Привет, мир 🍕"]
+
+
+@pytest.fixture
+async def dataset(desk: Desk) -> Dataset:
+    found = await desk.engine.embed(TEXTS)
+    made = Dataset(
+        name="things",
+        texts=TEXTS,
+        columns={
+            "kind": ["fruit"] * 6 + ["car"] * 6 + ["", "other"],
+            "price": [str(n / 2) for n in range(13)] + [""],
+            "id": [f"row {n}" for n in range(14)],
+        },
+        vectors=found.vectors,
+        prompt_tokens=found.prompt_tokens,
+        truncated=frozenset({3}),
+        model=found.model,
+        flat=pca_2d(found.vectors),
+    )
+    desk.datasets.put(made)
+    return made
+
+
+@pytest.fixture
+async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(make_routes(desk), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield http
+
+
+async def search(client: httpx.AsyncClient, dataset: Dataset, **wanted: Any) -> dict[str, Any]:
+    response = await client.post(f"/data/{dataset.id}/search", json=wanted)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    scores = np.frombuffer(base64.b64decode(found["scores"]), dtype="<f4")
+    assert len(scores) == len(dataset.texts)
+    best = scores[found["rows"]]
+    assert (np.diff(best) <= 0).all(), "best first"
+    return {**found, "scores": scores}
+
+
+async def test_what_is_on_screen_is_told(client: httpx.AsyncClient, dataset: Dataset) -> None:
+    about = (await client.get(f"/data/{dataset.id}")).json()
+    assert (about["n"], about["whole"], about["layout"], about["truncated"]) == (14, True, "pca", 1)
+    colours = {colour["name"]: colour for colour in about["colours"]}
+    assert list(colours) == ["kind", "price", "tokens", "density"], "an id for every row colours nothing"
+    assert colours["kind"]["values"][0] == ["car", 6]
+    assert colours["price"]["kind"] == "amount"
+    codes = np.frombuffer((await client.get(f"/data/{dataset.id}/colour/0")).content, dtype=np.uint8)
+    named = [name for name, _ in colours["kind"]["values"]]
+    assert [named[code] for code in codes] == dataset.columns["kind"]
+    prices = np.frombuffer((await client.get(f"/data/{dataset.id}/colour/1")).content, dtype="<f4")
+    np.testing.assert_array_equal(prices[:13], np.arange(13) / 2)
+    assert np.isnan(prices[13])
+    points = np.frombuffer((await client.get(f"/data/{dataset.id}/points/pca")).content, dtype="<f4")
+    np.testing.assert_array_equal(points.reshape(-1, 2), dataset.flat.points)
+
+
+async def test_neighbours_are_by_cosine_and_without_the_text_itself(
+    client: httpx.AsyncClient, dataset: Dataset
+) -> None:
+    found = (await client.get(f"/data/{dataset.id}/neighbours/0?k=3")).json()
+    scores = dataset.vectors @ dataset.vectors[0]
+    expected = [int(row) for row in np.argsort(-scores, kind="stable") if row != 0][:3]
+    assert found["rows"] == expected
+    np.testing.assert_allclose(found["scores"], scores[expected], atol=1e-6)
+    assert "Cosine" in found["score"]
+    assert len((await client.get(f"/data/{dataset.id}/neighbours/0?k=999")).json()["rows"]) == 13
+
+
+async def test_every_way_to_search(client: httpx.AsyncClient, dataset: Dataset) -> None:
+    asked = "red apple from the garden"
+    meant = await search(client, dataset, query=asked)
+    query = (await desk_query(dataset, asked))[0]
+    np.testing.assert_allclose(meant["scores"], dataset.vectors @ query, atol=1e-6)
+    assert (meant["rows"][0], meant["total"]) == (int(np.argmax(dataset.vectors @ query)), 14)
+    assert meant["way"] == "semantic"
+    words = await search(client, dataset, query="PUMP zebra", mode="keyword")
+    assert sorted(words["rows"]) == [10, 11]
+    assert "BM25" in words["score"]
+    both = await search(client, dataset, query="worn pump", mode="hybrid")
+    assert set(both["rows"][:4]) & {10, 11}, "their words lift them"
+    assert both["total"] == 14
+    pattern = await search(client, dataset, query=r"^a \w+ (belt|pump)\b", mode="regex")
+    assert pattern["rows"] == [8, 9, 10, 11]
+    assert set(pattern["scores"][:8]) == {0.0}
+    assert (await search(client, dataset, query="привет", mode="keyword"))["rows"] == [13]
+    assert not (await search(client, dataset, query="zebra", mode="keyword"))["rows"]
+
+
+async def desk_query(dataset: Dataset, query: str) -> np.ndarray:
+    """The question's vector as the hashing runtime makes it, prompt and all."""
+    from tests.embedder.conftest import direct
+
+    return direct([query], dataset.model.prompts["query"])
+
+
+async def test_examples_for_and_against(client: httpx.AsyncClient, dataset: Dataset) -> None:
+    like = await search(client, dataset, like=[0, 1])
+    expected = dataset.vectors @ (dataset.vectors[0] + dataset.vectors[1])
+    np.testing.assert_allclose(expected[like["rows"]], np.sort(expected)[::-1], atol=1e-6)
+    assert like["way"] == "like"
+    without = await search(client, dataset, like=[0], unlike=[6, 7])
+    assert without["scores"][6] < like["scores"][6]
+    assert (await search(client, dataset, unlike=[0]))["rows"][-1] == 0
+
+
+async def test_what_is_special_of_a_selection(client: httpx.AsyncClient, dataset: Dataset) -> None:
+    found = (await client.post(f"/data/{dataset.id}/selection", json={"rows": [*range(6), 0]})).json()
+    assert found["n"] == 6
+    assert {"name": "fruit", "selected": 6, "total": 6}.items() <= found["values"]["kind"][0].items()
+    assert found["words"][0]["name"] == "garden"
+    assert not any(word["name"] == "engine" for word in found["words"])
+    assert (await client.post(f"/data/{dataset.id}/selection", json={"rows": []})).json()["words"] == []
+    everything = await client.post(f"/data/{dataset.id}/selection", json={"rows": list(range(14))})
+    assert everything.json()["words"] == [], "nothing sets all apart from nothing"
+
+
+async def test_texts_and_vectors_of_rows(client: httpx.AsyncClient, dataset: Dataset) -> None:
+    rows = (await client.post(f"/data/{dataset.id}/texts", json={"rows": [12, 3], "chars": 20})).json()
+    assert [row["row"] for row in rows] == [12, 3]
+    assert rows[0]["text"] == HOSTILE[:20], "as it is: the page writes it as text"
+    assert rows[0]["cut"]
+    assert rows[1]["truncated"]
+    assert rows[1]["cells"] == {"kind": "fruit", "price": "1.5", "id": "row 3"}
+    vector = (await client.get(f"/data/{dataset.id}/vector/13")).json()
+    np.testing.assert_allclose(vector["vector"], dataset.vectors[13], atol=1e-7)
+    assert vector["norm"] == pytest.approx(1)
+    largest = np.abs(dataset.vectors[13][vector["largest"]])
+    assert (np.diff(largest) <= 0).all()
+    assert vector["pieces_total"] == len(vector["pieces"]) > 2
+
+
+async def test_clusters_are_named_by_their_words(
+    client: httpx.AsyncClient, dataset: Dataset, desk: Desk
+) -> None:
+    many = [f"{text} {n}" for n in range(12) for text in TEXTS[:12]]
+    found = await desk.engine.embed(many)
+    columns: dict[str, list[str]] = {}
+    big = replace(
+        dataset,
+        id="big",
+        texts=many,
+        columns=columns,
+        vectors=found.vectors,
+        prompt_tokens=found.prompt_tokens,
+    )
+    desk.datasets.put(big)
+    big.add_layout("pca", map_of(found.vectors, LayoutOptions(method="pca")))
+    told = (await client.get("/data/big/clusters/pca")).json()
+    assert len(told["labels"]) == len(many)
+    assert len(told["clusters"]) == max(told["labels"]) + 1 >= 2
+    for label, cluster in enumerate(told["clusters"]):
+        rows = [row for row, found in enumerate(told["labels"]) if found == label]
+        assert cluster["size"] == len(rows)
+        assert cluster["row"] in rows
+        words = " ".join(many[row] for row in rows)
+        assert all(word in words for word in cluster["name"].split(" · "))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/data/nobody", None, 404),
+        ("GET", "/data/nobody/points/pca", None, 404),
+        ("POST", "/data/nobody/search", {"query": "x"}, 404),
+        ("GET", "/data/ID/neighbours/14", None, 400),
+        ("GET", "/data/ID/neighbours/-1", None, 400),
+        ("GET", "/data/ID/neighbours/x", None, 400),
+        ("GET", "/data/ID/vector/99999999999999999999", None, 400),
+        ("GET", "/data/ID/colour/9", None, 400),
+        ("GET", "/data/ID/colour/-1", None, 400),
+        ("POST", "/data/ID/texts", {"rows": [14]}, 400),
+        ("POST", "/data/ID/texts", {"rows": [0] * 501}, 400),
+        ("POST", "/data/ID/texts", {"rows": [0], "path": "/etc/hostname"}, 400),
+        ("POST", "/data/ID/selection", {"rows": [0, 14]}, 400),
+        ("POST", "/data/ID/selection", {"rows": ["0"]}, 400),
+        ("POST", "/data/ID/search", {"query": " "}, 400),
+        ("POST", "/data/ID/search", {"query": "x", "mode": "magic"}, 400),
+        ("POST", "/data/ID/search", {"query": "x" * 20_001}, 400),
+        ("POST", "/data/ID/search", {"query": "(", "mode": "regex"}, 400),
+        ("POST", "/data/ID/search", {"like": [14]}, 400),
+        ("POST", "/data/ID/search", [], 400),
+    ],
+)
+async def test_what_is_wrong_is_a_sentence(
+    client: httpx.AsyncClient, dataset: Dataset, method: str, path: str, body: Any, status: int
+) -> None:
+    response = await client.request(method, path.replace("ID", dataset.id), json=body)
+    assert response.status_code == status, response.text
+    said = response.json()
+    assert list(said) == ["error"]
+    assert said["error"].endswith((".", "page."))
+
+
+async def test_an_expression_that_never_ends_is_ended(
+    client: httpx.AsyncClient, dataset: Dataset, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(matching.__kwdefaults__, "limit_s", 0.2)
+    desk.datasets.put(replace(dataset, id="slow", texts=["a" * 4000 + "!"] * 14))
+    response = await client.post("/data/slow/search", json={"query": r"(a|aa)+$", "mode": "regex"})
+    assert response.status_code == 400
+    assert "takes longer" in response.json()["error"]
+
+
+async def test_a_model_that_changed_is_refused(
+    client: httpx.AsyncClient, dataset: Dataset, desk: Desk
+) -> None:
+    other = replace(dataset, id="other", model=replace(dataset.model, fingerprint="another space"))
+    desk.datasets.put(other)
+    response = await client.post("/data/other/search", json={"query": "x"})
+    assert response.status_code == 400
+    assert "Another model" in response.json()["error"]
+
+
+async def test_scripts_are_compressed_and_kept_for_good(client: httpx.AsyncClient) -> None:
+    from ui.assets import version
+
+    for name in ("main.js", "explorer.css", "plotly.js"):
+        packed = await client.get(f"/static/{version()}/{name}", headers={"accept-encoding": "gzip"})
+        plain = await client.get(f"/static/{version()}/{name}", headers={"accept-encoding": "identity"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert packed.content == plain.content
+        assert "immutable" in packed.headers["cache-control"]
+    assert "immutable" not in (await client.get("/static/0000/main.js")).headers["cache-control"]
+    assert (await client.get(f"/static/{version()}/theme.py")).status_code == 404
+    assert (await client.get(f"/static/{version()}/..%2Ftheme.py")).status_code == 404
