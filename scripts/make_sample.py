@@ -104,7 +104,7 @@ def documented(
 def first_sentence(documentation: str) -> str:
     """It, on one line; empty where it is too short or long, a signature or a command."""
     paragraph = " ".join(documentation.strip().split("\n\n")[0].split())
-    sentence = paragraph.split(". ")[0].rstrip(".")
+    sentence = paragraph.split(". ")[0].rstrip(". ")
     words = sentence.split()
     prose = len(words) > 3 and not any(sign in sentence for sign in ("->", ">>>", "::", "$Id", "==="))
     return sentence if prose and len(sentence) in CHARS and sentence[0].isalpha() else ""

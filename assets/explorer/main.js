@@ -71,6 +71,7 @@ class Explorer {
     this.panel.api = api;
     if (fresh) {
       this.forget();
+      this.colour = null;
       this.toolbar.found.hidden = true;
       this.panel.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
       this.panel.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
@@ -226,6 +227,7 @@ class Explorer {
       this.searching?.abort();
       this.searching = new AbortController();
       if (!examples) this.examples = null;
+      delete this.stage.dataset.found;
       const found = await this.api.search({ query, mode, ...(examples ?? {}) }, this.searching.signal);
       this.asked = asked;
       Object.assign(this, { scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1, selected: null });
@@ -235,6 +237,7 @@ class Explorer {
       await this.setLeast(least);
       if (found.way === "semantic" || found.way === "hybrid") this.trigger("submit", { query });
       this.remember();
+      this.stage.dataset.found = `${found.way} ${query}`;
     });
   }
 

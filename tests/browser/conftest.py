@@ -67,14 +67,17 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
     """Opens the page, painted; at the end no page may have complained or asked another host."""
     opened: list[Watched] = []
 
-    def open_it(*, width: int = 1440, height: int = 900, scheme: Any = "light", base: str = "") -> Watched:
+    def open_it(
+        *, width: int = 1440, height: int = 900, scheme: Any = "light", base: str = "", script: str = ""
+    ) -> Watched:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         watched = Watched(context.new_page())
+        watched.page.add_init_script(script)
         watched.watch()
         opened.append(watched)
         watched.page.set_default_timeout(60_000)
         watched.page.goto(base or server.base)
-        watched.page.wait_for_selector("#map .js-plotly-plot .point")
+        watched.page.wait_for_selector("#map .tx-plot[data-painted]")
         return watched
 
     yield open_it

@@ -109,7 +109,9 @@ async def test_without_has_launched_gradio_would_take_the_path(
     unguarded: httpx.AsyncClient, page: Page
 ) -> None:
     """That the switch is what guards: with it off Gradio copies the file, and only our own check is left."""
-    blocks = next(route.app.blocks for route in page._app.app.routes if hasattr(route, "app"))  # type: ignore[union-attr]
+    blocks = next(
+        route.app.blocks for route in page._app.app.routes if hasattr(getattr(route, "app", None), "blocks")
+    )  # type: ignore[union-attr]
     assert blocks.has_launched
     blocks.has_launched = False
     opened.clear()

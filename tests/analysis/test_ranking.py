@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedder.analysis.contrast import special_values, special_words
+from embedder.analysis.ranking import RRF_K, KeywordIndex, fused, matching
+from embedder.analysis.similarity import blend
+from embedder.errors import InvalidInput
+
+TEXTS = [
+    "the cat sat on the mat",
+    "a dog and a CAT",
+    "nothing of the kind",
+    "東京は晴れ",
+    "Straße nach Köln",
+    "",
+]
+
+
+def test_rare_words_and_short_texts_count_more() -> None:
+    index = KeywordIndex(
+        ["common rare", "common word", "common thing", "rare and many many other words here"]
+    )
+    scores = index.scores("common rare")
+    assert np.argmax(scores) == 0
+    assert index.scores("rare")[0] > index.scores("rare")[3] > 0
+    assert index.scores("rare")[1] == 0
+
+
+def test_words_are_folded_and_chinese_and_japanese_are_read_by_character() -> None:
+    index = KeywordIndex(TEXTS)
+    assert np.flatnonzero(index.scores("Cat")).tolist() == [0, 1]
+    assert np.flatnonzero(index.scores("京")).tolist() == [3]
+    assert np.flatnonzero(index.scores("STRASSE")).tolist() == [4]
+
+
+@pytest.mark.parametrize("query", ["", "   ", "...", "zebra", "🍕"])
+def test_what_no_text_has_scores_nothing(query: str) -> None:
+    assert not KeywordIndex(TEXTS).scores(query).any()
+    assert not KeywordIndex([]).scores(query).any()
+    assert not KeywordIndex(["", "!"]).scores(query).any()
+
+
+@given(st.lists(st.text(max_size=30), max_size=20), st.text(max_size=20))
+def test_any_texts_and_any_query_give_a_finite_score_each(texts: list[str], query: str) -> None:
+    scores = KeywordIndex(texts).scores(query)
+    assert scores.shape == (len(texts),)
+    assert np.isfinite(scores).all()
+    assert (scores >= 0).all()
+
+
+def test_patterns() -> None:
+    assert matching(TEXTS, r"\bcat\b").tolist() == [0, 1]
+    assert matching(TEXTS, r"^$").tolist() == [5]
+    with pytest.raises(InvalidInput, match="no regular expression"):
+        matching(TEXTS, "(")
+
+
+def test_a_pattern_that_never_ends_is_ended() -> None:
+    started_s = time.monotonic()
+    with pytest.raises(InvalidInput, match="takes longer"):
+        matching(["a" * 5000 + "!"] * 50, r"(a|aa)+$", limit_s=0.3)
+    assert time.monotonic() - started_s < 5
+
+
+def test_fusion_is_the_papers_sum() -> None:
+    scores = fused([np.array([2, 0]), np.array([0])], 4)
+    expected = [1 / (RRF_K + 2) + 1 / (RRF_K + 1), 0, 1 / (RRF_K + 1), 0]
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_a_direction_towards_some_and_away_from_others() -> None:
+    east, north = np.array([[1.0, 0]]), np.array([[0, 1.0]])
+    np.testing.assert_allclose(
+        blend(np.concatenate([east, north]), np.empty((0, 2))), [[0.5**0.5] * 2], atol=1e-6
+    )
+    np.testing.assert_allclose(blend(east, north), [[0.5**0.5, -(0.5**0.5)]], atol=1e-6)
+    np.testing.assert_allclose(blend(np.empty((0, 2)), north * 9), [[0, -1]], atol=1e-6)
+    with pytest.raises(ValueError, match="no example"):
+        blend(np.empty((0, 2)), np.empty((0, 2)))
+
+
+def test_what_is_special_is_more_than_chance_would_make_it() -> None:
+    kinds = ["fruit"] * 20 + ["car"] * 80
+    selected = np.arange(0, 24)  # all the fruit and four cars
+    (only,) = special_values(kinds, selected)
+    assert (only.name, only.selected, only.total) == ("fruit", 20, 20)
+    assert only.z > 3
+    rng = np.random.default_rng(0)
+    by_chance = special_values(kinds, rng.permutation(100)[:30])
+    assert not [value for value in by_chance if value.z > 3]
+    texts = ["ripe apple in a tree" if kind == "fruit" else "fast engine on a road" for kind in kinds]
+    words = {word.name for word in special_words(texts, selected)}
+    assert words == {"ripe", "apple", "tree"}
+
+
+@pytest.mark.parametrize("selected", [[], list(range(6))])
+def test_nothing_is_special_of_none_or_all(selected: list[int]) -> None:
+    rows = np.array(selected, dtype=np.int64)
+    assert special_values(list("aabbcc"), rows) == []
+    assert special_words(TEXTS, rows) == []
