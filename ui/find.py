@@ -53,8 +53,8 @@ async def search(engine: Engine, dataset: Dataset, wanted: Wanted) -> dict[str, 
     Raises:
         InvalidInput: nothing to look for, or no regular expression.
     """
-    query = wanted.query.strip()
-    if not query and wanted.way != "like":
+    query = wanted.query if wanted.way == "regex" else wanted.query.strip()
+    if not query.strip() and wanted.way != "like":
         raise InvalidInput("There is nothing to look for yet. Write a few words.")
     if wanted.way == "regex":
         rows = await asyncio.to_thread(matching, dataset.texts, query)

@@ -218,8 +218,9 @@ class Explorer {
   }
 
   async search({ fresh = false, examples = null } = {}) {
-    const query = this.toolbar.query.value.trim();
     const mode = this.toolbar.mode.value;
+    const written = this.toolbar.query.value;
+    const query = mode === "regex" ? written : written.trim(); // a pattern may end in a blank
     const asked = JSON.stringify([query, mode, examples]);
     if (!fresh && asked === this.asked && this.scores) return this.step(1);
     if (!query && !examples) return this.clear();

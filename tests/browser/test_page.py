@@ -60,7 +60,8 @@ def points(page: Page) -> int:
 
 
 def wait_for_points(page: Page, n: int) -> None:
-    page.wait_for_function("n => document.querySelector('#map .tx-canvas').data[0].x.length === n", arg=n)
+    page.wait_for_selector(f"#map .tx-plot[data-painted$=' {n}']")
+    assert points(page) == n
 
 
 def code_of(page: Page, language: str) -> str:

@@ -1,0 +1,47 @@
+"""axe-core over every view, in light and dark: nothing serious."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from .test_page import OpenPage, bring, view
+
+pytestmark = [pytest.mark.browser, pytest.mark.model]
+
+GRAVE = {"serious", "critical"}
+
+
+def grave(page: Any) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{violation['id']}: {violation['help']}: {[node['html'][:160] for node in violation['nodes'][:4]]}"
+        for violation in found
+        if violation["impact"] in GRAVE
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_has_serious_findings(open_page: OpenPage, scheme: str) -> None:
+    page = open_page(scheme=scheme).page
+    found = {"first screen": grave(page)}
+    page.locator(".tx-row button").first.click()
+    page.wait_for_selector("#map .tx-plot[data-focus]")
+    found["neighbours"] = grave(page)
+    page.locator(".tx-panel").get_by_role("tab", name="Vector").click()
+    found["vector"] = grave(page)
+    page.locator("#tx-query").fill("read a file")
+    page.locator("#tx-query").press("Enter")
+    page.wait_for_selector("#map .tx-plot[data-found]")
+    page.locator(".tx-settings summary").click()
+    found["search and settings"] = grave(page)
+    for name in ("Paste", "Upload", "Samples"):
+        bring(page, name)
+        found[name] = grave(page)
+    for name in ("Similarity", "Vectors", "Code"):
+        view(page, name)
+        page.wait_for_timeout(600)
+        found[name] = grave(page)
+    assert {name: problems for name, problems in found.items() if problems} == {}
