@@ -108,10 +108,12 @@ export class Plot {
     if (!xaxis?._length) return;
     const taken = [];
     for (const { element, x, y } of this.labels) {
-      const left = xaxis._offset + xaxis.l2p(x);
-      const top = yaxis._offset + yaxis.l2p(y);
       const halfWidth = element.offsetWidth / 2 + LABEL_GAP_PX;
       const halfHeight = element.offsetHeight / 2 + LABEL_GAP_PX / 2;
+      // One whose place is in the picture is moved so far that all of it is.
+      const within = (value, half, size) => (value > 0 && value < size ? Math.min(Math.max(value, half), size - half) : value);
+      const left = within(xaxis._offset + xaxis.l2p(x), halfWidth, width);
+      const top = within(yaxis._offset + yaxis.l2p(y), halfHeight, height);
       const box = [left - halfWidth, top - halfHeight, left + halfWidth, top + halfHeight];
       const inside = box[0] > -halfWidth && box[1] > -halfHeight && box[2] < width + halfWidth && box[3] < height + halfHeight;
       const free = inside && !taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
