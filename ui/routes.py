@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from embedder.errors import InvalidInput, TesseraError
-from ui import assets, describe, find
+from ui import assets, describe, find, takeaway
 from ui.datasets import Dataset
 from ui.view import log
 
@@ -107,6 +107,11 @@ def make_routes(desk: Desk) -> FastAPI:
     async def vector(dataset_id: Id, row: int) -> Response:
         dataset = found(dataset_id)
         return _json(await describe.vector(desk.engine, dataset, _row(dataset, row)))
+
+    @app.get("/data/{dataset_id}/export/{wanted}")
+    async def export(dataset_id: Id, wanted: str, layout: str = "") -> Response:
+        dataset = found(dataset_id)
+        return await takeaway.download(dataset, wanted, layout[:64] or dataset.workings.newest)
 
     @app.post("/data/{dataset_id}/texts")
     async def texts(dataset_id: Id, asked: TextsAsked) -> Response:

@@ -24,6 +24,7 @@ class Explorer {
       onMode: (mode) => this.plot?.setMode(mode),
       onLayout: (options) => this.trigger("input", { layout: options }),
       onAll: () => this.plot.showAll(),
+      onPicture: (format) => this.guarded(() => this.savePicture(format)),
       onThreshold: debounced((least) => this.guarded(() => this.setLeast(least)), 60),
     });
     this.panel = new Panel({
@@ -69,6 +70,7 @@ class Explorer {
     const grown = fresh || about.n !== this.about.n;
     Object.assign(this, { id, api, about, clusters, layoutKey: key });
     this.panel.api = api;
+    this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
       this.forget();
       this.colour = null;
@@ -377,6 +379,13 @@ class Explorer {
     }
     const row = Number(wanted.get("text"));
     if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < this.about.n) await this.focus(row);
+  }
+
+  async savePicture(format) {
+    const style = getComputedStyle(this.stage);
+    const address = await this.plot.picture(format, style.backgroundColor, style.color);
+    const link = make("a", { href: address, download: `tessera-map.${format}` });
+    link.click();
   }
 
   async guarded(run) {

@@ -131,6 +131,16 @@ export class Plot {
     return this.drawn && this._relayout(bounds(this.drawn.x, this.drawn.y));
   }
 
+  // What is on screen as a data address, labels and ground included.
+  picture(format, ground, ink) {
+    const { width, height } = this.element.getBoundingClientRect();
+    const seen = this.labels.filter((label) => label.element.style.visibility === "visible");
+    const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+    const annotations = seen.map(({ name, x, y }) => ({ x, y, text: escaped(name), showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }));
+    const layout = { ...this.canvas.layout, annotations, paper_bgcolor: ground, plot_bgcolor: ground };
+    return this.plotly.toImage({ data: this.canvas.data, layout }, { format, width, height, scale: 2 });
+  }
+
   // A few rows in the middle of the picture, unless they are in it already.
   bringIntoView(row) {
     const { xaxis, yaxis } = this.canvas._fullLayout;

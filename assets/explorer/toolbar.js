@@ -5,6 +5,7 @@ import { make } from "./dom.js";
 const MODES = { semantic: "Meaning", hybrid: "Meaning + words", keyword: "Words (BM25)", regex: "Pattern (regex)" };
 const LAYOUTS = { umap: "UMAP", tsne: "t-SNE", pca: "PCA" };
 const TOOLS = { pan: "Move", lasso: "Lasso", select: "Box" };
+const FILES = { csv: "CSV", jsonl: "JSONL", npz: "NPZ (numpy)", projector: "TSV pair (Embedding Projector)", html: "HTML, opens offline" };
 const BINS = 48;
 const PARAMETERS = [
   ["n_neighbors", "Neighbours", 2, 100, 1, 15, "UMAP: how many nearest texts hold each one. Few show detail, many the whole."],
@@ -14,7 +15,7 @@ const PARAMETERS = [
 ];
 
 export class Toolbar {
-  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold }) {
+  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold, onPicture }) {
     this.query = make("input", { type: "search", placeholder: "Search these texts   /", maxLength: 4000, id: "tx-query", "aria-label": "Search these texts", autocomplete: "off" });
     this.mode = select(MODES, "How to search", "tx-mode");
     this.colour = make("select", { id: "tx-colour", "aria-label": "Colour by" });
@@ -55,6 +56,7 @@ export class Toolbar {
       settings,
       make("div", { className: "tx-tools", role: "group", "aria-label": "What dragging does" }, ...this.tools),
       make("button", { type: "button", textContent: "Show all", on: { click: onAll } }),
+      this._save(onPicture),
       this.found,
     );
     this.colour.addEventListener("change", () => onColour(this.colour.value));
@@ -101,6 +103,19 @@ export class Toolbar {
     const least = this.low + (Number(this.threshold.value) / 1000) * (this.high - this.low);
     this.shownThreshold.textContent = `≥ ${least.toFixed(2)}`;
     return least;
+  }
+
+  // Where the files of the texts on screen are to be had.
+  setFiles(addressOf) {
+    for (const [format, link] of Object.entries(this.files)) link.href = addressOf(format);
+  }
+
+  _save(onPicture) {
+    this.files = Object.fromEntries(Object.entries(FILES).map(([format, textContent]) => [format, make("a", { textContent, download: "" })]));
+    const pictures = ["png", "svg"].map((format) => make("button", { type: "button", textContent: `${format.toUpperCase()} of the map`, on: { click: () => onPicture(format) } }));
+    const details = make("details", { className: "tx-settings tx-save" }, make("summary", { textContent: "Save" }), make("div", {}, ...Object.values(this.files), ...pictures));
+    details.addEventListener("click", (event) => event.target.closest("a, button") && (details.open = false));
+    return details;
   }
 
   _settings(onLayout) {

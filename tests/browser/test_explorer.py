@@ -316,3 +316,32 @@ def test_texts_that_are_all_equal_are_one_point(open_page: OpenPage) -> None:
     paste(page, ["the same again"] * 30)
     wait_for_points(page, 30)
     page.locator(".tx-message", has_text="don't differ").wait_for()
+
+
+def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Path) -> None:
+    watched = open_page()
+    page = watched.page
+    texts = upload_topics(page, tmp_path)
+    saved: dict[str, Path] = {}
+    for name in ("CSV", "HTML, opens offline", "PNG of the map", "SVG of the map"):
+        page.locator(".tx-save summary").click()
+        with page.expect_download() as downloading:
+            page.locator(".tx-save").get_by_text(name, exact=True).click()
+        saved[name] = tmp_path / downloading.value.suggested_filename
+        downloading.value.save_as(saved[name])
+    with saved["CSV"].open(newline="") as source:
+        assert [row["text"] for row in csv.DictReader(source)] == texts
+    assert saved["PNG of the map"].read_bytes().startswith(b"\x89PNG")
+    assert saved["SVG of the map"].read_text().startswith("<svg")
+    page.context.set_offline(True)
+    page.goto(saved["HTML, opens offline"].as_uri())
+    page.wait_for_selector(".tx-plot[data-painted='13']")
+    assert page.locator(".tx-legend button").count() == 4
+    page.locator(".tx-legend button", has_text="food").click()
+    shown = "document.querySelector('.tx-canvas').data[0].marker.opacity.filter(one => one > 0.5).length"
+    page.wait_for_function(f"{shown} === 4")
+    assert page.evaluate("window.attacked") is None
+    # Gradio's page, left behind by an offline browser, may have complained of its lost connection.
+    watched.complaints = [
+        said for said in watched.complaints if "errored out" not in said and "Abort" not in said
+    ]

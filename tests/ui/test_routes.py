@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
+import json
+import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -250,3 +254,47 @@ async def test_scripts_are_compressed_and_kept_for_good(client: httpx.AsyncClien
     assert "immutable" not in (await client.get("/static/0000/main.js")).headers["cache-control"]
     assert (await client.get(f"/static/{version()}/theme.py")).status_code == 404
     assert (await client.get(f"/static/{version()}/..%2Ftheme.py")).status_code == 404
+
+
+async def test_every_file_holds_every_row(client: httpx.AsyncClient, dataset: Dataset) -> None:
+    async def file(name: str) -> bytes:
+        response = await client.get(f"/data/{dataset.id}/export/{name}?layout=pca")
+        assert response.status_code == 200, response.text
+        assert response.headers["content-disposition"].startswith('attachment; filename="tessera-things')
+        return response.content
+
+    rows = list(csv.DictReader(io.StringIO((await file("csv")).decode(), newline="")))
+    assert [row["text"] for row in rows] == TEXTS
+    assert [row["kind"] for row in rows] == dataset.columns["kind"]
+    np.testing.assert_allclose([json.loads(row["embedding"]) for row in rows], dataset.vectors, atol=1e-6)
+    points = [[float(row["x"]), float(row["y"])] for row in rows]
+    np.testing.assert_allclose(points, dataset.flat.points, rtol=1e-4, atol=1e-6)
+    lines = [json.loads(line) for line in (await file("jsonl")).splitlines()]
+    assert [line["text"] for line in lines] == TEXTS
+    assert lines[0]["columns"] == {"kind": "fruit", "price": "0.0", "id": "row 0"}
+    np.testing.assert_allclose([line["embedding"] for line in lines], dataset.vectors, atol=1e-7)
+    with np.load(io.BytesIO(await file("npz")), allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["vectors"], dataset.vectors)
+        np.testing.assert_array_equal(arrays["points"], dataset.flat.points)
+        assert arrays["texts"].tolist() == TEXTS
+        assert str(arrays["fingerprint"]) == dataset.model.fingerprint
+    with zipfile.ZipFile(io.BytesIO(await file("projector"))) as archive:
+        tensors = np.loadtxt(archive.open("tensors.tsv"), delimiter="\t")
+        metadata = archive.read("metadata.tsv").decode().splitlines()
+    np.testing.assert_allclose(tensors, dataset.vectors, atol=1e-5)
+    assert metadata[0] == "text\tcluster\tkind\tprice\tid"
+    assert [line.split("\t")[0] for line in metadata[1:]] == TEXTS
+    assert (await client.get(f"/data/{dataset.id}/export/exe")).status_code == 400
+
+
+async def test_no_text_leaves_its_place_in_the_offline_page(
+    client: httpx.AsyncClient, dataset: Dataset, desk: Desk
+) -> None:
+    texts = ["</script><script>alert(1)</script>", "%%PLOTLY%% <!-- ", *TEXTS[2:]]
+    desk.datasets.put(replace(dataset, id="hostile", name="</title><b>", texts=texts))
+    page = (await client.get("/data/hostile/export/html")).text
+    start = page.index('<script type="application/json" id="data">') + 42
+    inside = page[start : page.index("</script>", start)]
+    assert json.loads(inside)["texts"] == texts
+    assert "<" not in inside
+    assert "http" not in page.split('<script type="application/json"')[0].replace("http-equiv", "")

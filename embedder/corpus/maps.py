@@ -1,0 +1,124 @@
+"""A map as files: every text with its vector, place, cluster and columns. CSV, JSONL, NPZ, Projector TSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.corpus.exports import check_npz_size
+from embedder.types import ModelInfo
+
+CHUNK_ROWS = 500
+MAX_UNICODE_BYTES = 256 * 2**20
+_OWN = ("text", "x", "y", "cluster", "embedding")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapTable:
+    """Row i of everything is text i: `vectors` `(n, d)`, `points` `(n, 2)`, a cluster's name or nothing."""
+
+    texts: Sequence[str]
+    columns: Mapping[str, Sequence[str]]
+    vectors: NDArray[np.float32]
+    points: NDArray[np.float32]
+    clusters: Sequence[str]
+    model: ModelInfo
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Each column's own name, and the one it has in a file beside ours."""
+        return {name: f"{name}_column" if name in _OWN else name for name in self.columns}
+
+
+def csv_chunks(table: MapTable) -> Iterator[bytes]:
+    """CSV with a header (RFC 4180, UTF-8); `embedding` is a JSON list."""
+    import orjson
+
+    sink = io.StringIO(newline="")
+    writer = csv.writer(sink)
+    writer.writerow(["text", *table.names.values(), "x", "y", "cluster", "embedding"])
+    for row, text in enumerate(table.texts):
+        beside = [column[row] for column in table.columns.values()]
+        numbers = orjson.dumps(table.vectors[row], option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        x, y = table.points[row]
+        writer.writerow([text, *beside, f"{x:.6g}", f"{y:.6g}", table.clusters[row], numbers])
+        if row % CHUNK_ROWS == CHUNK_ROWS - 1:
+            yield _taken(sink)
+    yield _taken(sink)
+
+
+def jsonl_chunks(table: MapTable) -> Iterator[bytes]:
+    """One object a line: `text`, `embedding`, `x`, `y`, `cluster`, `columns`."""
+    import orjson
+
+    option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+    for start in range(0, len(table.texts), CHUNK_ROWS):
+        lines = [
+            orjson.dumps(
+                {
+                    "text": table.texts[row],
+                    "embedding": table.vectors[row],
+                    "x": table.points[row, 0],
+                    "y": table.points[row, 1],
+                    "cluster": table.clusters[row],
+                    "columns": {name: column[row] for name, column in table.columns.items()},
+                },
+                option=option,
+            )
+            for row in range(start, min(start + CHUNK_ROWS, len(table.texts)))
+        ]
+        yield b"".join(lines)
+
+
+def npz(table: MapTable) -> bytes:
+    """As `exports.write_npz`, with `points` float32 `(n, 2)` and `clusters` unicode `(n,)`.
+
+    Raises:
+        TooLarge: a text so long that unicode arrays would take too much room.
+    """
+    check_npz_size(table.texts, table.columns, MAX_UNICODE_BYTES)
+    cells = {"texts": table.texts, "clusters": table.clusters}
+    cells |= {f"column:{name}": column for name, column in table.columns.items()}
+    sink = io.BytesIO()
+    np.savez(
+        sink,
+        allow_pickle=False,
+        vectors=table.vectors,
+        points=table.points,
+        model=np.array(table.model.id),
+        fingerprint=np.array(table.model.fingerprint),
+        **{name: np.array(column, dtype=np.str_) for name, column in cells.items()},
+    )
+    return sink.getvalue()
+
+
+def projector(table: MapTable) -> bytes:
+    """A zip of `tensors.tsv` and `metadata.tsv` as TensorFlow's Embedding Projector loads them."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("tensors.tsv", "w", force_zip64=True) as tensors:
+            np.savetxt(tensors, table.vectors, fmt="%.6g", delimiter="\t")
+        header = ["text", "cluster", *table.names.values()]
+        rows = zip(table.texts, table.clusters, *table.columns.values(), strict=True)
+        lines = ("\t".join(map(_one_line, row)) for row in (header, *rows))
+        archive.writestr("metadata.tsv", "\n".join(lines) + "\n")
+    return sink.getvalue()
+
+
+def _taken(sink: io.StringIO) -> bytes:
+    """What has been written, which is then forgotten."""
+    written = sink.getvalue().encode()
+    sink.seek(0)
+    sink.truncate()
+    return written
+
+
+def _one_line(cell: str) -> str:
+    """The Projector knows no quotes: tabs and line ends become blanks."""
+    return " ".join(cell.split())
