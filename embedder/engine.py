@@ -167,6 +167,10 @@ class Engine:
         prompt = resolve_prompt(backend.info, kind, EmbedOptions(prompt_name=prompt_name))
         return await in_slices(backend.spans, texts, prompt, self._tokenizers)
 
+    def estimate_s(self, tokens: int) -> float:
+        """About how long `tokens` more would take, after what waits already, at the pace of late."""
+        return (self._admission.held_tokens + tokens) / self._admission.rate_tokens_s
+
     async def _idle(self, timeout_s: float) -> bool:
         """Wait until no call is in progress; False when that took longer than `timeout_s`."""
         end = time.monotonic() + timeout_s

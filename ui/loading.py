@@ -1,4 +1,4 @@
-"""From what a visitor brings to a dataset on screen: paste, upload, samples; with progress."""
+"""From what a visitor brings to a dataset on screen, with progress; files are read in `upload`."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from embedder.analysis.projection import pca_2d
 from embedder.config import Settings
 from embedder.corpus.jobs import FailedText, Progress, Slice, embed_in_slices
-from embedder.corpus.reading import TextTable, read_texts
-from embedder.errors import FileUnreadable, InvalidInput, TesseraError
+from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset, Datasets, new_id
-from ui.guard import inside
 from ui.map import shown
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
 from ui.snippets import LastCall
-from ui.view import Desk, as_text, many, sentence_of, status, uploads_folder
+from ui.view import Desk, as_text, many, sentence_of, status
 
-MAX_COLUMNS = 40
 REPAINT_S = 0.7
 MAX_ADDRESS_CHARS = 4_000
 GONE = status(
@@ -61,18 +57,6 @@ async def from_paste(desk: Desk, session: Session, value: Any, model: Any) -> As
         check_size(brought.texts, desk.settings)
     except TesseraError as error:
         yield Step(status(str(error), kind="error"))
-        raise
-    async with aclosing(load(desk, session, brought, model)) as updates:
-        async for update in updates:
-            yield update
-
-
-async def from_upload(desk: Desk, session: Session, path: Any, model: Any) -> AsyncGenerator[Step, None]:
-    """A file of the upload folder; it is deleted once read."""
-    try:
-        brought = await asyncio.to_thread(read_upload, desk, path)
-    except Exception as error:
-        yield Step(status(sentence_of(error), kind="error"))
         raise
     async with aclosing(load(desk, session, brought, model)) as updates:
         async for update in updates:
@@ -247,30 +231,3 @@ def check_size(texts: list[str], settings: Settings) -> None:
             f"These texts have {chars:,} characters; the page takes up to {settings.page_max_chars:,}. "
             "Take fewer, or use the API or `tessera embed` for all of them."
         )
-
-
-def read_upload(desk: Desk, path: Any) -> Brought:
-    """Read an uploaded file, whatever comes of it delete it, and check its size.
-
-    Raises:
-        FileUnreadable, InvalidInput
-    """
-    if not isinstance(path, str) or not inside(path, uploads_folder(desk.settings)):
-        raise FileUnreadable("The page reads only files that were uploaded to it.")
-    file = Path(path)
-    try:
-        table = read_texts(file, max_bytes=desk.settings.page_max_upload_bytes)
-    finally:
-        file.unlink(missing_ok=True)
-    brought = Brought(file.name, table.texts, dict(list(table.columns.items())[:MAX_COLUMNS]), remarks(table))
-    check_size(brought.texts, desk.settings)
-    return replace(brought, name=file.name[:80])
-
-
-def remarks(table: TextTable) -> tuple[str, ...]:
-    """What reading a file left out, and where its texts came from."""
-    said_of = [f"texts from the column “{table.text_column[:40]}”"] if table.text_column else []
-    rows = [row for row in table.skipped if row.why != "blank line"]
-    if rows:
-        said_of.append(f"{many(len(rows), 'row')} left out (line {rows[0].line}: {rows[0].why})")
-    return tuple(said_of)

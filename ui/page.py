@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedder.errors import TesseraError
-from ui import code, loading, map, similarity, theme, vectors
+from ui import code, loading, map, similarity, theme, upload, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
-from ui.view import QUIET, Desk, bind, bind_stream, bind_told, many, status
+from ui.view import QUIET, Desk, bind, bind_stream, bind_told, status
 
-FILE_TYPES = [".txt", ".md", ".csv", ".tsv", ".jsonl", ".json", ".ndjson"]
 SWEEP_S, KEPT_S = 600, 3600
 QUEUE_LENGTH = 512
 PLACEHOLDER = "The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium."
@@ -94,14 +93,7 @@ def build_inputs(desk: Desk) -> Inputs:
                 )
                 embed = gr.Button("Embed", variant="primary", elem_id="embed")
             with gr.Tab("Upload", id="upload"):
-                file = gr.File(
-                    label="TXT, CSV or JSONL",
-                    file_types=FILE_TYPES,
-                    type="filepath",
-                    height=160,
-                    elem_id="upload",
-                )
-                gr.HTML(status(upload_limits(desk)), elem_classes="note")
+                file = upload.build(desk)
             with gr.Tab("Samples", id="samples"):
                 with gr.Row():
                     samples = {name: gr.Button(name, elem_classes="sample") for name in SAMPLES}
@@ -112,13 +104,6 @@ def build_inputs(desk: Desk) -> Inputs:
             line = gr.HTML(status("Loading a sample…"), elem_id="status")
             cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
     return Inputs(model, bring, texts, embed, file, samples, cancel, line)
-
-
-def upload_limits(desk: Desk) -> str:
-    """How much a file may bring."""
-    texts = many(desk.settings.page_max_texts, "text")
-    size = f"{desk.settings.page_max_upload_bytes / 2**20:,.3g} MB"
-    return f"Up to {texts}, {size}. A column named “text” is found by itself."
 
 
 def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[Any]:
@@ -137,15 +122,18 @@ def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[
     names = {name: gr.State(name) for name in inputs.samples}
     address = gr.Textbox(visible="hidden", elem_id="address")
     ways = [
-        (inputs.embed.click, loading.from_paste, inputs.texts, None),
-        (inputs.file.upload, loading.from_upload, inputs.file, None),
-        *((button.click, loading.from_sample, names[name], None) for name, button in inputs.samples.items()),
-        (blocks.load, loading.from_address, address, FROM_ADDRESS),
+        (inputs.embed.click, loading.from_paste, [inputs.texts], None),
+        (inputs.file.embed.click, upload.from_file, [inputs.file.file, inputs.file.column], None),
+        *(
+            (button.click, loading.from_sample, [names[name]], None)
+            for name, button in inputs.samples.items()
+        ),
+        (blocks.load, loading.from_address, [address], FROM_ADDRESS),
     ]
     outputs = [inputs.status, inputs.cancel, explorer]
     loads = [
-        trigger(bind_stream(desk, with_cancel(handler)), [source, inputs.model], outputs, js=js, **heavy)
-        for trigger, handler, source, js in ways
+        trigger(bind_stream(desk, with_cancel(handler)), [*sources, inputs.model], outputs, js=js, **heavy)
+        for trigger, handler, sources, js in ways
     ]
     arrangements = [
         loaded.success(bind_stream(desk, arrange_after_load), [], outputs, **QUIET) for loaded in loads

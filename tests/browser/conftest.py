@@ -44,7 +44,7 @@ class Watched:
 
     def _request(self, request: Any) -> None:
         address = urlsplit(request.url)
-        if address.scheme not in {"data", "blob"}:
+        if address.scheme not in {"data", "blob", "file"}:
             self.hosts.add(address.hostname or "")
         if request.method == "POST" and "/gradio_api/" in request.url:
             # Uploads are binary; what matters here is text that the page sends.

@@ -10,7 +10,7 @@ import pytest
 
 from embedder import Settings
 from embedder.errors import FileUnreadable, InvalidInput
-from ui import code, loading, similarity, vectors
+from ui import code, loading, similarity, upload, vectors
 from ui import map as map_view
 from ui.page import cancelled, with_cancel
 from ui.session import Session
@@ -92,7 +92,7 @@ async def test_an_upload_is_read_and_deleted(desk: Desk) -> None:
     file = uploads_folder(desk.settings) / "x" / "three.csv"
     file.parent.mkdir(parents=True)
     file.write_text("topic,text\nfruit,an apple\nfruit,a pear\ncars,an engine\n")
-    lines = [step.line async for step in loading.from_upload(desk, session, str(file), None)]
+    lines = [step.line async for step in upload.from_file(desk, session, str(file), None, None)]
     assert session.dataset is not None
     assert session.dataset.columns == {"topic": ["fruit", "fruit", "cars"]}
     assert session.dataset.texts[2] == "an engine"
@@ -100,10 +100,40 @@ async def test_an_upload_is_read_and_deleted(desk: Desk) -> None:
     assert "three.csv" in lines[-1]
 
 
+async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    file = uploads_folder(desk.settings) / "x" / "three.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("topic,text,title\nfruit,an apple,Red\nfruit,,Green\ncars,an engine,Loud\n")
+    note, column, preview, embed = await upload.look(desk, session, str(file))
+    assert "2 texts · texts from the column “text” · 1 row left out (line 3: empty text)" in note
+    assert "embedded in less than a second" in note
+    assert column["choices"] == ["text", "topic", "title"]
+    assert column["value"] == "text"
+    assert preview["value"]["headers"] == ["text", "topic", "title"]
+    assert preview["value"]["data"][1] == ["an engine", "cars", "Loud"]
+    assert embed["visible"]
+    assert session.dataset is None
+    note, column, preview, _ = await upload.look(desk, session, str(file), "title")
+    assert "3 texts" in note, "no row is lost to the column that was guessed first"
+    assert preview["value"]["data"][1] == ["Green", "fruit", ""]
+    async for _ in upload.from_file(desk, session, str(file), "title", None):
+        pass
+    assert session.dataset is not None
+    assert session.dataset.texts == ["Red", "Green", "Loud"]
+    assert session.dataset.columns["text"] == ["an apple", "", "an engine"]
+    assert not file.exists()
+    note, *hidden = await upload.look(desk, session, str(file), "title")
+    assert "cannot be read" in note
+    assert not any(update["visible"] for update in hidden)
+    assert "Up to 50 texts" in (await upload.forget(desk, session))[0]
+
+
 @pytest.mark.parametrize("path", ["/etc/hostname", "../../../etc/hostname", "", None, 7, ["x"], "\0"])
 async def test_a_path_outside_the_upload_folder_is_never_opened(desk: Desk, path: object) -> None:
+    assert "uploaded" in (await upload.look(desk, desk.sessions.of("a"), path))[0]
     with pytest.raises(FileUnreadable, match="uploaded"):
-        async for _ in loading.from_upload(desk, desk.sessions.of("a"), path, None):
+        async for _ in upload.from_file(desk, desk.sessions.of("a"), path, None, None):
             pass
 
 
@@ -112,7 +142,7 @@ async def test_a_link_in_the_upload_folder_is_not_followed_out(desk: Desk) -> No
     folder.mkdir(parents=True)
     (folder / "x.txt").symlink_to("/etc/hostname")
     with pytest.raises(FileUnreadable, match="uploaded"):
-        await asyncio.to_thread(loading.read_upload, desk, str(folder / "x.txt"))
+        await asyncio.to_thread(upload.read, desk, str(folder / "x.txt"))
 
 
 async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: Path) -> None:

@@ -1,0 +1,168 @@
+"""A file of a visitor's: looked at first, with its text column to choose, then embedded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedder.corpus.reading import TextTable, read_texts
+from embedder.errors import FileUnreadable, InvalidInput, TesseraError
+from ui.guard import inside
+from ui.loading import Brought, Step, check_size, load
+from ui.session import Session
+from ui.view import QUIET, Desk, bind, many, sentence_of, status, uploads_folder
+
+FILE_TYPES = [".txt", ".md", ".csv", ".tsv", ".jsonl", ".json", ".ndjson"]
+MAX_COLUMNS = 40
+PREVIEW_ROWS, PREVIEW_CHARS, PREVIEW_COLUMNS = 20, 160, 8
+JUDGED_TEXTS = 64
+"""So many texts are split into tokens to judge how long all will take."""
+
+
+@dataclass
+class UploadView:
+    """Components of the tab."""
+
+    file: Any
+    column: Any
+    preview: Any
+    note: Any
+    embed: Any
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a file changes."""
+        return [self.note, self.column, self.preview, self.embed]
+
+
+def build(desk: Desk) -> UploadView:
+    """Lay the tab out and wire what happens before anything is embedded."""
+    import gradio as gr
+
+    file = gr.File(
+        label="TXT, CSV or JSONL", file_types=FILE_TYPES, type="filepath", height=130, elem_id="upload"
+    )
+    note = gr.HTML(status(limits(desk)), elem_classes="note", elem_id="upload-note")
+    with gr.Row(elem_classes="controls"):
+        column = gr.Dropdown(
+            [], label="Column of the texts", visible=False, filterable=False, elem_id="column"
+        )
+        embed = gr.Button("Embed this file", variant="primary", visible=False, elem_id="embed-file")
+    preview = gr.Dataframe(
+        visible=False,
+        interactive=False,
+        show_label=False,
+        wrap=True,
+        max_height=260,
+        buttons=[],
+        elem_id="preview",
+        elem_classes="cells",
+    )
+    view = UploadView(file, column, preview, note, embed)
+    file.upload(bind(desk, look), [file], view.outputs, **QUIET)
+    file.clear(bind(desk, forget), [], view.outputs, **QUIET)
+    column.input(bind(desk, look), [file, column], view.outputs, **QUIET)
+    return view
+
+
+def limits(desk: Desk) -> str:
+    """How much a file may bring."""
+    texts = many(desk.settings.page_max_texts, "text")
+    size = f"{desk.settings.page_max_upload_bytes / 2**20:,.3g} MB"
+    return f"Up to {texts}, {size}. A column named “text” is found by itself."
+
+
+async def look(desk: Desk, session: Session, path: Any, column: Any = None) -> Any:
+    """What a file holds, and about how long it would take; nothing is embedded yet."""
+    import gradio as gr
+
+    try:
+        table = await asyncio.to_thread(read, desk, path, column)
+        judged = await estimate(desk, table)
+    except Exception as error:
+        said = status(sentence_of(error), kind="error")
+        return said, *[gr.update(visible=False)] * 3
+    column_of = {table.text_column or "text": table.texts, **table.columns}
+    shown = list(column_of)[:PREVIEW_COLUMNS]
+    rows = range(min(PREVIEW_ROWS, len(table.texts)))
+    cells = [[column_of[name][row][:PREVIEW_CHARS] for name in shown] for row in rows]
+    names = list(column_of) if table.text_column else []
+    return (
+        status(judged),
+        gr.update(choices=names, value=table.text_column, visible=len(names) > 1),
+        gr.update(value={"headers": shown, "data": cells}, visible=True),
+        gr.update(visible=True),
+    )
+
+
+async def forget(desk: Desk, session: Session) -> Any:
+    """As it was before there was a file."""
+    import gradio as gr
+
+    return status(limits(desk)), *[gr.update(visible=False)] * 3
+
+
+async def from_file(
+    desk: Desk, session: Session, path: Any, column: Any, model: Any
+) -> AsyncGenerator[Step, None]:
+    """Embed a file that was looked at; it is deleted once its texts are on screen."""
+    try:
+        table = await asyncio.to_thread(read, desk, path, column)
+    except Exception as error:
+        yield Step(status(sentence_of(error), kind="error"))
+        raise
+    columns = dict(list(table.columns.items())[:MAX_COLUMNS])
+    brought = Brought(Path(path).name[:80], table.texts, columns, remarks(table))
+    async with aclosing(load(desk, session, brought, model)) as updates:
+        async for update in updates:
+            yield update
+    await asyncio.to_thread(Path(path).unlink, missing_ok=True)
+
+
+def read(desk: Desk, path: Any, column: Any = None) -> TextTable:
+    """An uploaded file's texts, within what the page takes; one that gives none is deleted.
+
+    Raises:
+        FileUnreadable, InvalidInput
+    """
+    if not isinstance(path, str) or not inside(path, uploads_folder(desk.settings)):
+        raise FileUnreadable("The page reads only files that were uploaded to it.")
+    file = Path(path)
+    try:
+        chosen = column if isinstance(column, str) and column else None
+        table = read_texts(file, column=chosen, max_bytes=desk.settings.page_max_upload_bytes)
+        check_size(table.texts, desk.settings)
+    except TesseraError:
+        if column is None:
+            file.unlink(missing_ok=True)
+        raise
+    return table
+
+
+async def estimate(desk: Desk, table: TextTable) -> str:
+    """Rows, what was left out, and about how long embedding takes."""
+    count = len(table.texts)
+    step = max(1, count // JUDGED_TEXTS)
+    told = [many(count, "text"), *remarks(table)]
+    if desk.engine.ready:
+        try:
+            spans = await desk.engine.tokenize([text[:4000] for text in table.texts[::step][:JUDGED_TEXTS]])
+        except InvalidInput:  # a text that cannot be read by itself; embedding will name it
+            return " · ".join(told) + "."
+        tokens = sum(len(one.tokens) for one in spans) / max(len(spans), 1) * count
+        seconds = desk.engine.estimate_s(int(tokens))
+        told.append(f"about {seconds:,.0f} s to embed" if seconds >= 1 else "embedded in less than a second")
+    return " · ".join(told) + "."
+
+
+def remarks(table: TextTable) -> tuple[str, ...]:
+    """What reading a file left out, and where its texts came from."""
+    said_of = [f"texts from the column “{table.text_column[:40]}”"] if table.text_column else []
+    rows = [row for row in table.skipped if row.why != "blank line"]
+    if rows:
+        said_of.append(f"{many(len(rows), 'row')} left out (line {rows[0].line}: {rows[0].why})")
+    return tuple(said_of)
