@@ -129,8 +129,8 @@ async def arrange(
     if session.dataset is not dataset:  # other texts came meanwhile, and with them their own map
         yield gr.skip(), gr.skip(), False
         return
-    dataset.workings.newest = key
-    yield shown(dataset, key), "", False
+    dataset.workings.newest = key if key in dataset.workings.layouts else PCA
+    yield shown(dataset), "", False
 
 
 async def laid_out(
@@ -158,7 +158,9 @@ async def laid_out(
             stage = "neighbours" if share == 0 else f"layout {share:.0%}{time_left}"
             yield status(f"{name}: {stage}. The map can be used meanwhile.", share=share)
             await asyncio.wait([work], timeout=TOLD_S)
-        dataset.add_layout(key, await work)
+        made = await work
+        # Vectors that don't differ have no neighbourhoods: it's PCA's layout that comes back.
+        dataset.add_layout(PCA if made.method == "pca" else key, made)
     finally:
         if not work.done():
             work.cancel()

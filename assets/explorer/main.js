@@ -20,7 +20,7 @@ class Explorer {
       onSearch: (fresh) => this.search({ fresh }),
       onStep: (by) => this.step(by),
       onClear: () => this.clear(),
-      onColour: (value) => this.guarded(() => this.colourBy(value)),
+      onColour: (value, name) => this.guarded(() => ((this.picked = name), this.colourBy(value))),
       onMode: (mode) => this.plot?.setMode(mode),
       onLayout: (options) => this.trigger("input", { layout: options }),
       onAll: () => this.plot.showAll(),
@@ -73,7 +73,7 @@ class Explorer {
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
       this.forget();
-      this.colour = null;
+      this.picked = this.wanted.get("data") === id ? this.wanted.get("colour") : null;
       this.toolbar.found.hidden = true;
       this.panel.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
       this.panel.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
@@ -113,9 +113,9 @@ class Explorer {
     // Of the columns whose every group has a colour of its own, the one that says most.
     const groups = (number) => (this.about.colours[number].kind === "group" ? this.about.colours[number].groups : 0);
     const first = columns.filter((_, number) => groups(number)).sort(([one], [two]) => (groups(two) <= DISTINCT) - (groups(one) <= DISTINCT) || (groups(one) <= DISTINCT ? groups(two) - groups(one) : groups(one) - groups(two)))[0];
-    const wanted = this.wanted.get("colour");
-    const fallback = (wanted && choices.find(([, name]) => name === wanted)?.[0]) ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
-    const chosen = choices.some(([value]) => value === this.colour) && !this.wanted.has("colour") ? this.colour : fallback;
+    // By name: while texts still come, columns change places.
+    const picked = choices.find(([, name]) => name === this.picked);
+    const chosen = picked?.[0] ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
     this.toolbar.setColours(choices, chosen);
     await this.colourBy(chosen, { paint: false });
   }
@@ -311,6 +311,7 @@ class Explorer {
     }
     const number = this.about.colours.findIndex((colour) => colour.name === column);
     return this.guarded(async () => {
+      this.picked = column;
       this.toolbar.colour.value = String(number);
       await this.colourBy(String(number));
       const place = this.about.colours[number].values.findIndex(([name]) => name === value);

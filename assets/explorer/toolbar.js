@@ -59,7 +59,7 @@ export class Toolbar {
       this._save(onPicture),
       this.found,
     );
-    this.colour.addEventListener("change", () => onColour(this.colour.value));
+    this.colour.addEventListener("change", () => onColour(this.colour.value, this.colour.selectedOptions[0].textContent));
     this.layout.addEventListener("change", () => onLayout(this.options()));
     this.mode.addEventListener("change", () => this.query.value.trim() && onSearch(true));
     this.threshold.addEventListener("input", () => onThreshold(this._least()));

@@ -348,3 +348,25 @@ def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Pa
     watched.complaints = [
         said for said in watched.complaints if "errored out" not in said and "Abort" not in said
     ]
+
+
+def test_the_colour_is_chosen_by_all_texts_and_not_by_the_first_to_come(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    """Of the first hundreds, sorted, a column may have one value; it's the best one all the same."""
+    page = open_page().page
+    file = tmp_path / "sorted.csv"
+    with file.open("w", newline="") as sink:
+        writer = csv.writer(sink)
+        writer.writerow(["number", "topic", "text"])
+        for row in range(1600):
+            topic = ("sea", "hill", "town", "sky")[row // 400]
+            writer.writerow([f"n{row // 40}", topic, f"a long and quiet story of the {topic}, number {row}"])
+    bring(page, "Upload")
+    page.locator("#upload input[type=file]").set_input_files(file)
+    page.locator("#embed-file").click()
+    wait_for_points(page, 1600)
+    page.wait_for_function("document.querySelector('#tx-colour').selectedOptions[0].textContent === 'topic'")
+    assert len(page.locator(".tx-legend button").all()) == 4
+    page.wait_for_selector("#map .tx-plot[data-painted^='umap']", timeout=120_000)
+    assert page.locator("#tx-colour option:checked").inner_text() == "topic"

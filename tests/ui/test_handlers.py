@@ -308,6 +308,13 @@ async def test_too_few_texts_for_neighbourhoods_stay_as_pca_draws_them(desk: Des
     assert "3 texts: too few" in updates[-1][1]
 
 
+async def test_texts_that_are_all_equal_are_not_called_a_umap(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "\n".join(["the same again"] * 30))
+    updates = [update async for update in map_view.arrange(desk, session)]
+    assert json.loads(updates[-1][0])["layout"] == "pca"
+
+
 @pytest.mark.parametrize(
     "asked",
     [
