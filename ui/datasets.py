@@ -35,6 +35,7 @@ class Workings:
 
     layouts: dict[str, Projection] = field(default_factory=dict)
     newest: str = PCA
+    legends: dict[str, dict[str, Any]] = field(default_factory=dict)
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
 
     async def once(self, name: str, make: Callable[[], _Worked]) -> _Worked:

@@ -44,9 +44,10 @@ def about(dataset: Dataset) -> dict[str, Any]:
 
 def colours(dataset: Dataset) -> list[str]:
     """Columns worth a colour, those with the fewest values first, then what is known of every text."""
-    groups = {name: len(set(column)) for name, column in dataset.columns.items() if _is_group(dataset, name)}
-    amounts = [name for name in dataset.columns if name not in groups and _numbers(dataset, name) is not None]
-    return [*sorted(groups, key=lambda name: groups[name]), *amounts, LENGTH, DENSITY]
+    known = {name: _legend(dataset, name) for name in dataset.columns}
+    groups = [name for name, legend in known.items() if legend["kind"] == "group"]
+    amounts = [name for name, legend in known.items() if legend["kind"] == "amount"]
+    return [*sorted(groups, key=lambda name: known[name]["groups"]), *amounts, LENGTH, DENSITY]
 
 
 def colour(dataset: Dataset, number: int) -> NDArray[Any]:
@@ -128,43 +129,48 @@ async def vector(engine: Engine, dataset: Dataset, number: int) -> dict[str, Any
 
 
 def _legend(dataset: Dataset, name: str) -> dict[str, Any]:
-    """How a colour reads: groups with their counts, largest first, or the range of an amount."""
-    if _is_group(dataset, name):
-        names, counts = np.unique(
-            np.asarray(dataset.columns[name], dtype=object).astype(str), return_counts=True
-        )
+    """How a colour reads; what a column says of itself is worked out once."""
+    if name not in dataset.columns:
+        return _range(name, local_density(dataset.layout().points) if name == DENSITY else _lengths(dataset))
+    known = dataset.workings.legends
+    if name not in known:
+        known[name] = _column_legend(name, dataset.columns[name])
+    return known[name]
+
+
+def _column_legend(name: str, column: list[str]) -> dict[str, Any]:
+    """Groups with their counts, largest first, the range of an amount, or nothing worth a colour."""
+    values, counts = np.unique(np.asarray(column, dtype=object).astype(str), return_counts=True)
+    most = min(MAX_GROUPS, max(2, len(column) // 2))
+    numbers = _numbers(column) if len(values) > 1 else None
+    if 1 < len(values) <= most and (len(values) <= MAX_NUMBERED_GROUPS or numbers is None):
         order = np.argsort(-counts, kind="stable")[:MAX_LEGEND]
-        values = [(str(names[place]), int(counts[place])) for place in order]
-        return {"name": name, "kind": "group", "values": values, "groups": len(names)}
-    amounts = _amounts(dataset, name)
+        shown = [(str(values[place]), int(counts[place])) for place in order]
+        return {"name": name, "kind": "group", "values": shown, "groups": len(values)}
+    return _range(name, numbers) if numbers is not None else {"name": name, "kind": "none"}
+
+
+def _range(name: str, amounts: NDArray[np.float32]) -> dict[str, Any]:
+    """An amount's range without its outermost hundredths."""
     finite = amounts[np.isfinite(amounts)]
     low, high = np.quantile(finite, (0.01, 0.99)) if len(finite) else (0.0, 1.0)
     return {"name": name, "kind": "amount", "low": float(low), "high": float(high)}
 
 
 def _amounts(dataset: Dataset, name: str) -> NDArray[np.float32]:
-    numbers = _numbers(dataset, name) if name in dataset.columns else None
-    if numbers is not None:
-        return numbers
-    if name == DENSITY:
-        return local_density(dataset.layout().points)
+    if name in dataset.columns:
+        numbers = _numbers(dataset.columns[name])
+        return numbers if numbers is not None else np.full(len(dataset.texts), np.nan, dtype=np.float32)
+    return local_density(dataset.layout().points) if name == DENSITY else _lengths(dataset)
+
+
+def _lengths(dataset: Dataset) -> NDArray[np.float32]:
     return dataset.prompt_tokens.astype(np.float32)
 
 
-def _numbers(dataset: Dataset, name: str) -> NDArray[np.float32] | None:
+def _numbers(column: list[str]) -> NDArray[np.float32] | None:
     """A column's numbers, NaN where a cell is empty; None where a cell is something else."""
     try:
-        return np.array(
-            [float(cell) if cell.strip() else np.nan for cell in dataset.columns[name]], np.float32
-        )
+        return np.array([float(cell) if cell.strip() else np.nan for cell in column], np.float32)
     except ValueError:
         return None
-
-
-def _is_group(dataset: Dataset, name: str) -> bool:
-    """Whether a column has few enough values for a colour each; many different numbers are an amount."""
-    if name not in dataset.columns:
-        return False
-    found = len(set(dataset.columns[name]))
-    most = min(MAX_GROUPS, max(2, len(dataset.texts) // 2))
-    return 1 < found <= most and (found <= MAX_NUMBERED_GROUPS or _numbers(dataset, name) is None)

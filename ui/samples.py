@@ -6,7 +6,7 @@ import asyncio
 import json
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -82,10 +82,13 @@ async def ready_made(desk: Desk, name: str, model: object) -> Dataset | None:
     # While the model is loading its name must do; a search looks at the fingerprint again.
     if desk.engine.ready and (await desk.engine.model_info(model_id)).fingerprint != baked.model.fingerprint:
         return None
-    kept = desk.datasets.get(baked.id)
+    # Everybody's, under an id that stays the same; behind a login nobody else may search it.
+    dataset_id = SAMPLE_ID + (desk.secret if desk.settings.page_auth else baked.id)
+    kept = desk.datasets.get(dataset_id)
     if kept is None:
-        desk.datasets.put(baked)
-    return kept or baked
+        kept = replace(baked, id=dataset_id)
+        desk.datasets.put(kept)
+    return kept
 
 
 def _baked() -> Dataset:
@@ -105,7 +108,7 @@ def _baked() -> Dataset:
         truncated=frozenset(),
         model=model,
         flat=flat,
-        id=SAMPLE_ID + model.fingerprint.rpartition(":")[2][:12],
+        id=model.fingerprint.rpartition(":")[2][:12],
     )
     dataset.add_layout(told["layout"], Projection(points, "umap", clusters=clusters))
     return dataset

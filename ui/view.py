@@ -15,7 +15,7 @@ from typing import Any
 from embedder.config import Settings
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, TesseraError
-from ui.datasets import Datasets
+from ui.datasets import Datasets, new_id
 from ui.layout import LayoutWorker
 from ui.session import Session, Sessions
 from ui.snippets import base_url
@@ -40,6 +40,8 @@ class Desk:
     worker: LayoutWorker
     sessions: Sessions = field(init=False)
     datasets: Datasets = field(init=False)
+    secret: str = field(default_factory=new_id)
+    """Part of ids that would be known otherwise, where the page asks for a login."""
 
     def __post_init__(self) -> None:
         self.datasets = Datasets(self.settings.page_session_s)

@@ -128,7 +128,7 @@ class Explorer {
       this.colourOf = (row) => groupColour(this.codes[row], { again: true });
       this.legend.groups(this.clusters.clusters.map((cluster) => [cluster.name, cluster.size]), { again: true });
     } else if (value === SCORE && this.scores) {
-      const [low, high] = [Math.min(...this.scores), Math.max(...this.scores)];
+      const [low, high] = this.scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)], [Infinity, -Infinity]);
       this.codes = null;
       this.colourOf = (row) => amountColour(this.scores[row], low, high);
       this.legend.amount("search score", low, high);

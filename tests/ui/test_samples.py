@@ -46,6 +46,19 @@ async def test_the_first_sample_has_the_vectors_that_the_model_gives_it(tmp_path
     assert layout.clusters.max() > 10
 
 
+@pytest.mark.model
+async def test_behind_a_login_the_samples_id_cannot_be_guessed(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path, page_auth=("ann:secret",))
+    ids = []
+    for _ in range(2):
+        desk = Desk(Engine(settings), settings, None)  # type: ignore[arg-type]  # nothing is computed
+        sample = await ready_made(desk, FIRST_SAMPLE, None)
+        assert sample is not None
+        assert sample.id == f"sample-{desk.secret}"
+        ids.append(sample.id)
+    assert ids[0] != ids[1]
+
+
 async def test_another_model_of_that_name_embeds_the_sample_itself(tmp_path: Path) -> None:
     settings = Settings(cache_dir=tmp_path)
     async with hashing_engine(settings) as engine:
