@@ -15,9 +15,9 @@ from typing import Any
 
 from embedder.cli.output import STDOUT, JsonlWriter, NpzWriter, Writer, open_output
 from embedder.config import Settings
-from embedder.corpus.formats import counted
 from embedder.corpus.jobs import FailedText, embed_in_slices
 from embedder.corpus.reading import MAX_FILE_BYTES, TextTable, parse_texts, read_texts
+from embedder.corpus.rows import counted
 from embedder.engine import Engine
 from embedder.errors import ConfigError, FileUnreadable
 from embedder.types import ModelInfo

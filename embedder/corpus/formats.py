@@ -1,26 +1,24 @@
-"""The file formats, each a generator of records: TXT, CSV and JSONL."""
+"""The file formats, each a generator of records: TXT and CSV here, JSON in `json_formats`."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from embedder.corpus.json_formats import is_json_row
+from embedder.corpus.rows import Record, Row, SkippedRow, check_columns, clean_name, counted, lines_of
 from embedder.errors import FileUnreadable
 
 Format = Literal["txt", "csv", "jsonl"]
 
-MAX_COLUMNS = 256
 MAX_TEXT_CHARS = 1_000_000
 
 _DELIMITERS = (",", "\t", ";", "|")
 _NO_DELIMITER = "\x1f"  # a control character no cell of a one-column file holds
 _SNIFFED_LINES = 50
-_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 _EXTENSIONS: dict[str, Format] = {
     ".txt": "txt",
     ".text": "txt",
@@ -34,35 +32,12 @@ _EXTENSIONS: dict[str, Format] = {
 }
 
 
-class NotText(str):
-    """A JSON value that was no string, as it would be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row: `cells` by column name, or a bare text where the format has no columns."""
-
-    line: int
-    cells: dict[str, str] | str
-
-
-@dataclass(frozen=True, slots=True)
-class SkippedRow:
-    """A row that gave no text; `line` counts from 1, where the row begins."""
-
-    line: int
-    why: str
-
-
-Row = Record | SkippedRow
-
-
 def choose_format(suffix: str, text: str) -> Format:
     """By extension, and by content where that says nothing."""
     if suffix.lower() in _EXTENSIONS:
         return _EXTENSIONS[suffix.lower()]
-    lines = [line for line in _lines(text[:20_000]) if line.strip()][:_SNIFFED_LINES]
-    if lines and _is_json_row(lines[0]):
+    lines = [line for line in lines_of(text[:20_000]) if line.strip()][:_SNIFFED_LINES]
+    if lines and is_json_row(lines[0]):
         return "jsonl"
     # A comma is no sign of a table: prose has them. Tabs on every line are.
     tabs = {line.count("\t") for line in lines[:-1] or lines}
@@ -71,7 +46,7 @@ def choose_format(suffix: str, text: str) -> Format:
 
 def read_txt(text: str) -> Iterator[Row]:
     """One text a line; line ends are \\n, \\r\\n or \\r and nothing else."""
-    for number, line in enumerate(_lines(text), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         yield Record(number, line) if line.strip() else SkippedRow(number, "blank line")
 
 
@@ -99,37 +74,6 @@ def read_csv(text: str, suffix: str = ".csv", column: str | None = None) -> Iter
             yield SkippedRow(line, f"{counted(len(cells), 'cell')} where the header has {len(names)}")
         else:
             yield Record(line, dict(zip(names, cells, strict=True)))
-
-
-def read_jsonl(text: str) -> Iterator[Row]:
-    """One JSON object or string a line; other values become text as JSON writes them.
-
-    Raises:
-        FileUnreadable: the file is one JSON array, or its objects have too many different keys.
-    """
-    names: set[str] = set()
-    first = True
-    for number, line in enumerate(_lines(text), start=1):
-        if not line.strip():
-            yield SkippedRow(number, "blank line")
-            continue
-        if first and line.lstrip().startswith("["):
-            raise FileUnreadable(
-                "The file is a JSON array, not JSONL. Write one object or string a line, "
-                "for instance by `jq -c '.[]' FILE`.",
-                line=number,
-            )
-        first = False
-        row = _json_row(number, line)
-        if isinstance(row, Record) and isinstance(row.cells, dict):
-            names.update(row.cells)
-            _check_columns(len(names), number)
-        yield row
-
-
-def _lines(text: str) -> Iterator[str]:
-    """Lines without their ends; str.splitlines would also cut at form feeds and U+2028."""
-    return (line.rstrip("\r\n") for line in io.StringIO(text, newline=""))
 
 
 def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[tuple[int, list[str]] | SkippedRow]:
@@ -208,53 +152,12 @@ def _is_number(cell: str) -> bool:
 
 def _column_names(cells: list[str]) -> list[str]:
     """Unique, usable names: `column_2` for an empty one, `name_2` for a second `name`."""
-    _check_columns(len(cells), 1)
+    check_columns(len(cells), 1)
     names: list[str] = []
     for place, cell in enumerate(cells, start=1):
-        wanted = _clean_name(cell) or f"column_{place}"
+        wanted = clean_name(cell) or f"column_{place}"
         name, copy = wanted, 2
         while name in names:
             name, copy = f"{wanted}_{copy}", copy + 1
         names.append(name)
     return names
-
-
-def _clean_name(name: str) -> str:
-    return _UNPRINTABLE.sub("\ufffd", name.strip())
-
-
-def _check_columns(columns: int, line: int) -> None:
-    if columns > MAX_COLUMNS:
-        raise FileUnreadable(
-            f"Line {line}: more than {MAX_COLUMNS} columns. Keep the text and what describes it.", line=line
-        )
-
-
-def _is_json_row(line: str) -> bool:
-    return line.lstrip().startswith(("{", '"')) and isinstance(_json_row(1, line), Record)
-
-
-def _json_row(number: int, line: str) -> Row:
-    try:
-        # Numbers stay as written: an id of twenty digits is no float.
-        value = json.loads(line, parse_int=NotText, parse_float=NotText, parse_constant=NotText)
-    except json.JSONDecodeError as error:
-        return SkippedRow(number, f"not JSON: {error.msg} at character {error.colno}")
-    except RecursionError:
-        return SkippedRow(number, "JSON nested too deeply")
-    if isinstance(value, dict):
-        return Record(number, {_clean_name(name): _json_cell(cell) for name, cell in value.items()})
-    if isinstance(value, str) and not isinstance(value, NotText):
-        return Record(number, value) if value.strip() else SkippedRow(number, "empty text")
-    return SkippedRow(number, "neither an object nor a string")
-
-
-def _json_cell(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return NotText("" if value is None else json.dumps(value, ensure_ascii=False))
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 row`, `2,000 rows`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,4 +1,4 @@
-"""A file of a user's to texts with columns: TXT, CSV/TSV and JSONL, nothing lost in silence."""
+"""A file of a user's to texts with columns: TXT, CSV/TSV, JSONL and JSON arrays, nothing lost in silence."""
 
 from __future__ import annotations
 
@@ -8,17 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from embedder.corpus.decoding import decode, unusable
-from embedder.corpus.formats import (
-    MAX_TEXT_CHARS,
-    NotText,
-    Record,
-    Row,
-    SkippedRow,
-    choose_format,
-    read_csv,
-    read_jsonl,
-    read_txt,
-)
+from embedder.corpus.formats import MAX_TEXT_CHARS, choose_format, read_csv, read_txt
+from embedder.corpus.json_formats import read_json
+from embedder.corpus.rows import NotText, Record, Row, SkippedRow
 from embedder.errors import FileUnreadable
 
 __all__ = ["MAX_FILE_BYTES", "SkippedRow", "TextTable", "parse_texts", "read_texts"]
@@ -83,7 +75,7 @@ def read_texts(
     max_texts: int | None = None,
     max_bytes: int = MAX_FILE_BYTES,
 ) -> TextTable:
-    """The texts of a TXT, CSV, TSV or JSONL file, told apart by extension, else by content.
+    """The texts of a TXT, CSV, TSV, JSONL or JSON file, told apart by extension, else by content.
 
     `column` names the column of the texts; else it is found by its name (text, sentence,
     content, ...) or as the one with the longest cells.
@@ -121,7 +113,7 @@ def parse_texts(
     rows = {
         "txt": lambda: read_txt(text),
         "csv": lambda: read_csv(text, suffix, column),
-        "jsonl": lambda: read_jsonl(text),
+        "jsonl": lambda: read_json(text),
     }[file_format]()
     return _table(rows, column, max_texts, encoding)
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from embedder.corpus.formats import MAX_COLUMNS, MAX_TEXT_CHARS
+from embedder.corpus.formats import MAX_TEXT_CHARS
 from embedder.corpus.reading import SkippedRow, parse_texts, read_texts
+from embedder.corpus.rows import MAX_COLUMNS
 from embedder.errors import FileUnreadable
 
 READABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1)
@@ -180,9 +181,39 @@ def test_jsonl_says_of_each_row_what_is_wrong() -> None:
     assert reasons[9] == "neither an object nor a string"
 
 
-def test_a_json_array_is_refused_with_the_way_out() -> None:
-    with pytest.raises(FileUnreadable, match="jq -c"):
-        parse_texts(b'[{"text": "a"}]', suffix=".json")
+def test_a_json_array_is_read_whatever_its_lines() -> None:
+    data = b"""[
+  {"text": "a", "n": 1}, "b",
+  {"text": "c",
+   "n": 20000000000000000001},
+  7, {"text": ""}
+]
+"""
+    table = parse_texts(data, suffix=".json")
+    assert table.texts == ["a", "b", "c"]
+    assert table.columns == {"n": ["1", "", "20000000000000000001"]}
+    assert [(row.line, row.why) for row in table.skipped] == [
+        (5, "neither an object nor a string"),
+        (5, "empty text"),
+    ]
+    assert parse_texts(b'["one", "two"]', suffix=".json").texts == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b'[{"text": "a"},\n{"text": "b"\n', 3),
+        (b'[{"text": "a"}, {"text": "b"}\n {"text": "c"}]', 2),
+        (b'["a", "b",\n oops]', 2),
+        (b'["a", "b",\n', 2),
+        (b'["a", "b", ' + b"[" * 100_000, 1),
+    ],
+)
+def test_of_a_broken_array_the_rows_before_are_kept_and_the_line_is_named(data: bytes, line: int) -> None:
+    table = parse_texts(data, suffix=".json")
+    assert table.texts[0] == "a"
+    assert table.skipped[-1].line == line
+    assert "what follows cannot be read" in table.skipped[-1].why
 
 
 @pytest.mark.parametrize(
