@@ -16,6 +16,10 @@ from pathlib import Path
 
 import pytest
 
+# As the product sets it at its start: with another OpenMP loaded beside torch's, waiting threads that
+# spin take the cores from those that work.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "test-key"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
