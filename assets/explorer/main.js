@@ -1,31 +1,32 @@
 // The map and what stands around it. The server is asked by `Api`; Gradio only says which texts are on
 // screen (`watch`), and hears of a search or another layout (`trigger`), whose code or work it does.
 
+import { remember, restore } from "./address.js";
 import { Api, Gone } from "./api.js";
 import { DISTINCT, amountColour, accent, groupColour } from "./colours.js";
 import { count, debounced, make } from "./dom.js";
 import { Legend } from "./legend.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
+import { Searching } from "./searching.js";
 import { Toolbar } from "./toolbar.js";
 
 const NEIGHBOURS = 10;
-const HITS = 10;
 const CLUSTERS = "clusters", SCORE = "score", PLAIN = "plain";
 
 class Explorer {
   constructor(root, plotly, trigger) {
     this.trigger = trigger;
     this.toolbar = new Toolbar({
-      onSearch: (fresh) => this.search({ fresh }),
-      onStep: (by) => this.step(by),
+      onSearch: (fresh) => this.searching.run({ fresh }),
+      onStep: (by) => this.searching.step(by),
       onClear: () => this.clear(),
       onColour: (value, name) => this.guarded(() => ((this.picked = name), this.colourBy(value))),
       onMode: (mode) => this.plot?.setMode(mode),
       onLayout: (options) => this.trigger("input", { layout: options }),
       onAll: () => this.plot.showAll(),
       onPicture: (format) => this.guarded(() => this.savePicture(format)),
-      onThreshold: debounced((least) => this.guarded(() => this.setLeast(least)), 60),
+      onThreshold: debounced((least) => this.guarded(() => this.searching.setLeast(least)), 60),
     });
     this.panel = new Panel({
       onRow: (row) => this.guarded(() => this.focus(row)),
@@ -43,6 +44,7 @@ class Explorer {
       onSelect: (rows) => this.guarded(() => this.select(rows)),
       describe: (row) => this.describe(row),
     });
+    this.searching = new Searching(this);
     this.forget();
     this.wanted = new URLSearchParams(location.search);
     document.addEventListener("keydown", (event) => this.key(event));
@@ -50,9 +52,7 @@ class Explorer {
   }
 
   forget() {
-    this.scores = null;
-    this.ranked = this.hits = [];
-    this.at = -1;
+    this.searching.forget();
     this.row = null;
     this.near = [];
     this.selected = null;
@@ -89,7 +89,9 @@ class Explorer {
     if (grown) await this.everything();
     await this.paint();
     this.stage.dataset.painted = `${key} ${about.n}`;
-    if (fresh && about.whole) await this.restore();
+    const wanted = this.wanted;
+    if (fresh && about.whole) this.wanted = new URLSearchParams();
+    if (fresh && about.whole && wanted.get("data") === id) await restore(this, wanted);
     this.remember();
   }
 
@@ -107,7 +109,7 @@ class Explorer {
 
   async choices() {
     const named = this.clusters.clusters.length ? [[CLUSTERS, "clusters"]] : [];
-    const scored = this.scores ? [[SCORE, "search score"]] : [];
+    const scored = this.searching.scores ? [[SCORE, "search score"]] : [];
     const columns = this.about.colours.map((colour, number) => [String(number), colour.name]);
     const choices = [...scored, ...named, ...columns, [PLAIN, "one colour"]];
     // Of the columns whose every group has a colour of its own, the one that says most.
@@ -127,10 +129,11 @@ class Explorer {
       this.codes = this.clusters.labels;
       this.colourOf = (row) => groupColour(this.codes[row], { again: true });
       this.legend.groups(this.clusters.clusters.map((cluster) => [cluster.name, cluster.size]), { again: true });
-    } else if (value === SCORE && this.scores) {
-      const [low, high] = this.scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)], [Infinity, -Infinity]);
+    } else if (value === SCORE && this.searching.scores) {
+      const { scores } = this.searching;
+      const [low, high] = scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)], [Infinity, -Infinity]);
       this.codes = null;
-      this.colourOf = (row) => amountColour(this.scores[row], low, high);
+      this.colourOf = (row) => amountColour(scores[row], low, high);
       this.legend.amount("search score", low, high);
     } else if (legend) {
       const codes = await this.api.colour(Number(value), legend.kind);
@@ -150,7 +153,7 @@ class Explorer {
   }
 
   paint() {
-    const hits = this.scores ? new Set(this.hits) : null;
+    const hits = this.searching.scores ? new Set(this.searching.hits) : null;
     const selected = this.selected ? new Set(this.selected) : null;
     const { kept } = this.legend;
     const strength = (row) => {
@@ -196,13 +199,13 @@ class Explorer {
     this.near = near.rows;
     await this.plot.setFocus(row, near.rows);
     this.plot.bringIntoView(row);
-    if (show && this.panel.shown === "Selection" && !this.scores) this.panel.show("Neighbours");
+    if (show && this.panel.shown === "Selection" && !this.searching.scores) this.panel.show("Neighbours");
     const quote = make("blockquote", { textContent: vector.text.slice(0, 400), dir: "auto" });
     const actions = make(
       "div",
       { className: "tx-actions" },
-      make("button", { type: "button", textContent: "More like this", on: { click: () => this.example(row, true) } }),
-      make("button", { type: "button", textContent: "Less like this", on: { click: () => this.example(row, false) } }),
+      make("button", { type: "button", textContent: "More like this", on: { click: () => this.searching.example(row, true) } }),
+      make("button", { type: "button", textContent: "Less like this", on: { click: () => this.searching.example(row, false) } }),
     );
     await this.panel.list("Neighbours", { title: `Nearest ${count(near.rows.length, "text")}`, note: near.score, rows: near.rows, scores: near.scores, about: quote, extra: actions });
     this.panel.vector(vector);
@@ -211,81 +214,9 @@ class Explorer {
     this.remember();
   }
 
-  // Plus and minus examples: the search goes on from what it has.
-  example(row, like) {
-    const examples = this.examples ?? { like: [], unlike: [] };
-    const [to, from] = like ? ["like", "unlike"] : ["unlike", "like"];
-    this.examples = { [to]: [...new Set([...examples[to], row])], [from]: examples[from].filter((one) => one !== row) };
-    return this.search({ examples: this.examples, fresh: true });
-  }
-
-  async search({ fresh = false, examples = null } = {}) {
-    const mode = this.toolbar.mode.value;
-    const written = this.toolbar.query.value;
-    const query = mode === "regex" ? written : written.trim(); // a pattern may end in a blank
-    const asked = JSON.stringify([query, mode, examples]);
-    if (!fresh && asked === this.asked && this.scores) return this.step(1);
-    if (!query && !examples) return this.clear();
-    await this.guarded(async () => {
-      this.searching?.abort();
-      this.searching = new AbortController();
-      if (!examples) this.examples = null;
-      delete this.stage.dataset.found;
-      const found = await this.api.search({ query, mode, ...(examples ?? {}) }, this.searching.signal);
-      this.asked = asked;
-      Object.assign(this, { scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1, selected: null });
-      const least = found.rows.length ? found.scores[found.rows[Math.min(HITS, found.rows.length) - 1]] : 0;
-      this.toolbar.setScores(found.scores, found.rows, found.way, least);
-      await this.choices();
-      await this.setLeast(least);
-      if (found.way === "semantic" || found.way === "hybrid") this.trigger("submit", { query });
-      this.remember();
-      this.stage.dataset.found = `${found.way} ${query}`;
-    });
-  }
-
-  // Every row with at least this score is a hit; where scores only order, all that were found are.
-  async setLeast(least) {
-    const sliding = this.way === "semantic" || this.way === "like";
-    const hits = sliding ? this.ranked.filter((row) => this.scores[row] >= least) : this.ranked;
-    this.hits = hits;
-    const more = sliding && hits.length === this.ranked.length && this.total > hits.length ? "+" : "";
-    this.toolbar.hits.textContent = hits.length ? `${hits.length.toLocaleString("en")}${more} ${hits.length === 1 ? "hit" : "hits"}` : "No hits";
-    await this.paint();
-    this.panel.show("Selection");
-    const examples = this.examples ? this.exampleList() : null;
-    await this.panel.list("Selection", {
-      title: hits.length ? `${count(hits.length, "hit")}, best first` : "No hits",
-      note: hits.length ? this.said : "No text holds that. Try other words, or search by meaning.",
-      rows: hits,
-      scores: hits.map((row) => this.scores[row]),
-      clear: () => this.clear(),
-      about: examples,
-    });
-  }
-
-  exampleList() {
-    const chip = (row, sign) =>
-      make("button", { type: "button", className: "tx-chip", title: "Take this example away", textContent: `${sign} ${this.api.texts.get(row)?.text.slice(0, 40) ?? `text ${row + 1}`}`, on: { click: () => this.withdraw(row) } });
-    return make("div", { className: "tx-special" }, make("h3", { textContent: "Like and unlike" }), ...this.examples.like.map((row) => chip(row, "+")), ...this.examples.unlike.map((row) => chip(row, "−")));
-  }
-
-  withdraw(row) {
-    const without = (rows) => rows.filter((one) => one !== row);
-    this.examples = { like: without(this.examples.like), unlike: without(this.examples.unlike) };
-    if (!this.examples.like.length && !this.examples.unlike.length) return this.clear();
-    return this.search({ examples: this.examples, fresh: true });
-  }
-
-  step(by) {
-    if (!this.hits.length) return undefined;
-    this.at = (this.at + by + this.hits.length) % this.hits.length;
-    return this.guarded(() => this.focus(this.hits[this.at], { show: false }));
-  }
-
   // Back to all texts: first what was searched or selected, then the text in focus.
   async clear() {
-    const narrowed = this.scores || this.selected;
+    const narrowed = this.searching.scores || this.selected;
     if (!narrowed) {
       this.row = null;
       this.near = [];
@@ -293,8 +224,8 @@ class Explorer {
       await this.plot.setFocus(null);
       this.panel.mark(null);
     }
-    this.scores = this.selected = this.examples = this.asked = null;
-    this.hits = [];
+    this.searching.forget();
+    this.selected = null;
     this.toolbar.query.value = "";
     this.toolbar.found.hidden = true;
     await this.choices();
@@ -307,7 +238,7 @@ class Explorer {
     if (column === null) {
       this.toolbar.mode.value = "keyword";
       this.toolbar.query.value = value;
-      return this.search({ fresh: true });
+      return this.searching.run({ fresh: true });
     }
     const number = this.about.colours.findIndex((colour) => colour.name === column);
     return this.guarded(async () => {
@@ -323,7 +254,8 @@ class Explorer {
     const [text] = await this.api.rows([row]);
     const beside = Object.entries(text.cells).slice(0, 4).map(([name, value]) => make("div", { className: "tx-beside" }, make("b", { textContent: name }), ` ${value}`));
     const cluster = this.clusters.clusters[this.clusters.labels[row]];
-    const score = this.scores ? [make("div", { className: "tx-beside" }, make("b", { textContent: "score" }), ` ${this.scores[row].toFixed(4)}`)] : [];
+    const { scores } = this.searching;
+    const score = scores ? [make("div", { className: "tx-beside" }, make("b", { textContent: "score" }), ` ${scores[row].toFixed(4)}`)] : [];
     const group = cluster ? [make("div", { className: "tx-beside" }, make("b", { textContent: "cluster" }), ` ${cluster.name}`)] : [];
     return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...score, ...beside, ...group];
   }
@@ -333,7 +265,7 @@ class Explorer {
     if (event.key === "Escape" && (!typing || typing === this.toolbar.query)) return void this.clear();
     if (typing && typing === this.toolbar.query && event.key === "Enter" && event.shiftKey) {
       event.preventDefault();
-      return void this.step(-1);
+      return void this.searching.step(-1);
     }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") {
@@ -355,31 +287,8 @@ class Explorer {
     return this.guarded(() => this.focus(next));
   }
 
-  // The address holds the view, so that a reload or another person finds it again.
   remember() {
-    const state = new URLSearchParams({ data: this.id });
-    const name = this.toolbar.colour.selectedOptions[0]?.textContent;
-    if (name) state.set("colour", name);
-    if (this.layoutKey) state.set("layout", this.layoutKey);
-    if (this.scores && this.toolbar.query.value.trim()) {
-      state.set("q", this.toolbar.query.value.trim().slice(0, 500));
-      state.set("mode", this.toolbar.mode.value);
-    }
-    if (this.row !== null) state.set("text", this.row);
-    history.replaceState(history.state, "", `?${state}${location.hash}`);
-  }
-
-  async restore() {
-    const wanted = this.wanted;
-    this.wanted = new URLSearchParams();
-    if (wanted.get("data") !== this.id) return;
-    if (wanted.has("q")) {
-      this.toolbar.query.value = wanted.get("q");
-      if ([...this.toolbar.mode.options].some((option) => option.value === wanted.get("mode"))) this.toolbar.mode.value = wanted.get("mode");
-      await this.search({ fresh: true });
-    }
-    const row = Number(wanted.get("text"));
-    if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < this.about.n) await this.focus(row);
+    remember(this);
   }
 
   async savePicture(format) {

@@ -81,9 +81,8 @@ export class Toolbar {
   }
 
   // Scores of every text; the slider sets the least one that still counts as a hit.
-  setScores(scores, ranked, way, least) {
+  setScores(scores, sliding, least) {
     this.found.hidden = false;
-    const sliding = way === "semantic" || way === "like";
     this.histogram.parentElement.hidden = this.shownThreshold.hidden = !sliding;
     if (!sliding) return;
     const sorted = Float32Array.from(scores).sort();

@@ -1,0 +1,102 @@
+// Searching: the scores of every text, the hits among them, and the examples a search goes on from.
+
+import { count, make } from "./dom.js";
+
+const HITS = 10;
+
+export class Searching {
+  constructor(explorer) {
+    this.explorer = explorer;
+    this.forget();
+  }
+
+  get toolbar() {
+    return this.explorer.toolbar;
+  }
+
+  // A score means the same for every text only where it is a cosine; elsewhere it only orders.
+  get slides() {
+    return this.way === "semantic" || this.way === "like";
+  }
+
+  forget() {
+    this.scores = this.examples = this.asked = null;
+    this.ranked = this.hits = [];
+    this.at = -1;
+  }
+
+  async run({ fresh = false, examples = null } = {}) {
+    const { explorer, toolbar } = this;
+    const mode = toolbar.mode.value;
+    const written = toolbar.query.value;
+    const query = mode === "regex" ? written : written.trim(); // a pattern may end in a blank
+    const asked = JSON.stringify([query, mode, examples]);
+    if (!fresh && asked === this.asked && this.scores) return this.step(1);
+    if (!query && !examples) return explorer.clear();
+    return explorer.guarded(async () => {
+      this.running?.abort();
+      this.running = new AbortController();
+      if (!examples) this.examples = null;
+      delete explorer.stage.dataset.found;
+      const found = await explorer.api.search({ query, mode, ...(examples ?? {}) }, this.running.signal);
+      explorer.selected = null;
+      Object.assign(this, { asked, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1 });
+      const least = found.rows.length ? found.scores[found.rows[Math.min(HITS, found.rows.length) - 1]] : 0;
+      toolbar.setScores(found.scores, this.slides, least);
+      await explorer.choices();
+      await this.setLeast(least);
+      if (found.way === "semantic" || found.way === "hybrid") explorer.trigger("submit", { query });
+      explorer.remember();
+      explorer.stage.dataset.found = `${found.way} ${query}`;
+    });
+  }
+
+  // Every row with at least this score is a hit; where scores only order, all that were found are.
+  async setLeast(least) {
+    const { explorer } = this;
+    const hits = this.slides ? this.ranked.filter((row) => this.scores[row] >= least) : this.ranked;
+    this.hits = hits;
+    const more = this.slides && hits.length === this.ranked.length && this.total > hits.length ? "+" : "";
+    this.toolbar.hits.textContent = hits.length ? `${hits.length.toLocaleString("en")}${more} ${hits.length === 1 ? "hit" : "hits"}` : "No hits";
+    await explorer.paint();
+    explorer.panel.show("Selection");
+    await explorer.panel.list("Selection", {
+      title: hits.length ? `${count(hits.length, "hit")}, best first` : "No hits",
+      note: hits.length ? this.said : "No text holds that. Try other words, or search by meaning.",
+      rows: hits,
+      scores: hits.map((row) => this.scores[row]),
+      clear: () => explorer.clear(),
+      about: this.examples ? this._exampleList() : null,
+    });
+  }
+
+  step(by) {
+    if (!this.hits.length) return undefined;
+    this.at = (this.at + by + this.hits.length) % this.hits.length;
+    return this.explorer.guarded(() => this.explorer.focus(this.hits[this.at], { show: false }));
+  }
+
+  // Plus and minus examples: the search goes on from what it has.
+  example(row, like) {
+    const { like: likes, unlike } = this.examples ?? { like: [], unlike: [] };
+    const without = (rows) => rows.filter((one) => one !== row);
+    this.examples = { like: without(likes), unlike: without(unlike) };
+    this.examples[like ? "like" : "unlike"].push(row);
+    return this.run({ examples: this.examples, fresh: true });
+  }
+
+  _withdraw(row) {
+    const without = (rows) => rows.filter((one) => one !== row);
+    this.examples = { like: without(this.examples.like), unlike: without(this.examples.unlike) };
+    if (!this.examples.like.length && !this.examples.unlike.length) return this.explorer.clear();
+    return this.run({ examples: this.examples, fresh: true });
+  }
+
+  _exampleList() {
+    const name = (row) => this.explorer.api.texts.get(row)?.text.slice(0, 40) ?? `text ${row + 1}`;
+    const chip = (row, sign) =>
+      make("button", { type: "button", className: "tx-chip", title: "Take this example away", textContent: `${sign} ${name(row)}`, on: { click: () => this._withdraw(row) } });
+    const { like, unlike } = this.examples;
+    return make("div", { className: "tx-special" }, make("h3", { textContent: "Like and unlike" }), ...like.map((row) => chip(row, "+")), ...unlike.map((row) => chip(row, "−")));
+  }
+}
