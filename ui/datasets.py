@@ -20,6 +20,8 @@ from embedder.analysis.similarity import Floats
 from embedder.types import ModelInfo
 
 MAX_BYTES = 512 * 2**20
+MAX_LAYOUTS = 8
+"""So many layouts of a dataset are kept: the first one and the newest."""
 PCA, UMAP = "pca", "umap"
 _Worked = TypeVar("_Worked")
 
@@ -37,6 +39,10 @@ class Workings:
     newest: str = PCA
     legends: dict[str, dict[str, Any]] = field(default_factory=dict)
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
+
+    def forget(self, name: str) -> None:
+        """Let go of what was made under that name."""
+        self._made.pop(name, None)
 
     async def once(self, name: str, make: Callable[[], _Worked]) -> _Worked:
         """What `make` gives, run in a thread by whoever asks first."""
@@ -67,6 +73,11 @@ class Dataset:
     workings: Workings = field(default_factory=Workings)
 
     @property
+    def first_layout(self) -> str:
+        """The key of the layout that was there first, which stays: what a shared dataset opens with."""
+        return next(iter(self.workings.layouts), PCA)
+
+    @property
     def held_bytes(self) -> int:
         """About what it costs to keep."""
         cells = sum(len(cell) for column in self.columns.values() for cell in column)
@@ -78,8 +89,13 @@ class Dataset:
 
     def add_layout(self, key: str, layout: Projection) -> None:
         """Keep a layout; it is the newest now."""
-        self.workings.layouts[key] = layout
+        layouts = self.workings.layouts
+        layouts[key] = layout
         self.workings.newest = key
+        while len(layouts) > MAX_LAYOUTS:
+            second = list(layouts)[1]
+            del layouts[second]
+            self.workings.forget(f"names {second}")
 
     async def keyword_index(self) -> KeywordIndex:
         """The texts' words, indexed once."""

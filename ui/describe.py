@@ -22,8 +22,8 @@ MAX_CELL_CHARS = 400
 LARGEST_DIMENSIONS = 12
 
 
-def about(dataset: Dataset) -> dict[str, Any]:
-    """Name, size, model and colours; `colours` are numbered for `colour`, clusters are the layout's."""
+def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
+    """Name, size, model and colours, which are numbered for `colour`; densities are of layout `key`."""
     model = dataset.model
     return {
         "id": dataset.id,
@@ -35,7 +35,7 @@ def about(dataset: Dataset) -> dict[str, Any]:
         "notes": dataset.notes,
         "model": {"id": model.id, "dimensions": model.dimensions, "max_tokens": model.max_tokens},
         "columns": list(dataset.columns),
-        "colours": [_legend(dataset, name) for name in colours(dataset)],
+        "colours": [_legend(dataset, name, key) for name in colours(dataset)],
         "layout": dataset.workings.newest,
         "layouts": ["pca", *dataset.workings.layouts],
         "explained_share": dataset.flat.explained_share,
@@ -50,7 +50,7 @@ def colours(dataset: Dataset) -> list[str]:
     return [*sorted(groups, key=lambda name: known[name]["groups"]), *amounts, LENGTH, DENSITY]
 
 
-def colour(dataset: Dataset, number: int) -> NDArray[Any]:
+def colour(dataset: Dataset, number: int, key: str | None = None) -> NDArray[Any]:
     """Of each row the code of its group as uint8, `MAX_LEGEND` for the rest; or its value as float32.
 
     Raises:
@@ -60,9 +60,9 @@ def colour(dataset: Dataset, number: int) -> NDArray[Any]:
     if not 0 <= number < len(names):
         raise InvalidInput(f"There is no colour {number}.")
     name = names[number]
-    legend = _legend(dataset, name)
+    legend = _legend(dataset, name, key)
     if legend["kind"] == "amount":
-        return _amounts(dataset, name).astype("<f4")
+        return _amounts(dataset, name, key).astype("<f4")
     codes = {value: code for code, (value, _) in enumerate(legend["values"])}
     return np.array([codes.get(cell, MAX_LEGEND) for cell in dataset.columns[name]], dtype=np.uint8)
 
@@ -128,10 +128,10 @@ async def vector(engine: Engine, dataset: Dataset, number: int) -> dict[str, Any
     }
 
 
-def _legend(dataset: Dataset, name: str) -> dict[str, Any]:
+def _legend(dataset: Dataset, name: str, key: str | None = None) -> dict[str, Any]:
     """How a colour reads; what a column says of itself is worked out once."""
     if name not in dataset.columns:
-        return _range(name, local_density(dataset.layout().points) if name == DENSITY else _lengths(dataset))
+        return _range(name, _amounts(dataset, name, key))
     known = dataset.workings.legends
     if name not in known:
         known[name] = _column_legend(name, dataset.columns[name])
@@ -157,14 +157,12 @@ def _range(name: str, amounts: NDArray[np.float32]) -> dict[str, Any]:
     return {"name": name, "kind": "amount", "low": float(low), "high": float(high)}
 
 
-def _amounts(dataset: Dataset, name: str) -> NDArray[np.float32]:
+def _amounts(dataset: Dataset, name: str, key: str | None) -> NDArray[np.float32]:
     if name in dataset.columns:
         numbers = _numbers(dataset.columns[name])
         return numbers if numbers is not None else np.full(len(dataset.texts), np.nan, dtype=np.float32)
-    return local_density(dataset.layout().points) if name == DENSITY else _lengths(dataset)
-
-
-def _lengths(dataset: Dataset) -> NDArray[np.float32]:
+    if name == DENSITY:
+        return local_density(dataset.layout(key).points)
     return dataset.prompt_tokens.astype(np.float32)
 
 

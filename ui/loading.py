@@ -71,7 +71,7 @@ async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> As
     if known is not None:
         session.put(session.begin(), known)
         session.last_call = LastCall.of(known.model.id, known.texts)
-        yield Step(summary(known), shown(known))
+        yield Step(summary(known), shown(known, known.first_layout))
         return
     sample = await asyncio.to_thread(SAMPLES[name])
     brought = Brought(sample.name, sample.texts, sample.columns)
@@ -88,7 +88,9 @@ async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) ->
         session.put(session.begin(), dataset)
         session.last_call = LastCall.of(dataset.model.id, dataset.texts)
         key = asked.get("layout", [""])[0]
-        yield Step(summary(dataset), shown(dataset, key if key in dataset.workings.layouts else None))
+        yield Step(
+            summary(dataset), shown(dataset, key if key in dataset.workings.layouts else dataset.first_layout)
+        )
         return
     lost = "data" in asked and not asked["data"][0].startswith(SAMPLE_ID)
     async with aclosing(from_sample(desk, session, FIRST_SAMPLE, model)) as updates:

@@ -81,8 +81,8 @@ def make_routes(desk: Desk) -> FastAPI:
         return dataset
 
     @app.get("/data/{dataset_id}")
-    async def about(dataset_id: Id) -> Response:
-        return _json(await asyncio.to_thread(describe.about, found(dataset_id)))
+    async def about(dataset_id: Id, layout: str = "") -> Response:
+        return _json(await asyncio.to_thread(describe.about, found(dataset_id), layout[:64] or None))
 
     @app.get("/data/{dataset_id}/points/{key}")
     async def points(dataset_id: Id, key: str) -> Response:
@@ -93,8 +93,9 @@ def make_routes(desk: Desk) -> FastAPI:
         return _json(await describe.clusters(found(dataset_id), key[:64]))
 
     @app.get("/data/{dataset_id}/colour/{number}")
-    async def colour(dataset_id: Id, number: int) -> Response:
-        return _binary(await asyncio.to_thread(describe.colour, found(dataset_id), number))
+    async def colour(dataset_id: Id, number: int, layout: str = "") -> Response:
+        key = layout[:64] or None
+        return _binary(await asyncio.to_thread(describe.colour, found(dataset_id), number, key))
 
     @app.get("/data/{dataset_id}/neighbours/{row}")
     async def neighbours(dataset_id: Id, row: int, k: int = 10) -> Response:

@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedder.analysis.projection import Projection
 from embedder.types import ModelInfo
@@ -60,11 +61,9 @@ def emoji() -> Sample:
     return Sample("Emoji by name", list(texts), {"group": list(groups), "emoji": list(characters)})
 
 
-@cache
 def python_library() -> Sample:
     """What Python's own library says of itself: the first sentences of its documentation."""
-    with np.load(_BAKED, allow_pickle=False) as arrays:
-        told = json.loads(arrays["told"].tobytes())
+    told, _ = _stored()
     return Sample(told["name"], told["texts"], told["columns"])
 
 
@@ -91,24 +90,28 @@ async def ready_made(desk: Desk, name: str, model: object) -> Dataset | None:
     return kept
 
 
-def _baked() -> Dataset:
-    """The first sample as `scripts/make_sample.py` stored it."""
+@cache
+def _stored() -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What `scripts/make_sample.py` stored, read once."""
     with np.load(_BAKED, allow_pickle=False) as arrays:
-        told = json.loads(arrays["told"].tobytes())
-        vectors, points, clusters = arrays["vectors"], arrays["points"], arrays["clusters"]
-        tokens = arrays["prompt_tokens"].astype(np.int64)
-        flat = Projection(arrays["flat"], "pca", told["explained_share"])
+        return json.loads(arrays["told"].tobytes()), dict(arrays)
+
+
+def _baked() -> Dataset:
+    """The first sample with its vectors and its map."""
+    told, arrays = _stored()
     model = ModelInfo(**told["model"])
     dataset = Dataset(
         name=told["name"],
         texts=told["texts"],
         columns=told["columns"],
-        vectors=vectors,
-        prompt_tokens=tokens,
+        vectors=arrays["vectors"],
+        prompt_tokens=arrays["prompt_tokens"].astype(np.int64),
         truncated=frozenset(),
         model=model,
-        flat=flat,
+        flat=Projection(arrays["flat"], "pca", told["explained_share"]),
         id=model.fingerprint.rpartition(":")[2][:12],
     )
-    dataset.add_layout(told["layout"], Projection(points, "umap", clusters=clusters))
+    layout = Projection(arrays["points"], "umap", clusters=arrays["clusters"])
+    dataset.add_layout(told["layout"], layout)
     return dataset

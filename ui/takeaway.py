@@ -70,9 +70,9 @@ async def table(dataset: Dataset, key: str) -> maps.MapTable:
 
 async def told(dataset: Dataset, key: str) -> dict[str, Any]:
     """What the offline page draws."""
-    about = describe.about(dataset)
+    about = describe.about(dataset, key)
     colours = [
-        {**colour, "codes": [_plain(code) for code in describe.colour(dataset, number).tolist()]}
+        {**colour, "codes": [_plain(code) for code in describe.colour(dataset, number, key).tolist()]}
         for number, colour in enumerate(about["colours"])
     ]
     return {

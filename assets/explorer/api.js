@@ -32,8 +32,8 @@ export class Api {
     return (await this._answer(path, { method: "POST", headers, body: JSON.stringify(body), signal })).json();
   }
 
-  about() {
-    return this.json("");
+  about(layout) {
+    return this.json(layout ? `?layout=${encodeURIComponent(layout)}` : "");
   }
 
   async points(layout) {
@@ -45,8 +45,8 @@ export class Api {
     return this.json(`/clusters/${encodeURIComponent(layout)}`);
   }
 
-  async colour(number, kind) {
-    const bytes = await (await this._answer(`/colour/${number}`)).arrayBuffer();
+  async colour(number, kind, layout) {
+    const bytes = await (await this._answer(`/colour/${number}?layout=${encodeURIComponent(layout)}`)).arrayBuffer();
     return kind === "group" ? new Uint8Array(bytes) : new Float32Array(bytes);
   }
 

@@ -62,7 +62,7 @@ class Explorer {
   async show({ id, layout }) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const api = id === this.id ? this.api : new Api(document.baseURI, id);
-    const about = await api.about();
+    const about = await api.about(layout);
     const key = layout ?? about.layout;
     const [points, clusters] = await Promise.all([api.points(key), about.whole ? api.clusters(key) : { labels: [], clusters: [] }]);
     if (turn !== this.turn) return;
@@ -136,7 +136,7 @@ class Explorer {
       this.colourOf = (row) => amountColour(scores[row], low, high);
       this.legend.amount("search score", low, high);
     } else if (legend) {
-      const codes = await this.api.colour(Number(value), legend.kind);
+      const codes = await this.api.colour(Number(value), legend.kind, this.layoutKey);
       this.codes = legend.kind === "group" ? codes : null;
       this.colourOf = legend.kind === "group" ? (row) => groupColour(codes[row]) : (row) => amountColour(codes[row], legend.low, legend.high);
       if (legend.kind === "group") this.legend.groups(legend.values, { others: legend.groups - legend.values.length });

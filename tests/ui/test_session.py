@@ -6,7 +6,7 @@ import numpy as np
 
 from embedder.analysis import pca_2d
 from embedder.types import ModelInfo
-from ui.datasets import Dataset, Datasets
+from ui.datasets import MAX_LAYOUTS, Dataset, Datasets
 from ui.session import Sessions
 
 INFO = ModelInfo("m", 4, 64, "f", "test", True)
@@ -97,3 +97,13 @@ def test_only_the_newest_load_is_shown() -> None:
     assert session.put(second, new)
     assert not session.put(first, old)
     assert session.dataset is new
+
+
+def test_layouts_of_a_dataset_are_bounded_and_the_first_stays() -> None:
+    shared = dataset(4)
+    assert shared.first_layout == "pca"
+    for number in range(30):
+        shared.add_layout(f"umap-{number}", shared.flat)
+    assert len(shared.workings.layouts) == MAX_LAYOUTS
+    assert shared.first_layout == "umap-0"
+    assert shared.workings.newest == "umap-29"
