@@ -112,7 +112,7 @@ export class Toolbar {
   _save(onPicture) {
     this.files = Object.fromEntries(Object.entries(FILES).map(([format, textContent]) => [format, make("a", { textContent, download: "" })]));
     const pictures = ["png", "svg"].map((format) => make("button", { type: "button", textContent: `${format.toUpperCase()} of the map`, on: { click: () => onPicture(format) } }));
-    const details = make("details", { className: "tx-settings tx-save" }, make("summary", { textContent: "Save" }), make("div", {}, ...Object.values(this.files), ...pictures));
+    const details = make("details", { className: "tx-menu tx-save" }, make("summary", { textContent: "Save" }), make("div", {}, ...Object.values(this.files), ...pictures));
     details.addEventListener("click", (event) => event.target.closest("a, button") && (details.open = false));
     return details;
   }
@@ -124,7 +124,7 @@ export class Toolbar {
       return make("label", { className: "tx-parameter" }, make("b", { textContent: label }), this.parameters[name], make("small", { textContent: said }));
     });
     const apply = make("button", { type: "button", className: "primary", textContent: "Lay out again" });
-    const details = make("details", { className: "tx-settings" }, make("summary", { textContent: "⚙", title: "Settings of the layout", "aria-label": "Settings of the layout" }), make("div", {}, ...fields, apply));
+    const details = make("details", { className: "tx-menu tx-settings" }, make("summary", { textContent: "⚙", title: "Settings of the layout", "aria-label": "Settings of the layout" }), make("div", {}, ...fields, apply));
     apply.addEventListener("click", () => {
       if (!Object.values(this.parameters).every((input) => input.reportValidity())) return;
       details.open = false;

@@ -42,7 +42,7 @@ PAGE_PREFIXES = frozenset(
         "monitoring",
     }
 )
-"""First parts of the paths that Gradio keeps for itself (`INTERNAL_ROUTES` in gradio/routes.py)."""
+"""First parts of paths of the page: the map's, and Gradio's own (its `INTERNAL_ROUTES`)."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SLASHES = re.compile(r"/{2,}")
