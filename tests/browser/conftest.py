@@ -38,6 +38,13 @@ class Watched:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", self._request)
 
+    def reload(self) -> None:
+        """Load the page anew; what Gradio says of the connections this breaks off is no complaint."""
+        self.page.reload()
+        self.page.wait_for_selector("#map .tx-plot[data-painted]")
+        broken_off = ("AbortError", "Connection errored out", "Failed to fetch", "network error")
+        self.complaints = [said for said in self.complaints if not any(sign in said for sign in broken_off)]
+
     def _console(self, message: Any) -> None:
         if message.type == "error":  # Gradio itself warns when an upload's progress ends
             self.complaints.append(message.text)

@@ -254,7 +254,7 @@ def test_an_address_holds_the_view_for_a_reload_and_for_others(
     focus = wait_for_focus(page)
     page.wait_for_function("location.search.includes('text=')")
     address = page.url
-    page.wait_for_timeout(1500)  # what a reload breaks off, Gradio calls an error
+    page.wait_for_timeout(3000)  # what a reload breaks off, Gradio calls an error
     page.reload()
     for one in (page, open_page(base=address).page):
         one.wait_for_selector(f"#map .tx-plot[data-focus='{focus}']")

@@ -211,6 +211,9 @@ def test_the_theme_follows_the_system_and_toggles(open_page: OpenPage, scheme: A
     page.locator("#theme").click()
     assert page.evaluate(dark) is (scheme != "dark")
     page.wait_for_function(f"before => {background} !== before", arg=before)
+    page.wait_for_timeout(
+        3000
+    )  # the other views are still drawn; what a reload breaks off, Gradio calls an error
     page.reload()
     page.wait_for_selector("#map .tx-plot[data-painted]")
     assert page.evaluate(dark) is (scheme != "dark"), "the choice is remembered"
