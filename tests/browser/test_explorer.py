@@ -246,7 +246,8 @@ def test_other_layouts_and_their_settings(open_page: OpenPage, tmp_path: Path) -
 def test_an_address_holds_the_view_for_a_reload_and_for_others(
     open_page: OpenPage, server: Server, tmp_path: Path
 ) -> None:
-    page = open_page().page
+    watched = open_page()
+    page = watched.page
     upload_topics(page, tmp_path)
     page.locator("#tx-colour").select_option(label="density")
     search(page, "a meal")
@@ -254,8 +255,7 @@ def test_an_address_holds_the_view_for_a_reload_and_for_others(
     focus = wait_for_focus(page)
     page.wait_for_function("location.search.includes('text=')")
     address = page.url
-    page.wait_for_timeout(3000)  # what a reload breaks off, Gradio calls an error
-    page.reload()
+    watched.reload()
     for one in (page, open_page(base=address).page):
         one.wait_for_selector(f"#map .tx-plot[data-focus='{focus}']")
         assert points(one) == 13

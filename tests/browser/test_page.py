@@ -203,7 +203,8 @@ def test_run_uses_the_visitors_key_and_never_shows_it_to_the_page(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_theme_follows_the_system_and_toggles(open_page: OpenPage, scheme: Any) -> None:
-    page = open_page(scheme=scheme).page
+    watched = open_page(scheme=scheme)
+    page = watched.page
     dark = "document.body.classList.contains('dark')"
     assert page.evaluate(dark) is (scheme == "dark")
     background = "getComputedStyle(document.body).backgroundColor"
@@ -211,11 +212,7 @@ def test_the_theme_follows_the_system_and_toggles(open_page: OpenPage, scheme: A
     page.locator("#theme").click()
     assert page.evaluate(dark) is (scheme != "dark")
     page.wait_for_function(f"before => {background} !== before", arg=before)
-    page.wait_for_timeout(
-        3000
-    )  # the other views are still drawn; what a reload breaks off, Gradio calls an error
-    page.reload()
-    page.wait_for_selector("#map .tx-plot[data-painted]")
+    watched.reload()
     assert page.evaluate(dark) is (scheme != "dark"), "the choice is remembered"
 
 
