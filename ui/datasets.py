@@ -22,7 +22,7 @@ from embedder.types import ModelInfo
 MAX_BYTES = 512 * 2**20
 MAX_LAYOUTS = 8
 """So many layouts of a dataset are kept: the first one and the newest."""
-PCA, UMAP = "pca", "umap"
+PCA = "pca"
 _Worked = TypeVar("_Worked")
 
 

@@ -71,7 +71,7 @@ def make_blocks(desk: Desk) -> Any:
 
 
 def build_inputs(desk: Desk) -> Inputs:
-    """The left column."""
+    """Ways to bring texts, and the line that says what goes on."""
     import gradio as gr
 
     allowed = list(desk.settings.allowed_models)

@@ -8,6 +8,7 @@ with any values, so each checks its own. What it raises becomes a sentence.
 import html
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,14 +89,9 @@ def bind_told(desk: Desk, handler: Stream) -> Stream:
 
     async def call(request: gr.Request, event: gr.EventData, *values: Any) -> AsyncGenerator[Any, None]:
         told = event._data if isinstance(event._data, dict) else {}
-        stream = handler(desk, desk.session(request), told, *values)
-        try:
-            async for update in stream:
+        async with aclosing(_relayed(handler(desk, desk.session(request), told, *values))) as updates:
+            async for update in updates:
                 yield update
-        except Exception as error:
-            raise as_gradio(error) from None
-        finally:
-            await stream.aclose()
 
     return call
 
@@ -105,17 +101,23 @@ def bind_stream(desk: Desk, handler: Stream) -> Stream:
     import gradio as gr
 
     async def call(request: gr.Request, *values: Any) -> AsyncGenerator[Any, None]:
-        stream = handler(desk, desk.session(request), *values)
-        try:
-            async for update in stream:
+        async with aclosing(_relayed(handler(desk, desk.session(request), *values))) as updates:
+            async for update in updates:
                 yield update
-        except Exception as error:
-            raise as_gradio(error) from None
-        finally:
-            # Cancelled or abandoned: what the handler has in flight must end with it.
-            await stream.aclose()
 
     return call
+
+
+async def _relayed(stream: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """What `stream` yields; what it raises becomes a sentence."""
+    try:
+        async for update in stream:
+            yield update
+    except Exception as error:
+        raise as_gradio(error) from None
+    finally:
+        # Cancelled or abandoned: what the handler has in flight must end with it.
+        await stream.aclose()
 
 
 def as_gradio(error: Exception) -> Exception:

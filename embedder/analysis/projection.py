@@ -87,7 +87,6 @@ def umap_2d(
     vectors: ArrayLike,
     options: LayoutOptions = LayoutOptions(),  # frozen
     *,
-    neighbours: Neighbours | None = None,
     progress: OnProgress | None = None,
 ) -> Projection:
     """UMAP (McInnes, Healy, Melville 2018) of `(n, d)` by cosine distance, with a fixed seed.
@@ -104,8 +103,7 @@ def umap_2d(
     if n < SMALLEST_UMAP or not flat.points.any():
         return flat
     kept = max(2, min(options.n_neighbors, n - 1))
-    if neighbours is None or neighbours.indices.shape[1] < kept:
-        neighbours = nearest_neighbours(rows, kept) if n <= EXACT_NEIGHBOURS_LIMIT else None
+    neighbours = nearest_neighbours(rows, kept) if n <= EXACT_NEIGHBOURS_LIMIT else None
     with warnings.catch_warnings():
         # Said on import and on fitting: no Tensorflow; and that without a search index later
         # points cannot be added, which nothing here asks for.

@@ -236,7 +236,8 @@ async def test_an_address_brings_back_its_texts_or_says_that_they_are_gone(desk:
     assert json.loads(steps[-1].map_value or "")["layout"] == "pca", "such a layout there is not"
     for lost in ("?data=nobody-knows", "", None, 7, "?data=", "nonsense%%%"):
         visitor = desk.sessions.of(str(lost))
-        await anext(steps_of := loading.from_address(desk, visitor, lost, None))
+        first = await anext(steps_of := loading.from_address(desk, visitor, lost, None))
+        assert (loading.GONE in first.line) is (lost == "?data=nobody-knows")
         await steps_of.aclose()
 
 
