@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from embedder.errors import TooLarge
 from embedder.types import ModelInfo
@@ -32,16 +32,24 @@ def jsonl(texts: Sequence[str], columns: Columns, vectors: NDArray[np.float32]) 
 
 
 def write_npz(
-    sink: IO[bytes], texts: Sequence[str], columns: Columns, vectors: NDArray[np.float32], model: ModelInfo
+    sink: IO[bytes],
+    texts: Sequence[str],
+    columns: Columns,
+    vectors: NDArray[np.float32],
+    model: ModelInfo,
+    **more: NDArray[Any],
 ) -> None:
-    """Arrays `vectors` float32 `(n, d)`, `texts` and `column:NAME` unicode `(n,)`, `model`, `fingerprint`."""
+    """Arrays `vectors` float32 `(n, d)`, `texts` and `column:NAME` unicode `(n,)`, `model`, `fingerprint`.
+
+    And whatever is in `more`, under its name.
+    """
     import numpy as np
 
     cells = {"texts": texts} | {f"column:{name}": column for name, column in columns.items()}
     arrays = {name: np.array(column, dtype=np.str_) for name, column in cells.items()}
     arrays["model"] = np.array(model.id)
     arrays["fingerprint"] = np.array(model.fingerprint)
-    np.savez(sink, allow_pickle=False, vectors=vectors, **arrays)
+    np.savez(sink, allow_pickle=False, vectors=vectors, **arrays, **more)
 
 
 def check_npz_size(texts: Sequence[str], columns: Columns, limit_bytes: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.corpus.exports import check_npz_size
+from embedder.corpus.exports import check_npz_size, write_npz
 from embedder.types import ModelInfo
 
 CHUNK_ROWS = 500
@@ -83,17 +83,10 @@ def npz(table: MapTable) -> bytes:
         TooLarge: a text so long that unicode arrays would take too much room.
     """
     check_npz_size(table.texts, table.columns, MAX_UNICODE_BYTES)
-    cells = {"texts": table.texts, "clusters": table.clusters}
-    cells |= {f"column:{name}": column for name, column in table.columns.items()}
     sink = io.BytesIO()
-    np.savez(
-        sink,
-        allow_pickle=False,
-        vectors=table.vectors,
-        points=table.points,
-        model=np.array(table.model.id),
-        fingerprint=np.array(table.model.fingerprint),
-        **{name: np.array(column, dtype=np.str_) for name, column in cells.items()},
+    clusters = np.array(table.clusters, dtype=np.str_)
+    write_npz(
+        sink, table.texts, table.columns, table.vectors, table.model, points=table.points, clusters=clusters
     )
     return sink.getvalue()
 
