@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embedder.analysis.projection import LayoutOptions, OnProgress, Projection
-from embedder.analysis.similarity import Floats, as_vectors
+from embedder.analysis.projection import LayoutOptions, Projection
+from embedder.analysis.similarity import Floats, OnProgress, as_vectors
 from embedder.errors import TesseraError
 from ui.layout_process import FRAME, OK, PROGRESS, REQUEST, SHARE, unpacked
 

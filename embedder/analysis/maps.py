@@ -7,7 +7,8 @@ from dataclasses import replace
 from numpy.typing import ArrayLike
 
 from embedder.analysis.clusters import clusters_of
-from embedder.analysis.projection import LayoutOptions, OnProgress, Projection, pca_2d, tsne_2d, umap_2d
+from embedder.analysis.projection import LayoutOptions, Projection, pca_2d, tsne_2d, umap_2d
+from embedder.analysis.similarity import OnProgress
 
 
 def map_of(vectors: ArrayLike, options: LayoutOptions, progress: OnProgress | None = None) -> Projection:

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedder.analysis.similarity import top_k, unit_rows
+from embedder.analysis.similarity import OnProgress, top_k, unit_rows
+
+KEPT_NEIGHBOURS = 101
+"""So many are found for texts on a map, each itself the first: for a click, for UMAP up to its most
+neighbours, for t-SNE up to a perplexity of 33, for duplicates and outliers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,8 +21,19 @@ class Neighbours:
     indices: NDArray[np.int64]
     distances: NDArray[np.float32]
 
+    @property
+    def k(self) -> int:
+        """How many each row has, itself among them."""
+        return int(self.indices.shape[1])
 
-def nearest_neighbours(vectors: ArrayLike, k: int) -> Neighbours:
+    def nearest(self, k: int) -> Neighbours:
+        """Only the first `k` of each row."""
+        return Neighbours(self.indices[:, :k], self.distances[:, :k])
+
+
+def nearest_neighbours(
+    vectors: ArrayLike, k: int = KEPT_NEIGHBOURS, *, progress: OnProgress | None = None
+) -> Neighbours:
     """The `k` nearest rows of each row of `(n, d)`, the row itself first at distance 0.
 
     `k` is cut to n. Exact: one matrix product, in blocks; a product beats any index until far
@@ -31,7 +46,7 @@ def nearest_neighbours(vectors: ArrayLike, k: int) -> Neighbours:
         raise ValueError(f"k is 1 or more, not {k}.")
     rows = unit_rows(vectors)
     # With duplicates a row may not be the best of its own list, so it is put first by hand.
-    indices, scores = top_k(rows, rows, k)
+    indices, scores = top_k(rows, rows, k, progress=progress)
     distances = np.maximum(1.0 - scores, 0.0)
     itself = np.arange(len(rows))
     for row in np.flatnonzero(indices[:, 0] != itself) if len(rows) else ():

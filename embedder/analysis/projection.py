@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embedder.analysis.neighbours import Neighbours, nearest_neighbours
-from embedder.analysis.similarity import Floats, as_vectors, unit_rows
+from embedder.analysis.similarity import Floats, OnProgress, as_vectors, unit_rows
 
 SEED = 42
 N_NEIGHBOURS = 15
@@ -29,8 +28,6 @@ SMALLEST_UMAP = 5
 
 
 Method = Literal["umap", "tsne", "pca"]
-OnProgress = Callable[[float], None]
-"""Told the share that is done, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float32]
+OnProgress = Callable[[float], None]
+"""Told the share that is done, 0 to 1."""
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 16 * 2**20
 """Most memory one block of scores may take; the larger side is cut into blocks of it."""
+_KEY_BITS = 32
+"""Of a sorting key's 64 bits, those beside the score: for the row in its block and the column."""
+_GROUPS = 8
+"""So many groups of scores for each of the best that are wanted: more narrow the choice and cost more."""
 
 
 def as_vectors(values: ArrayLike) -> Floats:
@@ -52,7 +60,9 @@ def cosine_similarity(left: ArrayLike, right: ArrayLike | None = None) -> Floats
     return scores
 
 
-def top_k(queries: ArrayLike, vectors: ArrayLike, k: int) -> tuple[NDArray[np.int64], Floats]:
+def top_k(
+    queries: ArrayLike, vectors: ArrayLike, k: int, *, progress: OnProgress | None = None
+) -> tuple[NDArray[np.int64], Floats]:
     """The `k` rows of `vectors` `(n, d)` nearest to each row of `queries` `(q, d)`, best first.
 
     Returns indices and cosine scores, both `(q, min(k, n))`; of equal scores the lower index comes first.
@@ -67,26 +77,55 @@ def top_k(queries: ArrayLike, vectors: ArrayLike, k: int) -> tuple[NDArray[np.in
     kept = min(k, len(columns))
     indices = np.empty((len(rows), kept), dtype=np.int64)
     scores = np.empty((len(rows), kept), dtype=np.float32)
-    step = max(1, BLOCK_BYTES // max(1, 4 * len(columns)))
+    step = max(1, min(BLOCK_BYTES // max(1, 4 * len(columns)), 2 ** (_KEY_BITS - len(columns).bit_length())))
     for start in range(0, len(rows), step):
-        block = np.clip(rows[start : start + step] @ columns.T, -1.0, 1.0)  # (b, n)
+        block = rows[start : start + step] @ columns.T  # (b, n)
+        np.clip(block, -1.0, 1.0, out=block)
         best = _best(block, kept)
         indices[start : start + step] = best
         scores[start : start + step] = np.take_along_axis(block, best, axis=1)
+        if progress:
+            progress(min(1.0, (start + step) / len(rows)))
     return indices, scores
 
 
 def _best(scores: Floats, k: int) -> NDArray[np.int64]:
-    """Column indices of the `k` largest of each row of `(b, n)`, ties by lower index: `(b, k)`."""
-    if k == 0 or k == scores.shape[1]:
-        return np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    # Selection before sorting; ties at the edge are settled by asking for all that reach it.
-    edge = -np.partition(-scores, k - 1, axis=1)[:, k - 1 : k]  # (b, 1)
-    best = np.empty((len(scores), k), dtype=np.int64)
-    for row, (values, least) in enumerate(zip(scores, edge, strict=True)):
-        reached = np.flatnonzero(values >= least)
-        best[row] = reached[np.argsort(-values[reached], kind="stable")[:k]]
+    """Column indices of the `k` largest of each row of `(b, n)`, ties by lower index: `(b, k)`.
+
+    All rows at once: what reaches a bound below the k-th largest is sorted as whole numbers of
+    row, score and column, in this order of weight.
+    """
+    b, n = scores.shape
+    if k == 0 or b == 0:
+        return np.empty((b, k), dtype=np.int64)
+    rows, columns = np.nonzero(scores >= _bound(scores, k))
+    # A float's bits order like a whole number, if those of negative ones are turned round.
+    bits = (scores[rows, columns] + np.float32(0.0)).view(np.int32)  # + 0 makes -0 equal to 0
+    rising = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int64)
+    falling = (0x7FFFFFFF - rising).astype(np.uint64)
+    width = n.bit_length()
+    keys = (rows.astype(np.uint64) << np.uint64(32 + width)) | (falling << np.uint64(width))
+    keys |= columns.astype(np.uint64)
+    keys.sort()
+    first = np.searchsorted(rows, np.arange(b))  # rows rise, and are in the same order in the keys
+    best: NDArray[np.int64] = (keys[first[:, None] + np.arange(k)] & np.uint64((1 << width) - 1)).astype(
+        np.int64
+    )
     return best
+
+
+def _bound(scores: Floats, k: int) -> Floats:
+    """At most the k-th largest of each row of `(b, n)`, and near it: `(b, 1)`.
+
+    The k-th largest of the maxima of groups: k groups reach it, so at least k scores do.
+    """
+    b, n = scores.shape
+    size = n // (_GROUPS * k)
+    if size > 1:
+        groups = n // size
+        scores = scores[:, : groups * size].reshape(b, size, groups).max(axis=1)
+        n = groups
+    return np.partition(scores, n - k, axis=1)[:, n - k : n - k + 1]
 
 
 def _same_width(left: Floats, right: Floats) -> None:

@@ -80,3 +80,23 @@ def test_every_row_is_its_own_first_neighbour(vectors: np.ndarray, k: int) -> No
 def test_no_vectors_have_no_neighbours() -> None:
     found = nearest_neighbours(np.empty((0, 4)), 3)
     assert found.indices.shape == (0, 0)
+
+
+@pytest.mark.parametrize(("n", "k"), [(700, 3), (3000, 101), (257, 256), (40, 40)])
+def test_the_best_of_many_are_those_of_a_stable_sort(n: int, k: int) -> None:
+    """Coarse numbers: many equal scores, of both signs and both zeros."""
+    scores = np.random.default_rng(n).integers(-20, 20, size=(9, n)).astype(np.float32) / 20
+    scores[scores == 0] *= np.where(np.arange((scores == 0).sum()) % 2, 1, -1)
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(similarity._best(scores, k), expected)
+
+
+def test_progress_of_neighbours_rises_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "BLOCK_BYTES", 4 * 300 * 10)
+    told: list[float] = []
+    vectors = np.random.default_rng(0).normal(size=(300, 8))
+    found = nearest_neighbours(vectors, 7, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) == 30
+    np.testing.assert_array_equal(found.nearest(3).indices, nearest_neighbours(vectors, 3).indices)

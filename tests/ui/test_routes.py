@@ -95,6 +95,12 @@ async def test_neighbours_are_by_cosine_and_without_the_text_itself(
     np.testing.assert_allclose(found["scores"], scores[expected], atol=1e-6)
     assert "Cosine" in found["score"]
     assert len((await client.get(f"/data/{dataset.id}/neighbours/0?k=999")).json()["rows"]) == 13
+    assert dataset.known_neighbours is None
+    kept = await dataset.neighbours()
+    assert dataset.known_neighbours is kept is await dataset.neighbours()
+    again = (await client.get(f"/data/{dataset.id}/neighbours/0?k=3")).json()
+    assert again["rows"] == expected
+    np.testing.assert_allclose(again["scores"], scores[expected], atol=1e-6)
 
 
 async def test_every_way_to_search(client: httpx.AsyncClient, dataset: Dataset) -> None:
