@@ -16,7 +16,7 @@ from typing import Any
 from embedder.analysis.clusters import clusters_of
 from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, Projection
 from embedder.errors import InvalidInput
-from ui import assets
+from ui.components import script_component
 from ui.datasets import PCA, Dataset
 from ui.layout import LayoutFailed
 from ui.session import Session
@@ -35,39 +35,10 @@ _LIMITS: dict[str, tuple[type, float, float]] = {
 
 _DEFAULTS = LayoutOptions()
 
-# The script is named by its version in the address, which a browser may then keep for good.
-_ON_LOAD = """
-const root = new URL("explorer/static/VERSION/", document.baseURI);
-const style = document.createElement("link");
-style.rel = "stylesheet"; style.href = new URL("explorer.css", root).href;
-document.head.append(style);
-const plotly = new Promise((done, failed) => {
-  const script = document.createElement("script");
-  script.src = new URL("plotly.js", root).href;
-  // Gradio's own plotly may come later and take the name: this one is kept by reference.
-  script.onload = () => done(window.Plotly); script.onerror = failed;
-  document.head.append(script);
-});
-Promise.all([import(new URL("main.js", root).href), plotly])
-  .then(([{ mount }, library]) => mount(element, { watch, trigger, props }, library))
-  .catch((error) => {
-    element.querySelector(".tx").textContent = `The map could not be started: ${error.message}`;
-    throw error;
-  });
-"""
-
 
 def build(desk: Desk) -> Any:
     """The component; its value says which dataset is on screen, in which layout."""
-    import gradio as gr
-
-    return gr.HTML(
-        value="",
-        html_template=f'<div class="tx"><p class="tx-empty">{EMPTY}</p></div>',
-        js_on_load=_ON_LOAD.replace("VERSION", assets.version()),
-        elem_id="map",
-        apply_default_css=False,
-    )
+    return script_component("main", "map", EMPTY)
 
 
 def shown(dataset: Dataset, key: str | None = None) -> str:

@@ -14,7 +14,8 @@ export class Api {
     let response;
     try {
       response = await fetch(this.root + path, options);
-    } catch {
+    } catch (error) {
+      if (error.name === "AbortError") throw error; // we ourselves no longer want it
       throw new Error("The server does not answer. Is it still running?");
     }
     if (response.ok) return response;

@@ -25,3 +25,9 @@ export function debounced(run, wait_ms) {
 }
 
 export const isDark = () => document.body.classList.contains("dark");
+
+// To another view of the page, by Gradio's own tab of that name.
+export function showTab(name) {
+  const tabs = [...document.querySelectorAll("#views [role=tab]")];
+  tabs.find((tab) => tab.textContent.trim() === name)?.click();
+}

@@ -3,16 +3,17 @@
 
 import { remember, restore } from "./address.js";
 import { Api, Gone } from "./api.js";
-import { DISTINCT, amountColour, accent, groupColour } from "./colours.js";
-import { count, debounced, make } from "./dom.js";
+import { Colouring } from "./colouring.js";
+import { count, debounced, make, showTab } from "./dom.js";
+import { Keyboard } from "./keyboard.js";
 import { Legend } from "./legend.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
 import { Searching } from "./searching.js";
 import { Toolbar } from "./toolbar.js";
+import { aboutLayout } from "./words.js";
 
 const NEIGHBOURS = 10;
-const CLUSTERS = "clusters", SCORE = "score", PLAIN = "plain";
 
 class Explorer {
   constructor(root, plotly, trigger) {
@@ -21,7 +22,7 @@ class Explorer {
       onSearch: (fresh) => this.searching.run({ fresh }),
       onStep: (by) => this.searching.step(by),
       onClear: () => this.clear(),
-      onColour: (value, name) => this.guarded(() => ((this.picked = name), this.colourBy(value))),
+      onColour: (value, name) => this.guarded(() => ((this.colouring.picked = name), this.colourBy(value))),
       onMode: (mode) => this.plot?.setMode(mode),
       onLayout: (options) => this.trigger("input", { layout: options }),
       onAll: () => this.plot.showAll(),
@@ -45,9 +46,11 @@ class Explorer {
       describe: (row) => this.describe(row),
     });
     this.searching = new Searching(this);
+    this.colouring = new Colouring(this);
+    this.keyboard = new Keyboard(this);
     this.forget();
     this.wanted = new URLSearchParams(location.search);
-    document.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("tessera:select", ({ detail }) => this.guarded(() => this.told(detail)));
     new MutationObserver(() => this.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   }
 
@@ -73,17 +76,17 @@ class Explorer {
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
       this.forget();
-      this.picked = this.wanted.get("data") === id ? this.wanted.get("colour") : null;
+      this.colouring.picked = this.wanted.get("data") === id ? this.wanted.get("colour") : null;
       this.toolbar.found.hidden = true;
       this.panel.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
       this.panel.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
       await this.plot.setFocus(null);
     }
-    this.say(about);
     const method = key.split("-")[0];
+    this.message.textContent = aboutLayout(about, method, this.plot);
     if (method in { umap: 0, tsne: 0, pca: 0 }) this.toolbar.layout.value = method;
     await this.plot.setPoints(points, { tween: !fresh });
-    await this.choices();
+    await this.colouring.choices();
     this.plot.setLabels(clusters.clusters);
     if (this.row !== null) await this.plot.setFocus(this.row, this.near);
     if (grown) await this.everything();
@@ -95,79 +98,29 @@ class Explorer {
     this.remember();
   }
 
-  say({ n, model, truncated, explained_share: share }) {
-    const many = n > this.plot.largest ? ` ${this.plot.largest.toLocaleString("en")} of them are drawn, all are searched.` : "";
-    const cut = truncated ? ` ${count(truncated, "text")} longer than ${model.max_tokens} tokens, cut there.` : "";
-    const what = {
-      umap: "UMAP: neighbours stay neighbours; distances between groups mean little.",
-      tsne: "t-SNE: neighbours stay neighbours; sizes of and distances between groups mean little.",
-      pca: share === null ? "PCA: these vectors don't differ, so they are one point." : `PCA: these two directions hold ${Math.round(share * 100)} % of what sets the vectors apart.`,
-    }[this.layoutKey.split("-")[0]];
-    const svg = this.plot.webgl ? "" : " This browser has no WebGL, so the map is drawn more slowly.";
-    this.message.textContent = `${what}${cut}${many}${svg}`;
-  }
-
-  async choices() {
-    const named = this.clusters.clusters.length ? [[CLUSTERS, "clusters"]] : [];
-    const scored = this.searching.scores ? [[SCORE, "search score"]] : [];
-    const columns = this.about.colours.map((colour, number) => [String(number), colour.name]);
-    const choices = [...scored, ...named, ...columns, [PLAIN, "one colour"]];
-    // Of the columns whose every group has a colour of its own, the one that says most.
-    const groups = (number) => (this.about.colours[number].kind === "group" ? this.about.colours[number].groups : 0);
-    const first = columns.filter((_, number) => groups(number)).sort(([one], [two]) => (groups(two) <= DISTINCT) - (groups(one) <= DISTINCT) || (groups(one) <= DISTINCT ? groups(two) - groups(one) : groups(one) - groups(two)))[0];
-    // By name: while texts still come, columns change places.
-    const picked = choices.find(([, name]) => name === this.picked);
-    const chosen = picked?.[0] ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
-    this.toolbar.setColours(choices, chosen);
-    await this.colourBy(chosen, { paint: false });
-  }
-
-  async colourBy(value, { paint = true } = {}) {
-    this.colour = value;
-    const legend = this.about.colours[Number(value)];
-    if (value === CLUSTERS) {
-      this.codes = this.clusters.labels;
-      this.colourOf = (row) => groupColour(this.codes[row], { again: true });
-      this.legend.groups(this.clusters.clusters.map((cluster) => [cluster.name, cluster.size]), { again: true });
-    } else if (value === SCORE && this.searching.scores) {
-      const { scores } = this.searching;
-      const [low, high] = scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)], [Infinity, -Infinity]);
-      this.codes = null;
-      this.colourOf = (row) => amountColour(scores[row], low, high);
-      this.legend.amount("search score", low, high);
-    } else if (legend) {
-      const codes = await this.api.colour(Number(value), legend.kind, this.layoutKey);
-      this.codes = legend.kind === "group" ? codes : null;
-      this.colourOf = legend.kind === "group" ? (row) => groupColour(codes[row]) : (row) => amountColour(codes[row], legend.low, legend.high);
-      if (legend.kind === "group") this.legend.groups(legend.values, { others: legend.groups - legend.values.length });
-      else this.legend.amount(legend.name, legend.low, legend.high);
-    } else {
-      this.codes = null;
-      this.colourOf = () => accent();
-      this.legend.nothing();
-    }
-    if (paint) {
-      await this.paint();
-      this.remember();
-    }
+  async colourBy(value) {
+    await this.colouring.by(value);
+    await this.paint();
+    this.remember();
   }
 
   paint() {
+    const { codes, colourOf } = this.colouring;
     const hits = this.searching.scores ? new Set(this.searching.hits) : null;
     const selected = this.selected ? new Set(this.selected) : null;
     const { kept } = this.legend;
     const strength = (row) => {
-      if (kept.size && this.codes && !kept.has(this.codes[row])) return 0;
+      if (kept.size && codes && !kept.has(codes[row])) return 0;
       if (hits && !hits.has(row)) return 0.1;
       if (selected && !selected.has(row)) return 0.1;
       return 1;
     };
-    return this.plot.setLook(this.colourOf, strength);
+    return this.plot.setLook(colourOf, strength);
   }
 
   async repaint() {
     if (!this.about) return;
-    await this.choices();
+    await this.colouring.choices();
     await this.plot.repaint();
     await this.paint();
   }
@@ -181,7 +134,8 @@ class Explorer {
     });
   }
 
-  async select(rows) {
+  // Rows that were lassoed, or that another view names with a title and note of its own.
+  async select(rows, { title, note } = {}) {
     if (!rows.length) return;
     this.selected = rows;
     this.panel.show("Selection");
@@ -189,7 +143,29 @@ class Explorer {
     const found = await this.api.selection(rows);
     if (this.selected !== rows) return;
     const share = ((100 * rows.length) / this.about.n).toFixed(rows.length * 10 < this.about.n ? 1 : 0);
-    await this.panel.list("Selection", { title: `${count(rows.length, "text")} selected`, note: `${share} % of all.`, rows, about: this.panel.special(found), clear: () => this.clear() });
+    await this.panel.list("Selection", {
+      title: title ?? `${count(rows.length, "text")} selected`,
+      note: note ?? `${share} % of all.`,
+      rows,
+      about: this.panel.special(found),
+      clear: () => this.clear(),
+    });
+  }
+
+  // Another view of the page names rows of these texts: they are shown on the map, and nothing else is.
+  async told({ id, rows, title, note } = {}) {
+    if (id !== this.id || !Array.isArray(rows)) return;
+    const { n } = this.about;
+    const wanted = [...new Set(rows)].filter((row) => Number.isInteger(row) && row >= 0 && row < n);
+    if (!wanted.length) return;
+    showTab("Map");
+    this.searching.forget();
+    this.toolbar.query.value = "";
+    this.toolbar.found.hidden = true;
+    await this.colouring.choices();
+    await this.select(wanted, { title, note });
+    this.remember();
+    this.stage.scrollIntoView({ block: "nearest" });
   }
 
   async focus(row, { show = true } = {}) {
@@ -228,7 +204,7 @@ class Explorer {
     this.selected = null;
     this.toolbar.query.value = "";
     this.toolbar.found.hidden = true;
-    await this.choices();
+    await this.colouring.choices();
     await this.paint();
     if (narrowed) await this.everything();
     this.remember();
@@ -242,7 +218,7 @@ class Explorer {
     }
     const number = this.about.colours.findIndex((colour) => colour.name === column);
     return this.guarded(async () => {
-      this.picked = column;
+      this.colouring.picked = column;
       this.toolbar.colour.value = String(number);
       await this.colourBy(String(number));
       const place = this.about.colours[number].values.findIndex(([name]) => name === value);
@@ -258,33 +234,6 @@ class Explorer {
     const score = scores ? [make("div", { className: "tx-beside" }, make("b", { textContent: "score" }), ` ${scores[row].toFixed(4)}`)] : [];
     const group = cluster ? [make("div", { className: "tx-beside" }, make("b", { textContent: "cluster" }), ` ${cluster.name}`)] : [];
     return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...score, ...beside, ...group];
-  }
-
-  key(event) {
-    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-    if (event.key === "Escape" && (!typing || typing === this.toolbar.query)) return void this.clear();
-    if (typing && typing === this.toolbar.query && event.key === "Enter" && event.shiftKey) {
-      event.preventDefault();
-      return void this.searching.step(-1);
-    }
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "/") {
-      event.preventDefault();
-      this.toolbar.query.focus();
-    }
-    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (by && document.activeElement === this.stage && this.about?.n) {
-      event.preventDefault();
-      this.walk(by);
-    }
-  }
-
-  // Through the neighbours of the text that was in focus when the walk began.
-  walk(by) {
-    if (this.row === null) return this.guarded(() => this.focus(0));
-    if (!this.path || !this.path.includes(this.row) || this.path[0] === this.row) this.path = [this.row, ...this.near];
-    const next = this.path[(this.path.indexOf(this.row) + by + this.path.length) % this.path.length];
-    return this.guarded(() => this.focus(next));
   }
 
   remember() {

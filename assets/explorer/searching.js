@@ -43,7 +43,7 @@ export class Searching {
       Object.assign(this, { asked, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1 });
       const least = found.rows.length ? found.scores[found.rows[Math.min(HITS, found.rows.length) - 1]] : 0;
       toolbar.setScores(found.scores, this.slides, least);
-      await explorer.choices();
+      await explorer.colouring.choices();
       await this.setLeast(least);
       if (found.way === "semantic" || found.way === "hybrid") explorer.trigger("submit", { query });
       explorer.remember();

@@ -158,6 +158,35 @@ def test_a_box_selects_and_says_what_is_special(open_page: OpenPage, tmp_path: P
     heading.filter(has_text="All 13 texts").wait_for()
 
 
+def test_another_view_selects_on_the_map(open_page: OpenPage) -> None:
+    page = open_page().page
+    texts = [text for texts in TOPICS.values() for text in texts]
+    paste(page, texts)
+    wait_for_status(page, "12 texts")
+    wait_for_points(page, 12)
+    search(page, "TRAIN", "keyword")
+    dataset_id = re.findall(r"data=([^&]+)", page.url)[0]
+    page.locator("#views").get_by_role("tab", name="Similarity", exact=True).click()
+    page.locator("#map").wait_for(state="hidden")
+    page.evaluate(
+        """id => {
+          const tell = (detail) => document.dispatchEvent(new CustomEvent("tessera:select", { detail }));
+          tell({ id: "of other texts", rows: [0], title: "not these", note: "" });
+          tell({ id, rows: ["0", -1, 99, null], title: "nor these", note: "" });
+          tell({ id, rows: [6, 1, 6, 500], title: "Two that <b>fit</b>", note: "By their taste." });
+        }""",
+        dataset_id,
+    )
+    page.locator("#map").wait_for(state="visible")
+    chosen = page.locator("#tx-panel-Selection")
+    chosen.locator("h2", has_text="Two that <b>fit</b>").wait_for()
+    assert chosen.locator(".tx-note").first.inner_text() == "By their taste."
+    assert chosen.locator(".tx-text").all_inner_texts() == [texts[6], texts[1]]
+    assert page.locator("#tx-query").input_value() == ""
+    opacity = page.evaluate("document.querySelector('#map .tx-canvas').data[0].marker.opacity")
+    assert [row for row, value in enumerate(opacity) if value > 0.5] == [1, 6]
+
+
 def test_four_ways_to_search(open_page: OpenPage, tmp_path: Path) -> None:
     watched = open_page()
     page = watched.page

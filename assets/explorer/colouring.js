@@ -1,0 +1,57 @@
+// Which colour every row has: by column, cluster, search score, or one for all.
+
+import { DISTINCT, accent, amountColour, groupColour } from "./colours.js";
+
+const CLUSTERS = "clusters", SCORE = "score", PLAIN = "plain";
+
+export class Colouring {
+  constructor(explorer) {
+    this.explorer = explorer;
+    this.codes = null;
+    this.colourOf = () => accent();
+    // The name of what the visitor chose: while texts still come, columns change places.
+    this.picked = null;
+  }
+
+  // What can be chosen for the texts on screen; the choice made before stays if it is still there.
+  async choices() {
+    const { about, clusters, searching, toolbar } = this.explorer;
+    const named = clusters.clusters.length ? [[CLUSTERS, "clusters"]] : [];
+    const scored = searching.scores ? [[SCORE, "search score"]] : [];
+    const columns = about.colours.map((colour, number) => [String(number), colour.name]);
+    const choices = [...scored, ...named, ...columns, [PLAIN, "one colour"]];
+    // Of the columns whose every group has a colour of its own, the one that says most.
+    const groups = (number) => (about.colours[number].kind === "group" ? about.colours[number].groups : 0);
+    const first = columns.filter((_, number) => groups(number)).sort(([one], [two]) => (groups(two) <= DISTINCT) - (groups(one) <= DISTINCT) || (groups(one) <= DISTINCT ? groups(two) - groups(one) : groups(one) - groups(two)))[0];
+    const picked = choices.find(([, name]) => name === this.picked);
+    const chosen = picked?.[0] ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
+    toolbar.setColours(choices, chosen);
+    await this.by(chosen);
+  }
+
+  async by(value) {
+    const { about, clusters, searching, legend, api, layoutKey } = this.explorer;
+    const column = about.colours[Number(value)];
+    if (value === CLUSTERS) {
+      this.codes = clusters.labels;
+      this.colourOf = (row) => groupColour(this.codes[row], { again: true });
+      legend.groups(clusters.clusters.map((cluster) => [cluster.name, cluster.size]), { again: true });
+    } else if (value === SCORE && searching.scores) {
+      const { scores } = searching;
+      const [low, high] = scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)], [Infinity, -Infinity]);
+      this.codes = null;
+      this.colourOf = (row) => amountColour(scores[row], low, high);
+      legend.amount("search score", low, high);
+    } else if (column) {
+      const codes = await api.colour(Number(value), column.kind, layoutKey);
+      this.codes = column.kind === "group" ? codes : null;
+      this.colourOf = column.kind === "group" ? (row) => groupColour(codes[row]) : (row) => amountColour(codes[row], column.low, column.high);
+      if (column.kind === "group") legend.groups(column.values, { others: column.groups - column.values.length });
+      else legend.amount(column.name, column.low, column.high);
+    } else {
+      this.codes = null;
+      this.colourOf = () => accent();
+      legend.nothing();
+    }
+  }
+}
