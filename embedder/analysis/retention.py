@@ -1,0 +1,144 @@
+"""How many of the true nearest neighbours are still found when vectors are made smaller.
+
+Smaller by a cut to fewer dimensions, by one byte a dimension (int8), or by one bit (binary).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.analysis.similarity import Floats, top_k, unit_rows
+
+K = 10
+SHORTLIST = 4 * K
+"""So many of the nearest by bits are scored again in full: sentence-transformers' own factor of 4."""
+MOST_SCORES = 16_000_000
+"""So many scores are taken at most for one measurement, about a second; beyond, of a sample of rows."""
+_EQUAL = 1e-6
+"""Cosines nearer to each other than float32 can tell apart count as a tie."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The real neighbourhoods of the `rows` `(m,)` that are looked at, evenly spread over all.
+
+    `least` `(m,)` is the cosine that each has with its `k`-th nearest other.
+    """
+
+    rows: NDArray[np.int64]
+    least: Floats
+    k: int
+
+
+def true_neighbours(unit: Floats, *, k: int = K, most_scores: int = MOST_SCORES) -> Truth:
+    """What to measure against: exact over all rows `(n, d)`, each of length 1.
+
+    Of more rows than `most_scores` allows a sample is looked at, against all.
+
+    Raises:
+        ValueError: there are no more than `k` vectors, so each is a neighbour of each.
+    """
+    n = len(unit)
+    if n <= k:
+        raise ValueError(f"Among {n} vectors each is one of the {k} nearest of each.")
+    wanted = min(n, max(1, most_scores // n))
+    rows = np.unique(np.linspace(0, n - 1, wanted).round().astype(np.int64))
+    found = _others(unit, rows, k)
+    return Truth(rows, _cosines(unit, rows, found)[:, -1], k)
+
+
+def share_kept(truth: Truth, unit: Floats, smaller: Floats, *, shortlist: int = 0) -> float:
+    """The share of true neighbours, 0 to 1, among the `k` nearest by the cosine of `smaller` `(n, any)`.
+
+    With a `shortlist`, so many are taken by `smaller`, and the `k` best of them by the full cosine.
+    A text as near as the `k`-th true neighbour counts as one: of equal texts no order is the right one.
+    """
+    found = _others(unit_rows(smaller), truth.rows, max(truth.k, shortlist))
+    near = _cosines(unit, truth.rows, found) >= truth.least[:, None] - _EQUAL
+    return float(np.minimum(near.sum(axis=1), truth.k).mean() / truth.k)
+
+
+def cut_to(unit: Floats, dimensions: int) -> Floats:
+    """The first `dimensions` of each row, at length 1 again.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    if not 1 <= dimensions <= unit.shape[1]:
+        raise ValueError(f"There are 1 to {unit.shape[1]} dimensions to keep, not {dimensions}.")
+    return unit_rows(unit[:, :dimensions])
+
+
+def int8_codes(unit: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
+    """Each dimension of `(n, d)` on a scale of its own, from its smallest value in 255 steps to its largest.
+
+    Returns codes `(n, d)`, where the scales start and how wide their steps are, both `(d,)`. As
+    `quantize_embeddings` of sentence-transformers has it, whose import costs seconds; a test compares.
+    """
+    starts = unit.min(axis=0)
+    steps = (unit.max(axis=0) - starts) / np.float32(255)
+    steps = np.where(steps == 0, np.float32(1), steps)
+    return np.clip(np.floor((unit - starts) / steps), 0, 255).astype(np.uint8), starts, steps
+
+
+def as_int8(unit: Floats) -> Floats:
+    """What is left of each number in `int8_codes`: the middle of its step, and never more than there was."""
+    codes, starts, steps = int8_codes(unit)
+    back: Floats = np.minimum(starts + (codes + np.float32(0.5)) * steps, unit.max(axis=0))
+    return back
+
+
+def as_bits(unit: Floats) -> Floats:
+    """One bit a dimension, whether it is above zero, as 1 and -1: their cosine orders as Hamming does.
+
+    The cosine of two such rows is 1 - 2 h / d for a Hamming distance of h.
+    """
+    return np.where(unit > 0, np.float32(1), np.float32(-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """A way to make vectors smaller; `bytes_of` says what one of d dimensions then takes in an index."""
+
+    name: str
+    make: Callable[[Floats], Floats]
+    bytes_of: Callable[[int], int]
+    shortlist: int = 0
+
+
+CODINGS = {
+    "int8": Smaller("int8", as_int8, lambda d: d),
+    "binary": Smaller("binary", as_bits, lambda d: -(-d // 8)),
+    "rescored": Smaller("binary, best 40 rescored", as_bits, lambda d: -(-d // 8), SHORTLIST),
+}
+
+
+def widths(d: int) -> list[int]:
+    """Numbers of dimensions worth measuring for vectors of `d`: twelfths, and halves of the first."""
+    parts = {
+        max(1, round(d * share)) for share in (1 / 48, 1 / 24, *(twelfth / 12 for twelfth in range(1, 13)))
+    }
+    return sorted(parts)
+
+
+def _others(rows: Floats, looked_at: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """The `k` rows nearest to each of those `looked_at`, itself left out: `(m, k)`, or all there are."""
+    found, _ = top_k(rows[looked_at], rows, k + 1)
+    itself = found == looked_at[:, None]
+    # Among more equals than fit, a row may not find itself: then the last one makes room.
+    itself[~itself.any(axis=1), -1] = True
+    others: NDArray[np.int64] = found[~itself].reshape(len(found), -1)
+    return others
+
+
+def _cosines(unit: Floats, looked_at: NDArray[np.int64], found: NDArray[np.int64]) -> Floats:
+    """Of each row looked at with each found for it: `(m, k)`."""
+    scores = np.empty(found.shape, dtype=np.float32)
+    for start in range(0, len(found), 256):
+        some = slice(start, start + 256)
+        scores[some] = np.einsum("md,mkd->mk", unit[looked_at[some]], unit[found[some]])
+    return scores
