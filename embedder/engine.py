@@ -142,6 +142,8 @@ class Engine:
         """
         replica = self._replica(model)
         _check_texts(texts)
+        if options.prompt is not None and not _is_unicode(options.prompt):
+            raise InvalidInput("The prompt is not valid Unicode: it holds half of a surrogate pair.")
         self._calls += 1
         try:
             return await self._embed(replica, texts, kind, dimensions, options)

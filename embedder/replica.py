@@ -158,9 +158,13 @@ def _slices(texts: Sequence[T]) -> Iterator[Sequence[T]]:
 def resolve_prompt(info: ModelInfo, kind: Kind | None, options: EmbedOptions) -> Prompt:
     """The prompt that `kind` or `options.prompt_name` means for this model; neither: its default.
 
+    `options.prompt` takes its place; the branch of a routed model is still that of `kind`.
+
     Raises:
-        InvalidInput: both are given, or the model has no such prompt.
+        InvalidInput: both names are given, or the model has no such prompt.
     """
+    if options.prompt is not None:
+        return Prompt(options.prompt, kind if info.routed else None)
     name = options.prompt_name
     if name is not None and kind is not None:
         raise InvalidInput("Give input_type or prompt_name, not both.", param="prompt_name")

@@ -110,13 +110,15 @@ class TokenSpans:
 class EmbedOptions:
     """What a caller may ask for beyond texts, model, kind and dimensions.
 
-    `prompt_name` names one of the model's prompts and excludes `kind`. `truncate=False`
-    refuses a text that is too long instead of cutting it, None does as the settings say.
-    `priority=None` lets the engine choose by size. `wait_for_room` is for jobs that would
-    rather wait than be refused. Calls of one `caller` take their turns as one, in order.
+    `prompt_name` names one of the model's prompts and excludes `kind`; `prompt` is the caller's own
+    words in place of either, "" for none. `truncate=False` refuses a text that is too long instead of
+    cutting it, None does as the settings say. `priority=None` lets the engine choose by size.
+    `wait_for_room` is for jobs that would rather wait than be refused. Calls of one `caller` take
+    their turns as one, in order.
     """
 
     prompt_name: str | None = None
+    prompt: str | None = None
     truncate: bool | None = None
     priority: Priority | None = None
     wait_for_room: bool = False

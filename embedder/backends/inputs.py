@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
 
+KNOWN_PROMPTS = 256
+"""The lengths of so many prompts are remembered: a model has a few, but callers may bring their own."""
 _PROBES = ["Hello world", "  Ünïcode, 東京, emoji 🙂 and\ta tab ", "lorem ipsum " * 3000, "MiXeD case 1234.5"]
 
 
@@ -102,6 +104,7 @@ class PaddedInputs:
         features["attention_mask"] = torch.from_numpy(mask)
         if prompt := batch[0].prompt.text:
             features["prompt_length"] = self._model[0]._get_prompt_length(prompt)
+            _bound_known_prompts(self._model)
         return features
 
     def embed(self, batch: Sequence[TokenizedText]) -> torch.Tensor:
@@ -174,6 +177,7 @@ class TextInputs:
             convert_to_tensor=True,
             **task,
         )
+        _bound_known_prompts(self._model)
         return vectors
 
     def _tokenize(self, text: Text, prompt: Prompt) -> TokenizedText:
@@ -186,6 +190,13 @@ class TextInputs:
         tokens = int(ids.numel()) if ids is not None else max(1, len(text) // 4)
         cut = self.max_tokens is not None and tokens >= self.max_tokens
         return TokenizedText(text, prompt, tokens, cut)
+
+
+def _bound_known_prompts(model: SentenceTransformer) -> None:
+    """sentence-transformers itself never forgets one."""
+    known = getattr(model[0], "_prompt_length_mapping", {})
+    if len(known) > KNOWN_PROMPTS:
+        known.clear()
 
 
 def _forward(model: SentenceTransformer, features: dict[str, Any]) -> torch.Tensor:

@@ -19,6 +19,7 @@ from embedder.backends.architectures import Unsupported, make_encoder
 from embedder.backends.fingerprint import in_precision
 from embedder.backends.form import Form, read_weights
 from embedder.backends.head import TokenShares, make_step
+from embedder.backends.inputs import KNOWN_PROMPTS
 from embedder.backends.placement import Placement
 from embedder.backends.tokenizer import FastTokenizer
 from embedder.types import Prompt, Text, TokenizedText, TokenSpans
@@ -132,10 +133,14 @@ class PackedBackend:
         """Tokens of `prompt` as sentence-transformers counts them: without a special one at the end."""
         if self._shares.includes_prompt:
             return 0
-        if prompt not in self._prompt_tokens:
+        known = self._prompt_tokens.get(prompt)
+        if known is None:
             ids = self.tokenize([prompt], Prompt())[0].token_ids or ()
-            self._prompt_tokens[prompt] = len(ids) - (bool(ids) and ids[-1] in self._form.special_ids)
-        return self._prompt_tokens[prompt]
+            known = len(ids) - (bool(ids) and ids[-1] in self._form.special_ids)
+            if len(self._prompt_tokens) >= KNOWN_PROMPTS:
+                self._prompt_tokens.clear()
+            self._prompt_tokens[prompt] = known
+        return known
 
     def _use_threads(self, threads: int) -> None:
         """OpenMP's thread count belongs to the thread that sets it."""

@@ -129,6 +129,17 @@ async def test_prompts_make_the_vector_and_the_count_and_never_mix_in_the_cache(
             await engine.embed(["text"], options=EmbedOptions(prompt_name="nonsense"))
 
 
+async def test_a_callers_own_prompt_takes_the_place_of_the_models(engine_of: EngineMaker) -> None:
+    async with engine_of(HashingBackend("m")) as engine:
+        for kind in (None, "query"):
+            own = await engine.embed(["text"], kind=kind, options=EmbedOptions(prompt="Find: "))
+            none = await engine.embed(["text"], kind=kind, options=EmbedOptions(prompt=""))
+            np.testing.assert_allclose(own.vectors, direct(["text"], "Find: "), atol=1e-6)
+            np.testing.assert_allclose(none.vectors, direct(["text"]), atol=1e-6)
+        with pytest.raises(InvalidInput, match="prompt is not valid Unicode"):
+            await engine.embed(["text"], options=EmbedOptions(prompt="\ud800"))
+
+
 async def test_kind_and_prompt_name_exclude_each_other(engine_of: EngineMaker) -> None:
     async with engine_of(HashingBackend("m")) as engine:
         with pytest.raises(InvalidInput, match="not both"):
