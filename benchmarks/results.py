@@ -65,6 +65,12 @@ class Result:
 
     def finish(self, folder: Path) -> int:
         """Store and print; the exit code is 1 where a limit was missed."""
+        self.store(folder)
+        print(self.markdown())
+        return 0 if all(kept for _, kept in self.limits) else 1
+
+    def store(self, folder: Path) -> None:
+        """Write JSON and markdown into `folder`, in place of what was there."""
         folder.mkdir(parents=True, exist_ok=True)
         whole = {
             "name": self.name,
@@ -76,8 +82,6 @@ class Result:
         }
         (folder / f"{self.name}.json").write_text(json.dumps(whole, indent=2) + "\n")
         (folder / f"{self.name}.md").write_text(self.markdown())
-        print(self.markdown())
-        return 0 if all(kept for _, kept in self.limits) else 1
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -87,22 +87,23 @@ class Server:
 @contextmanager
 def running(*flags: str, **variables: str) -> Iterator[Server]:
     """`python app.py *flags` on a free port, open, with no setting from outside, until the block ends."""
-    with _running([sys.executable, "app.py", *flags], variables) as server:
+    with started([sys.executable, "app.py", *flags], variables) as server:
         yield server
 
 
 @contextmanager
 def infinity() -> Iterator[Server]:
     """Infinity with its torch engine over the same model folder, in an environment of its own."""
-    program = _infinity_environment() / "bin" / "infinity_emb"
+    program = peer_environment("infinity", ".venv-peers") / "bin" / "infinity_emb"
     flags = ["v2", "--model-id", str(locate_model(model_id())), "--served-model-name", "model"]
     command = [str(program), *flags, "--engine", "torch", "--device", "cpu", "--host", "127.0.0.1"]
-    with _running(command, {"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}) as server:
+    with started(command, {"DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}) as server:
         yield server
 
 
 @contextmanager
-def _running(command: list[str], variables: dict[str, str]) -> Iterator[Server]:
+def started(command: list[str], variables: dict[str, str]) -> Iterator[Server]:
+    """`command --port P` on a free port, with no setting of ours from outside, until the block ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -129,13 +130,13 @@ def _running(command: list[str], variables: dict[str, str]) -> Iterator[Server]:
                 process.wait()
 
 
-def _infinity_environment() -> Path:
-    """Made when first asked for, and again when its requirements change; takes minutes."""
-    wanted = (ROOT / "benchmarks" / "requirements-infinity.txt").read_text()
-    folder = ROOT / ".venv-peers"
+def peer_environment(name: str, folder_name: str) -> Path:
+    """The environment of `requirements-NAME.txt`: made when first asked for, again when those change."""
+    wanted = (ROOT / "benchmarks" / f"requirements-{name}.txt").read_text()
+    folder = ROOT / folder_name
     made = folder / "requirements.txt"
     if not made.is_file() or made.read_text() != wanted:
-        print("Installing Infinity into .venv-peers: a few minutes the first time.", flush=True)
+        print(f"Installing {name} into {folder_name}: a few minutes the first time.", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q"]
         subprocess.run([*pip, *wanted.split()], check=True)
