@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from embedder.backends.form import Form, Forms
 from embedder.backends.placement import Placement, place
-from embedder.backends.sources import model_folder
+from embedder.backends.sources import model_folder, packaged
 from embedder.config import Settings
 from embedder.protocols import Backend
 
@@ -31,7 +31,11 @@ def load_backend(model_id: str, source: str, settings: Settings) -> Backend:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     folder, placement = model_folder(source), place(settings)
-    if settings.runtime == "auto":
+    known = packaged(source)
+    form = "sentence-transformers" if known is None else known.form
+    if form == "universal-sentence-encoder":
+        return _load_universal(model_id, folder, placement)
+    if settings.runtime == "auto" and form == "sentence-transformers":
         return _load_fastest(model_id, folder, placement, Forms(settings.cache_dir))
     return _load_reference(model_id, folder, placement)
 
@@ -43,6 +47,14 @@ def _load_reference(model_id: str, folder: Path, placement: Placement) -> Senten
         _LOG.warning("The model %s runs in float32: the reference runtime has no int8.", model_id)
         placement = replace(placement, precision="float32")
     return SentenceTransformersBackend(model_id, folder, placement)
+
+
+def _load_universal(model_id: str, folder: Path, placement: Placement) -> Backend:
+    from embedder.backends.universal import UniversalBackend
+
+    if placement.precision != "float32":
+        _LOG.warning("The model %s runs in float32 on the CPU: its engine has nothing else.", model_id)
+    return UniversalBackend(model_id, folder, threads=placement.threads)
 
 
 def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Forms) -> Backend:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from embedder.backends.fingerprint import fingerprint, in_precision
 from embedder.backends.inputs import Inputs, choose_inputs
 from embedder.backends.placement import Placement
+from embedder.backends.token_table import is_token_table, static_model
 from embedder.errors import ModelUnavailable
 from embedder.types import ModelInfo, Prompt, Text, TokenizedText, TokenSpans
 
@@ -84,6 +85,8 @@ def _load(folder: Path, device: str) -> SentenceTransformer:
 
     transformers.utils.logging.disable_progress_bar()
     try:
+        if is_token_table(folder):
+            return static_model(folder, device).eval()
         model = SentenceTransformer(
             str(folder),
             device=device,

