@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from embedder.analysis import cosine_similarity, duplicates, nearest_neighbours
+from embedder.analysis.duplicates import duplicate_groups, equal_rows, first_of_each, similar_pairs
+from embedder.analysis.outliers import most_alone, outlier_scores
+
+# Few directions, so that ties and equal vectors are common.
+VECTORS = st.integers(0, 14).flatmap(
+    lambda n: arrays(np.float32, (n, 3), elements=st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0]))
+)
+
+
+def by_hand(vectors: np.ndarray, most: int) -> tuple[list[tuple[int, int]], list[float]]:
+    scores = cosine_similarity(vectors) if len(vectors) else np.empty((0, 0))
+    pairs = [(i, j) for i in range(len(vectors)) for j in range(i + 1, len(vectors))]
+    pairs.sort(key=lambda pair: (-scores[pair], pair))
+    return pairs[:most], [float(scores[pair]) for pair in pairs]
+
+
+@settings(max_examples=150, deadline=None)
+@given(VECTORS, st.integers(1, 60), st.integers(1, 6))
+def test_pairs_are_the_best_of_all_whatever_the_tiles(vectors: np.ndarray, most: int, tile: int) -> None:
+    expected, scores = by_hand(vectors, most)
+    with patch.object(duplicates, "_TILE", tile):
+        found = similar_pairs(vectors, most=most)
+    np.testing.assert_allclose(found.scores, scores[:most], atol=1e-6)
+    assert (found.left < found.right).all()
+    assert len({*zip(found.left.tolist(), found.right.tolist(), strict=True)}) == len(expected)
+    beyond = found.complete_above
+    every = sum(score > beyond + 1e-6 for score in scores)
+    assert (found.scores > beyond + 1e-6).sum() == every, "above that score none is missing"
+    if len(scores) <= most:
+        assert beyond == -np.inf
+    for least in (-1.0, 0.0, 0.5, 1.0):
+        assert found.count(least) == int((found.scores >= np.float32(least)).sum())
+
+
+def test_progress_rises_to_one_and_may_end_it() -> None:
+    vectors = np.random.default_rng(1).normal(size=(2500, 8)).astype(np.float32)
+    shares: list[float] = []
+    found = similar_pairs(vectors, most=100, progress=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+    exact = cosine_similarity(vectors)[np.triu_indices(2500, 1)]
+    np.testing.assert_allclose(found.scores, np.sort(exact)[::-1][:100], atol=1e-6)
+
+    def stop(_share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        similar_pairs(vectors, progress=stop)
+
+
+@given(
+    st.integers(1, 30).flatmap(
+        lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))
+    )
+)
+def test_groups_are_what_pairs_join(drawn: tuple[int, list[tuple[int, int]]]) -> None:
+    n, pairs = drawn
+    pairs = [pair for pair in pairs if pair[0] != pair[1]]
+    whose = list(range(n))
+    for one, other in pairs:  # union by relabelling, slow and plain
+        whose = [whose[one] if label == whose[other] else label for label in whose]
+    expected = {tuple(row for row in range(n) if whose[row] == label) for label in whose}
+    left, right = (
+        np.array(side, dtype=np.int64) for side in (zip(*pairs, strict=True) if pairs else ((), ()))
+    )
+    groups = duplicate_groups(n, left, right)
+    assert {tuple(group.tolist()) for group in groups} == {group for group in expected if len(group) > 1}
+    assert [len(group) for group in groups] == sorted((len(group) for group in groups), reverse=True)
+    keep = first_of_each(n, groups)
+    assert {min(group) for group in expected} == set(np.flatnonzero(keep).tolist()), "one of each stays"
+
+
+@given(st.lists(st.sampled_from(["a", "A", "b", ""])))
+def test_equal_rows_point_at_the_first(texts: list[str]) -> None:
+    assert equal_rows(texts).tolist() == [texts.index(text) for text in texts]
+
+
+@settings(deadline=None)
+@given(VECTORS.filter(len), st.integers(1, 20))
+def test_an_outlier_is_far_from_its_kth_neighbour(vectors: np.ndarray, k: int) -> None:
+    scores = outlier_scores(nearest_neighbours(vectors), k)
+    distances = np.maximum(1.0 - cosine_similarity(vectors), 0)
+    for row, score in enumerate(scores):
+        others = np.sort(np.delete(distances[row], row))
+        assert score == pytest.approx(
+            float(others[min(k, len(others)) - 1]) if len(others) else 0.0, abs=1e-6
+        )
+    order = most_alone(scores, 5)
+    assert order.tolist() == sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:5]
+
+
+@pytest.mark.parametrize("wrong", [0, -1])
+def test_there_is_no_neighbour_zero(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        outlier_scores(nearest_neighbours(np.ones((3, 2))), wrong)
