@@ -23,7 +23,8 @@ from embedder.types import ModelInfo
 MAX_BYTES = 512 * 2**20
 MAX_LAYOUTS = 8
 """So many layouts of a dataset are kept: the first one and the newest."""
-PCA = "pca"
+PCA, AXES = "pca", "axes-"
+"""The key of PCA's layout, and what keys of layouts by two semantic axes begin with."""
 NEIGHBOURS = "neighbours"
 _Worked = TypeVar("_Worked")
 
@@ -86,7 +87,7 @@ class Dataset:
     @property
     def first_layout(self) -> str:
         """The key of the layout that was there first, which stays: what a shared dataset opens with."""
-        return next(iter(self.workings.layouts), PCA)
+        return next((key for key in self.workings.layouts if not key.startswith(AXES)), PCA)
 
     @property
     def held_bytes(self) -> int:
@@ -99,15 +100,16 @@ class Dataset:
         """The layout of that key, by default the newest; PCA's where there is no such."""
         return self.workings.layouts.get(key or self.workings.newest, self.flat)
 
-    def add_layout(self, key: str, layout: Projection) -> None:
-        """Keep a layout; it is the newest now."""
+    def add_layout(self, key: str, layout: Projection, *, newest: bool = True) -> None:
+        """Keep a layout; it is the `newest` now, unless it's only for who knows its key."""
         layouts = self.workings.layouts
         layouts[key] = layout
-        self.workings.newest = key
+        if newest:
+            self.workings.newest = key
         while len(layouts) > MAX_LAYOUTS:
-            second = list(layouts)[1]
-            del layouts[second]
-            self.workings.forget(f"names {second}")
+            oldest = next(one for one in layouts if one != self.first_layout)
+            del layouts[oldest]
+            self.workings.forget(f"names {oldest}")
 
     async def neighbours(self) -> Neighbours:
         """The `KEPT_NEIGHBOURS` nearest of every text, each itself the first; exact, found once.

@@ -1,4 +1,4 @@
-"""What the map is told of a dataset: columns and colours, rows, clusters, a selection, a vector."""
+"""What the map is told of a dataset: columns and colours, rows, clusters, a selection."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from embedder.analysis.contrast import special_values, special_words
 from embedder.analysis.density import local_density
-from embedder.engine import Engine
 from embedder.errors import InvalidInput
+from embedder.replica import resolve_prompt
+from embedder.types import EmbedOptions
 from ui.datasets import Dataset
 
 LENGTH, DENSITY = "tokens", "density"
@@ -19,7 +20,6 @@ MAX_GROUPS = 200
 MAX_NUMBERED_GROUPS = 20
 MAX_LEGEND = 40
 MAX_CELL_CHARS = 400
-LARGEST_DIMENSIONS = 12
 
 
 def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
@@ -33,7 +33,13 @@ def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
         "tokens": int(dataset.prompt_tokens.sum()),
         "truncated": len(dataset.truncated),
         "notes": dataset.notes,
-        "model": {"id": model.id, "dimensions": model.dimensions, "max_tokens": model.max_tokens},
+        "model": {
+            "id": model.id,
+            "dimensions": model.dimensions,
+            "max_tokens": model.max_tokens,
+            "query_prompt": resolve_prompt(model, "query", EmbedOptions()).text,
+            "prompts": bool(model.prompts) or model.routed,
+        },
         "columns": list(dataset.columns),
         "colours": [_legend(dataset, name, key) for name in colours(dataset)],
         "layout": dataset.workings.newest,
@@ -110,21 +116,6 @@ def selection(dataset: Dataset, rows: NDArray[np.int64]) -> dict[str, Any]:
         "n": len(rows),
         "words": [asdict(word) for word in special_words(dataset.texts, rows)],
         "values": {name: special for name, special in values.items() if special},
-    }
-
-
-async def vector(engine: Engine, dataset: Dataset, number: int) -> dict[str, Any]:
-    """A row's vector in numbers, its norm and largest dimensions, and how the model split the text."""
-    values = dataset.vectors[number]
-    (spans,) = await engine.tokenize([dataset.texts[number]], model=dataset.model.id)
-    largest = np.argsort(-np.abs(values), kind="stable")[:LARGEST_DIMENSIONS]
-    return {
-        **row(dataset, number, 4000),
-        "vector": values,
-        "norm": float(np.linalg.norm(values)),
-        "largest": largest,
-        "pieces": spans.tokens[:512],
-        "pieces_total": len(spans.tokens),
     }
 
 

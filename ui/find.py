@@ -14,10 +14,9 @@ from embedder.analysis.ranking import RRF_K, fused, matching
 from embedder.analysis.similarity import Floats, blend, cosine_similarity, top_k
 from embedder.engine import Engine
 from embedder.errors import InvalidInput
-from embedder.types import EmbedOptions
 from ui.datasets import Dataset
+from ui.written import embed_beside
 
-_ROOM = EmbedOptions(wait_for_room=True)
 _FUSED = 500
 """How far down each ranking goes that hybrid search joins."""
 _HITS = 1000
@@ -40,6 +39,8 @@ class Wanted:
     mode: str = "semantic"
     like: list[int] | tuple[int, ...] = ()
     unlike: list[int] | tuple[int, ...] = ()
+    prompt: str | None = None
+    """Put before the question in place of the model's own; "" for none."""
 
     @property
     def way(self) -> str:
@@ -93,13 +94,7 @@ async def _meant(engine: Engine, dataset: Dataset, wanted: Wanted, query: str) -
     """One vector `(1, d)` to be near to."""
     asked = np.empty((0, dataset.vectors.shape[1]), dtype=np.float32)
     if query:
-        info = await engine.model_info(dataset.model.id)
-        if info.fingerprint != dataset.model.fingerprint:
-            raise InvalidInput(
-                "Another model made these vectors than the one that would read the question, so their "
-                "scores would mean nothing. Bring the texts again."
-            )
-        found = await engine.embed([query], model=dataset.model.id, kind="query", options=_ROOM)
+        found = await embed_beside(engine, dataset, [query], kind="query", prompt=wanted.prompt)
         asked = found.vectors
     if wanted.way != "like":
         return asked

@@ -17,7 +17,7 @@ from embedder.analysis.clusters import clusters_of
 from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, Projection
 from embedder.errors import InvalidInput
 from ui.components import script_component
-from ui.datasets import PCA, Dataset
+from ui.datasets import AXES, PCA, Dataset
 from ui.layout import LayoutFailed
 from ui.session import Session
 from ui.snippets import LastCall
@@ -66,6 +66,12 @@ def options_of(told: Any) -> LayoutOptions:
     return LayoutOptions(method=method, **numbers)
 
 
+def axes_of(told: Any) -> str:
+    """The key of a layout by two semantic axes, if that is what is asked for; `ui.axes` has made it."""
+    key = told.get("key") if isinstance(told, dict) and told.get("method") == "axes" else ""
+    return key if isinstance(key, str) and key.startswith(AXES) else ""
+
+
 def key_of(options: LayoutOptions) -> str:
     """Names a layout among those of its dataset."""
     if options.method == "pca":
@@ -87,6 +93,11 @@ async def arrange(
     dataset = session.dataset
     if dataset is None:
         yield gr.skip(), status(EMPTY), False
+        return
+    if laid := axes_of((told or {}).get("layout")):
+        if laid not in dataset.workings.layouts:
+            raise InvalidInput("These axes are no longer here. Set them again under “Axes”.")
+        yield shown(dataset, laid), "", False
         return
     options = options_of((told or {}).get("layout"))
     key = key_of(options)

@@ -16,7 +16,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from embedder.errors import TesseraError
-from ui import assets, describe, find, takeaway
+from ui import assets, describe, find, takeaway, vector_routes
 from ui.wire import Closed, Finder, Id, Row, as_binary, as_json, check_row, on_error
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ class Selection(Closed):
 
 
 class Search(Closed):
-    """A search: words, or rows to be like and rows to be unlike."""
+    """A search: words, or rows to be like and rows to be unlike; `prompt` in place of the model's own."""
 
     query: Annotated[str, Field(max_length=20_000)] = ""
     mode: Annotated[str, Field(pattern="^(semantic|keyword|hybrid|regex)$")] = "semantic"
     like: list[Row] = Field([], max_length=100)
     unlike: list[Row] = Field([], max_length=100)
+    prompt: Annotated[str | None, Field(max_length=2_000)] = None
 
 
 def make_routes(desk: Desk) -> FastAPI:
@@ -57,6 +58,7 @@ def make_routes(desk: Desk) -> FastAPI:
     assets.add_routes(app)
 
     found = Finder(desk)
+    vector_routes.add_routes(app, desk, found)
 
     @app.get("/data/{dataset_id}")
     async def about(dataset_id: Id, layout: str = "") -> Response:
@@ -81,11 +83,6 @@ def make_routes(desk: Desk) -> FastAPI:
         return as_json(
             await asyncio.to_thread(find.neighbours, dataset, check_row(dataset, row), min(max(k, 1), 100))
         )
-
-    @app.get("/data/{dataset_id}/vector/{row}")
-    async def vector(dataset_id: Id, row: int) -> Response:
-        dataset = found(dataset_id)
-        return as_json(await describe.vector(desk.engine, dataset, check_row(dataset, row)))
 
     @app.get("/data/{dataset_id}/export/{wanted}")
     async def export(dataset_id: Id, wanted: str, layout: str = "") -> Response:
