@@ -38,7 +38,7 @@ def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
             "dimensions": model.dimensions,
             "max_tokens": model.max_tokens,
             "query_prompt": resolve_prompt(model, "query", EmbedOptions()).text,
-            "prompts": bool(model.prompts) or model.routed,
+            "prompts": any(model.prompts.values()) or model.routed,
         },
         "columns": list(dataset.columns),
         "colours": [_legend(dataset, name, key) for name in colours(dataset)],

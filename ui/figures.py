@@ -89,23 +89,6 @@ def heatmap_figure(scores: Floats, texts: Sequence[str], numbers: Sequence[int])
     return figure
 
 
-def vector_figure(vector: Floats) -> Any:
-    """One vector's numbers as bars."""
-    import plotly.graph_objects as go
-
-    bars = go.Bar(
-        y=vector,
-        marker={"color": np.where(vector >= 0, ACCENT, PALETTE[3]).tolist(), "line": {"width": 0}},
-        hovertemplate="dimension %{x}: %{y:.4f}<extra></extra>",
-    )
-    figure = go.Figure(bars)
-    figure.update_xaxes(showgrid=False, zeroline=False)
-    figure.update_yaxes(gridcolor=FAINT, zeroline=False, nticks=5)
-    _dress(figure, height=180, margin={"l": 44, "r": 8, "t": 8, "b": 28})
-    figure.update_layout(bargap=0)
-    return figure
-
-
 def as_plot(figure: Any) -> Any:
     """`figure` as `gr.Plot` sends it, with our toolbar; a figure alone cannot carry one."""
     from gradio.components.plot import PlotData

@@ -14,6 +14,8 @@ from embedder.analysis.ranking import RRF_K, fused, matching
 from embedder.analysis.similarity import Floats, blend, cosine_similarity, top_k
 from embedder.engine import Engine
 from embedder.errors import InvalidInput
+from embedder.replica import resolve_prompt
+from embedder.types import EmbedOptions
 from ui.datasets import Dataset
 from ui.written import embed_beside
 
@@ -66,12 +68,13 @@ async def search(engine: Engine, dataset: Dataset, wanted: Wanted) -> dict[str, 
         scores = await _keyword(dataset, query)
         return _answer(dataset, wanted, scores, _ranked(scores, above=0.0))
     vectors = await _meant(engine, dataset, wanted, query)
+    prompt = resolve_prompt(dataset.model, "query", EmbedOptions(prompt=wanted.prompt)).text if query else ""
     scores = (await asyncio.to_thread(cosine_similarity, vectors, dataset.vectors))[0]
     if wanted.way == "hybrid":
         by_words = _ranked(await _keyword(dataset, query), above=0.0)[:_FUSED]
         scores = fused([_ranked(scores)[:_FUSED], by_words], len(dataset.texts))
-        return _answer(dataset, wanted, scores, _ranked(scores, above=0.0))
-    return _answer(dataset, wanted, scores, _ranked(scores))
+        return _answer(dataset, wanted, scores, _ranked(scores, above=0.0), prompt)
+    return _answer(dataset, wanted, scores, _ranked(scores), prompt)
 
 
 def neighbours(dataset: Dataset, row: int, k: int) -> dict[str, Any]:
@@ -114,11 +117,14 @@ def _ranked(scores: Floats, above: float = -np.inf) -> NDArray[np.int64]:
     return ranked
 
 
-def _answer(dataset: Dataset, wanted: Wanted, scores: Floats, ranked: NDArray[np.int64]) -> dict[str, Any]:
+def _answer(
+    dataset: Dataset, wanted: Wanted, scores: Floats, ranked: NDArray[np.int64], prompt: str = ""
+) -> dict[str, Any]:
+    said = SCORES[wanted.way].format(d=dataset.model.dimensions)
     return {
         "way": wanted.way,
         "rows": ranked[:_HITS],
         "total": len(ranked),
         "scores": base64.b64encode(scores.astype("<f4").tobytes()).decode(),
-        "score": SCORES[wanted.way].format(d=dataset.model.dimensions),
+        "score": f"{said} The question was read with the prompt “{prompt}”." if prompt else said,
     }

@@ -13,15 +13,15 @@ from ui.view import many
 
 
 def plan(dataset: Dataset) -> dict[str, Any]:
-    """What is worth measuring, in order, and what each takes for a vector.
-
-    Raises:
-        InvalidInput: there are too few texts, or more are still to come.
-    """
-    _check(dataset)
+    """What is worth measuring, in order, and what each takes for a vector; or `why_not`."""
+    try:
+        _check(dataset)
+    except InvalidInput as error:
+        return {"why_not": str(error), "steps": []}
     d = dataset.vectors.shape[1]
     steps = [described(dataset, str(width)) for width in reversed(widths(d))]
     return {
+        "why_not": None,
         "n": len(dataset.texts),
         "k": K,
         "dimensions": d,

@@ -68,21 +68,6 @@ def bind(desk: Desk, handler: Handler) -> Handler:
     return call
 
 
-def bind_event(desk: Desk, handler: Handler) -> Handler:
-    """`handler` with the row of a click in a table, or None, before its values."""
-    import gradio as gr
-
-    async def call(request: gr.Request, event: gr.SelectData, *values: Any) -> Any:
-        index = event.index
-        row = index[0] if isinstance(index, list | tuple) and index else index
-        try:
-            return await handler(desk, desk.session(request), row if type(row) is int else None, *values)
-        except Exception as error:
-            raise as_gradio(error) from None
-
-    return call
-
-
 def bind_told(desk: Desk, handler: Stream) -> Stream:
     """`handler` that yields several times, with what the map's script told before its values."""
     import gradio as gr

@@ -15,11 +15,11 @@ export class Colouring {
 
   // What can be chosen for the texts on screen; the choice made before stays if it is still there.
   async choices() {
-    const { about, clusters, searching, toolbar } = this.explorer;
+    const { about, axes, clusters, searching, toolbar } = this.explorer;
     const named = clusters.clusters.length ? [[CLUSTERS, "clusters"]] : [];
     const scored = searching.scores ? [[SCORE, "search score"]] : [];
     const columns = about.colours.map((colour, number) => [String(number), colour.name]);
-    const choices = [...scored, ...named, ...columns, [PLAIN, "one colour"]];
+    const choices = [...scored, ...axes.choices(), ...named, ...columns, [PLAIN, "one colour"]];
     // Of the columns whose every group has a colour of its own, the one that says most.
     const groups = (number) => (about.colours[number].kind === "group" ? about.colours[number].groups : 0);
     const first = columns.filter((_, number) => groups(number)).sort(([one], [two]) => (groups(two) <= DISTINCT) - (groups(one) <= DISTINCT) || (groups(one) <= DISTINCT ? groups(two) - groups(one) : groups(one) - groups(two)))[0];
@@ -30,7 +30,7 @@ export class Colouring {
   }
 
   async by(value) {
-    const { about, clusters, searching, legend, api, layoutKey } = this.explorer;
+    const { about, axes, clusters, searching, legend, api, layoutKey } = this.explorer;
     const column = about.colours[Number(value)];
     if (value === CLUSTERS) {
       this.codes = clusters.labels;
@@ -42,6 +42,11 @@ export class Colouring {
       this.codes = null;
       this.colourOf = (row) => amountColour(scores[row], low, high);
       legend.amount("search score", low, high);
+    } else if (axes.at(value)) {
+      const { start, end, places, low, high } = axes.at(value);
+      this.codes = null;
+      this.colourOf = (row) => amountColour(places[row], low, high);
+      legend.between(start, end, low, high);
     } else if (column) {
       const codes = await api.colour(Number(value), column.kind, layoutKey);
       this.codes = column.kind === "group" ? codes : null;

@@ -11,6 +11,10 @@ export const DISTINCT = LIGHT.length;
 export const accent = () => (isDark() ? "#2dd4bf" : "#0d9488");
 export const rest = () => (isDark() ? "#5b5f68" : "#b3b8c0");
 
+// The two sides of zero.
+export const below = () => (isDark() ? "#ff7f3a" : "#d55e00");
+export const above = () => (isDark() ? "#4aa8e8" : "#0072b2");
+
 // Only as many groups have a colour of their own as can be told apart; the rest are grey. Clusters,
 // whose names stand on the map, begin again.
 export function groupColour(code, { again = false } = {}) {

@@ -33,6 +33,15 @@ export class Legend {
     );
   }
 
+  // From one meaning to another.
+  between(start, end, low, high) {
+    this.kept.clear();
+    const name = (textContent) => make("b", { textContent, title: textContent, dir: "auto" });
+    this.element.replaceChildren(
+      make("span", { className: "tx-amount" }, name(start), ` ${low.toFixed(2)} `, make("i", { className: "tx-ramp", style: { background: amountGradient } }), ` ${high.toFixed(2)} `, name(end)),
+    );
+  }
+
   nothing() {
     this.kept.clear();
     this.element.replaceChildren();

@@ -3,14 +3,17 @@
 
 import { remember, restore } from "./address.js";
 import { Api, Gone } from "./api.js";
+import { Axes } from "./axes.js";
 import { Colouring } from "./colouring.js";
 import { count, debounced, make, showTab } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
 import { Legend } from "./legend.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
+import { Prompting } from "./prompting.js";
 import { Searching } from "./searching.js";
 import { Toolbar } from "./toolbar.js";
+import { wish } from "./wishes.js";
 import { aboutLayout } from "./words.js";
 
 const NEIGHBOURS = 10;
@@ -24,7 +27,7 @@ class Explorer {
       onClear: () => this.clear(),
       onColour: (value, name) => this.guarded(() => ((this.colouring.picked = name), this.colourBy(value))),
       onMode: (mode) => this.plot?.setMode(mode),
-      onLayout: (options) => this.trigger("input", { layout: options }),
+      onLayout: (options) => (options.method === "axes" ? this.axes.again() : this.trigger("input", { layout: options })),
       onAll: () => this.plot.showAll(),
       onPicture: (format) => this.guarded(() => this.savePicture(format)),
       onThreshold: debounced((least) => this.guarded(() => this.searching.setLeast(least)), 60),
@@ -32,6 +35,7 @@ class Explorer {
     this.panel = new Panel({
       onRow: (row) => this.guarded(() => this.focus(row)),
       onValue: (value, column) => this.chose(value, column),
+      onVector: (row) => wish("Vectors", { id: this.id, rows: [row] }),
     });
     this.legend = new Legend(() => this.paint());
     this.stage = make("div", { className: "tx-plot", tabIndex: 0, role: "application", "aria-label": "Map of the texts. Arrow keys walk from a text through its neighbours." });
@@ -47,6 +51,8 @@ class Explorer {
     });
     this.searching = new Searching(this);
     this.colouring = new Colouring(this);
+    this.axes = new Axes(this);
+    this.prompting = new Prompting(this);
     this.keyboard = new Keyboard(this);
     this.forget();
     this.wanted = new URLSearchParams(location.search);
@@ -76,6 +82,8 @@ class Explorer {
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
       this.forget();
+      this.axes.forget();
+      this.prompting.use(about.model);
       this.colouring.picked = this.wanted.get("data") === id ? this.wanted.get("colour") : null;
       this.toolbar.found.hidden = true;
       this.panel.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
@@ -85,6 +93,7 @@ class Explorer {
     const method = key.split("-")[0];
     this.message.textContent = aboutLayout(about, method, this.plot);
     if (method in { umap: 0, tsne: 0, pca: 0 }) this.toolbar.layout.value = method;
+    await this.axes.write();
     await this.plot.setPoints(points, { tween: !fresh });
     await this.colouring.choices();
     this.plot.setLabels(clusters.clusters);
@@ -233,7 +242,7 @@ class Explorer {
     const { scores } = this.searching;
     const score = scores ? [make("div", { className: "tx-beside" }, make("b", { textContent: "score" }), ` ${scores[row].toFixed(4)}`)] : [];
     const group = cluster ? [make("div", { className: "tx-beside" }, make("b", { textContent: "cluster" }), ` ${cluster.name}`)] : [];
-    return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...score, ...beside, ...group];
+    return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...score, ...this.axes.beside(row), ...beside, ...group];
   }
 
   remember() {
@@ -242,7 +251,7 @@ class Explorer {
 
   async savePicture(format) {
     const style = getComputedStyle(this.stage);
-    const address = await this.plot.picture(format, style.backgroundColor, style.color);
+    const address = await this.plot.picture(format, style.backgroundColor, style.color, this.axes.notes(style.color));
     const link = make("a", { href: address, download: `tessera-map.${format}` });
     link.click();
   }

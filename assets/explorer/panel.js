@@ -1,13 +1,16 @@
 // The right-hand side: Selection, Neighbours and Vector, as tabs that the keyboard reaches.
 
+import { copies } from "./copying.js";
 import { count, make } from "./dom.js";
+import { bar, signed, strip } from "./strip.js";
+import { tokens } from "./tokens.js";
 
 const PAGE_ROWS = 50;
 const TABS = ["Selection", "Neighbours", "Vector"];
 
 export class Panel {
-  constructor({ onRow, onClear, onExample, onValue }) {
-    this.calls = { onRow, onClear, onExample, onValue };
+  constructor({ onRow, onClear, onExample, onValue, onVector }) {
+    this.calls = { onRow, onClear, onExample, onValue, onVector };
     this.turns = {};
     this.tabs = TABS.map((name) =>
       make("button", {
@@ -64,7 +67,7 @@ export class Panel {
       const part = rows.slice(from, from + PAGE_ROWS);
       const texts = await api.rows([...part]);
       if (turn !== this.turns[name]) return;
-      list.append(...texts.map((text, place) => this._row(text, scores?.[from + place])));
+      list.append(...texts.map((text, place) => this.row(text, scores?.[from + place])));
       const left = rows.length - from - part.length;
       more.hidden = left <= 0;
       more.textContent = `Show ${Math.min(PAGE_ROWS, left)} more of ${left.toLocaleString("en")}`;
@@ -104,49 +107,23 @@ export class Panel {
   }
 
   vector(found) {
-    const strip = make("canvas", { className: "tx-strip", width: found.vector.length, height: 1, role: "img", "aria-label": "The vector's numbers, one strip of colour each" });
-    paintStrip(strip, found.vector);
-    const copy = (name, text) =>
-      make("button", {
-        type: "button",
-        textContent: name,
-        on: {
-          click: async (event) => {
-            await navigator.clipboard.writeText(text);
-            event.target.textContent = "Copied";
-            setTimeout(() => (event.target.textContent = name), 1200);
-          },
-        },
-      });
-    const json = JSON.stringify(found.vector);
-    const pieces = found.pieces.map((piece) => make("span", { className: "tx-piece", textContent: piece, dir: "auto" }));
-    const cut = found.truncated ? " Longer than the model reads: cut there." : "";
+    const { vector, largest } = found;
+    const open = make("button", { type: "button", textContent: "Open in Vectors", on: { click: () => this.calls.onVector(found.row) } });
+    const values = { dimensions: vector.length, norm: found.norm.toFixed(4), tokens: found.tokens };
     this.bodies.Vector.replaceChildren(
       make("blockquote", { textContent: found.text, dir: "auto" }),
-      make(
-        "dl",
-        {},
-        ...Object.entries({ dimensions: found.vector.length, norm: found.norm.toFixed(4), tokens: found.tokens }).flatMap(([name, value]) => [
-          make("dt", { textContent: name }),
-          make("dd", { textContent: value }),
-        ]),
-      ),
-      strip,
-      make("div", { className: "tx-actions" }, copy("Copy JSON", json), copy("Copy Python", `np.array(${json}, dtype=np.float32)`)),
+      make("dl", {}, ...Object.entries(values).flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })])),
+      strip(vector, { label: "The vector of this text" }),
+      make("div", { className: "tx-actions" }, ...copies(vector, `vector-${found.row + 1}`), open),
       make("h3", { textContent: "Largest dimensions" }),
-      make(
-        "table",
-        { className: "tx-largest" },
-        ...found.largest.map((place) =>
-          make("tr", {}, make("th", { textContent: place, scope: "row" }), make("td", { textContent: found.vector[place].toFixed(4) }), make("td", {}, bar(found.vector[place], found.vector[found.largest[0]]))),
-        ),
-      ),
-      make("h3", { textContent: `How the model reads it: ${count(found.pieces_total, "token")}.${cut}` }),
-      make("div", { className: "tx-pieces" }, ...pieces),
+      make("table", { className: "tx-largest" }, ...largest.map((place) => make("tr", {}, make("th", { textContent: place, scope: "row" }), make("td", { textContent: signed(vector[place]) }), make("td", {}, bar(vector[place], vector[largest[0]]))))),
+      make("h3", { textContent: found.pieces_total === null ? "How the model reads it" : `How the model reads it: ${count(found.pieces_total, "token")}` }),
+      ...tokens(found),
     );
   }
 
-  _row(text, score) {
+  // `said` puts the score into words; by default more digits where it is small.
+  row(text, score, said = (value) => value.toFixed(value < 0.1 ? 4 : 3)) {
     const cells = Object.entries(text.cells).slice(0, 4).map(([name, value]) => make("span", { title: name, textContent: value, dir: "auto" }));
     return make(
       "li",
@@ -154,7 +131,7 @@ export class Panel {
       make(
         "button",
         { type: "button", on: { click: () => this.calls.onRow(text.row) } },
-        score === undefined ? null : make("span", { className: "tx-score", textContent: score.toFixed(score < 0.1 ? 4 : 3) }),
+        score === undefined ? null : make("span", { className: "tx-score", textContent: said(score) }),
         make("span", { className: "tx-text", textContent: text.text + (text.cut ? "…" : ""), dir: "auto" }),
         make("span", { className: "tx-cells" }, ...cells),
       ),
@@ -170,20 +147,4 @@ export class Panel {
     this.show(next.textContent);
     next.focus();
   }
-}
-
-function bar(value, largest) {
-  const width = `${Math.round((Math.abs(value) / Math.abs(largest || 1)) * 100)}%`;
-  return make("i", { className: value < 0 ? "tx-bar below" : "tx-bar", style: { width } });
-}
-
-// Orange below zero, blue above: readable without telling red from green.
-function paintStrip(canvas, vector) {
-  const pen = canvas.getContext("2d");
-  const largest = Math.max(...vector.map(Math.abs)) || 1;
-  vector.forEach((value, place) => {
-    pen.fillStyle = value < 0 ? "#d55e00" : "#0072b2";
-    pen.globalAlpha = Math.min(1, Math.abs(value) / largest);
-    pen.fillRect(place, 0, 1, 1);
-  });
 }

@@ -123,6 +123,12 @@ export class Plot {
     }
   }
 
+  // Whether both directions have a scale of their own; else a step is as long in both.
+  async setStretched(stretched) {
+    await this.ready;
+    await this.plotly.relayout(this.canvas, { "yaxis.scaleanchor": stretched ? false : "x" });
+  }
+
   setMode(mode) {
     return this.plotly.relayout(this.canvas, { dragmode: mode });
   }
@@ -132,11 +138,11 @@ export class Plot {
   }
 
   // What is on screen as a data address, labels and ground included.
-  picture(format, ground, ink) {
+  picture(format, ground, ink, notes = []) {
     const { width, height } = this.element.getBoundingClientRect();
     const seen = this.labels.filter((label) => label.element.style.visibility === "visible");
     const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    const annotations = seen.map(({ name, x, y }) => ({ x, y, text: escaped(name), showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }));
+    const annotations = [...notes, ...seen.map(({ name, x, y }) => ({ x, y, text: escaped(name), showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }))];
     const layout = { ...this.canvas.layout, annotations, paper_bgcolor: ground, plot_bgcolor: ground };
     return this.plotly.toImage({ data: this.canvas.data, layout }, { format, width, height, scale: 2 });
   }

@@ -30,7 +30,8 @@ export class Searching {
     const mode = toolbar.mode.value;
     const written = toolbar.query.value;
     const query = mode === "regex" ? written : written.trim(); // a pattern may end in a blank
-    const asked = JSON.stringify([query, mode, examples]);
+    const prompt = explorer.prompting.value;
+    const asked = JSON.stringify([query, mode, examples, prompt]);
     if (!fresh && asked === this.asked && this.scores) return this.step(1);
     if (!query && !examples) return explorer.clear();
     return explorer.guarded(async () => {
@@ -38,7 +39,7 @@ export class Searching {
       this.running = new AbortController();
       if (!examples) this.examples = null;
       delete explorer.stage.dataset.found;
-      const found = await explorer.api.search({ query, mode, ...(examples ?? {}) }, this.running.signal);
+      const found = await explorer.api.search({ query, mode, prompt, ...(examples ?? {}) }, this.running.signal);
       explorer.selected = null;
       Object.assign(this, { asked, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1 });
       const least = found.rows.length ? found.scores[found.rows[Math.min(HITS, found.rows.length) - 1]] : 0;

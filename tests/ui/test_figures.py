@@ -27,7 +27,8 @@ def test_the_heatmap_shows_the_scores_and_no_markup() -> None:
 
 
 def test_what_is_sent_is_json_with_our_toolbar() -> None:
-    sent = json.loads(figures.as_plot(figures.vector_figure(np.ones(3, dtype=np.float32))).plot)
+    figure = figures.heatmap_figure(np.eye(2, dtype=np.float32), ["one", "two"], [1, 2])
+    sent = json.loads(figures.as_plot(figure).plot)
     assert sent["config"]["displaylogo"] is False
     assert "sendDataToCloud" in sent["config"]["modeBarButtonsToRemove"]
     assert sent["layout"]["paper_bgcolor"] == "rgba(0,0,0,0)"

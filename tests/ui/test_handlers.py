@@ -245,42 +245,16 @@ async def test_every_view_has_an_empty_state(desk: Desk) -> None:
     session = desk.sessions.of("nobody")
     assert map_view.EMPTY in (await anext(map_view.arrange(desk, session)))[1]
     assert similarity.EMPTY in (await similarity.show(desk, session, True))[1]
-    assert vectors.EMPTY in (await vectors.turn_to(desk, session, 1))[2]
-    assert vectors.CHOOSE in (await vectors.choose(desk, session, 0, 1))[0]
+    assert await vectors.on_screen(desk, session) == ""
+    assert vectors.EMPTY in vectors.build(desk).html_template
     assert code.EMPTY.split(",")[0] in (await code.show(desk, session))[0]
 
 
-async def test_the_table_is_paged_here(desk: Desk) -> None:
-    session = desk.sessions.of("a")
-    await paste(desk, session, "\n".join(f"text {i}" for i in range(45)))
-    page, rows, note = await vectors.turn_to(desk, session, 3)
-    assert (page, len(rows), rows[0][:3]) == (3, 5, [41, "text 40", 4])
-    assert "41 to 45 of 45 texts" in note
-    for wrong in (99, -5, None, "x", float("nan"), float("inf"), 1e300, [1]):
-        page, rows, _ = await vectors.turn_to(desk, session, wrong)
-        assert page in {1, 3}
-        assert rows
-    chosen = await vectors.choose(desk, session, 2, 3)
-    assert "43. text 42" in chosen[0]
-    assert session.dataset is not None
-    np.testing.assert_allclose(json.loads(chosen[2]["value"]), session.dataset.vectors[42], atol=1e-6)
-    for row in (None, -1, 20, 10**9):
-        assert vectors.CHOOSE in (await vectors.choose(desk, session, row, 3))[0]
-
-
-async def test_downloads_hold_what_is_on_screen(desk: Desk) -> None:
+async def test_the_view_of_vectors_is_told_what_is_on_screen(desk: Desk) -> None:
     session = desk.sessions.of("a")
     await paste(desk, session, "one\nzwei 🍕")
     assert session.dataset is not None
-    file = (await vectors.make_npz(desk, session))["value"]
-    with np.load(file, allow_pickle=False) as archive:
-        np.testing.assert_array_equal(archive["vectors"], session.dataset.vectors)
-        assert archive["texts"].tolist() == ["one", "zwei 🍕"]
-    file = (await vectors.make_jsonl(desk, session))["value"]
-    rows = [json.loads(line) for line in (await asyncio.to_thread(Path(file).read_text)).splitlines()]
-    assert rows[1]["text"] == "zwei 🍕"
-    np.testing.assert_allclose(rows[1]["embedding"], session.dataset.vectors[1], atol=1e-7)
-    assert Path(file).is_relative_to(uploads_folder(desk.settings).resolve())
+    assert json.loads(await vectors.on_screen(desk, session)) == {"id": session.dataset.id}
 
 
 async def test_the_map_is_pca_then_umap(desk: Desk) -> None:

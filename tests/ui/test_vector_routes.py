@@ -174,11 +174,14 @@ async def test_a_search_with_another_prompt_or_none(
 ) -> None:
     about = (await client.get(f"/data/{dataset.id}")).json()
     assert about["model"]["query_prompt"] == "query: "
+    said = {None: "with the prompt “query: ”", "": "Cosine", "Find: ": "with the prompt “Find: ”"}
     for prompt, options in ((None, None), ("", ""), ("Find: ", "Find: ")):
         found = await post(client, f"/data/{dataset.id}/search", {"query": "a hat", "prompt": prompt})
         kind = "query" if options is None else None
         asked = await desk.engine.embed(["a hat"], kind=kind, options=EmbedOptions(prompt=options))
         np.testing.assert_allclose(decoded(found["scores"]), dataset.vectors @ asked.vectors[0], atol=1e-6)
+        assert said[prompt] in found["score"]
+        assert ("prompt" in found["score"]) is (prompt != "")
 
 
 @pytest.mark.parametrize(
@@ -231,9 +234,9 @@ async def test_too_few_texts_or_not_all_of_them_yet_is_said(
     desk.datasets.put(replace(dataset, id="growing", whole=False))
     few = replace(dataset, id="few", texts=dataset.texts[:10], vectors=dataset.vectors[:10])
     desk.datasets.put(few)
-    for path in ("retention/plan", "retention/7"):
-        assert "still being embedded" in (await client.get(f"/data/growing/{path}")).json()["error"]
-        assert "Bring more than 10" in (await client.get(f"/data/few/{path}")).json()["error"]
+    for path, key in (("retention/plan", "why_not"), ("retention/7", "error")):
+        assert "still being embedded" in (await client.get(f"/data/growing/{path}")).json()[key]
+        assert "Bring more than 10" in (await client.get(f"/data/few/{path}")).json()[key]
     axes = {"axes": [{"start": "a", "end": "b"}]}
     response = await client.post("/data/growing/axes", json=axes)
     assert "still being embedded" in response.json()["error"]

@@ -1,0 +1,186 @@
+// The view of vectors: one text, or two beside each other, and what is left of all of them when they
+// are made smaller. Texts come from the dataset on screen, or are written here and embedded at once.
+
+import { Api } from "./api.js";
+import { copies } from "./copying.js";
+import { count, make } from "./dom.js";
+import { Picker } from "./picker.js";
+import { Retention } from "./retention.js";
+import { bar, furthest, signed, strip } from "./strip.js";
+import { tokens } from "./tokens.js";
+import { taken } from "./wishes.js";
+
+const VIEW = "Vectors";
+const LETTERS = ["A", "B"];
+
+class Vectors {
+  constructor(root) {
+    this.chosen = [null, null];
+    this.pickers = LETTERS.map(
+      (letter, place) =>
+        new Picker({
+          letter,
+          label: place ? "Second text, to compare with" : "Text",
+          placeholder: place ? "Compare with: number, words, or a text of your own" : "Number, words, or a text of your own",
+          onChoose: (choice) => this.choose(place, choice),
+        }),
+    );
+    this.kinds = LETTERS.map((letter, place) => {
+      const kinds = make("select", { hidden: true, "aria-label": `Read text ${letter} as` }, make("option", { value: "", textContent: "as a text" }), make("option", { value: "query", textContent: "as a question" }));
+      kinds.addEventListener("change", () => this.chosen[place]?.text !== undefined && this.choose(place, { text: this.chosen[place].text }));
+      return kinds;
+    });
+    this.swap = make("button", { type: "button", textContent: "Swap", hidden: true, on: { click: () => this.exchange() } });
+    this.alone = make("button", { type: "button", textContent: "Only A", hidden: true, on: { click: () => this.choose(1, null) } });
+    this.message = make("p", { className: "tx-message", role: "status" });
+    this.detail = make("div", { className: "tx-detail" });
+    this.retention = new Retention();
+    this.all = make("p", { className: "tx-note tx-all" });
+    root.replaceChildren(
+      make("div", { className: "tx-choosing" }, ...this.pickers.flatMap((picker, place) => [make("div", { className: "tx-slot" }, picker.element, this.kinds[place])]), make("div", { className: "tx-actions" }, this.swap, this.alone)),
+      this.message,
+      this.detail,
+      this.retention.element,
+      this.all,
+    );
+    this.root = root;
+    document.addEventListener("tessera:wish", ({ detail }) => detail === VIEW && this.guarded(() => this.grant()));
+    new MutationObserver(() => this.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+
+  async show({ id }) {
+    if (id === this.id) return;
+    this.id = id;
+    this.api = new Api(document.baseURI, id);
+    this.about = await this.api.about();
+    if (this.id !== id) return;
+    for (const picker of this.pickers) picker.use(this.api, this.about.n);
+    for (const kinds of this.kinds) kinds.hidden = true;
+    this.chosen = [{ row: 0 }, null];
+    this.retention.use(this.api);
+    const link = (format, textContent) => make("a", { textContent, href: `${this.api.root}/export/${format}`, download: "" });
+    this.all.replaceChildren(`All ${count(this.about.n, "vector")} of ${this.about.model.dimensions} dimensions by ${this.about.model.id}: `, link("npz", "NPZ (numpy)"), ", ", link("jsonl", "JSONL"), ", ", link("csv", "CSV"));
+    await this.grant(false);
+    await this.refresh();
+  }
+
+  // What another view asked for, if anything.
+  async grant(fresh = true) {
+    const detail = taken(VIEW);
+    if (!detail || detail.id !== this.id) return;
+    const rows = detail.rows.slice(0, 2);
+    this.chosen = LETTERS.map((_, place) => (rows[place] === undefined ? null : { row: rows[place] }));
+    if (fresh) await this.refresh();
+  }
+
+  choose(place, choice) {
+    this.chosen[place] = choice?.text === undefined ? choice : { ...choice, kind: (this.about.model.prompts && this.kinds[place].value) || null };
+    this.kinds[place].hidden = !choice || choice.text === undefined || !this.about.model.prompts;
+    if (!this.chosen[0] && this.chosen[1]) this.chosen.reverse();
+    return this.guarded(() => this.refresh());
+  }
+
+  exchange() {
+    this.chosen.reverse();
+    return this.guarded(() => this.refresh());
+  }
+
+  async refresh() {
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    const items = this.chosen.filter(Boolean);
+    delete this.root.dataset.shown;
+    if (!items.length) return;
+    const found = await this.api.post("/vectors", { items });
+    if (turn !== this.turn) return;
+    this.found = found;
+    this.swap.hidden = this.alone.hidden = items.length < 2;
+    this.chosen.forEach((choice, place) => this.pickers[place].set(choice ? (choice.text ?? `${choice.row + 1}. ${found.items[place].text.slice(0, 200)}`) : ""));
+    this.repaint();
+    this.root.dataset.shown = items.map((item) => item.row ?? "text").join(" ");
+  }
+
+  repaint() {
+    if (!this.found) return;
+    const { items, pair } = this.found;
+    const scale = Math.max(...items.map((item) => furthest(item.vector))) || 1;
+    const cards = items.map((item, place) => this._card(item, LETTERS[place], scale));
+    this.detail.replaceChildren(...(pair ? [compared(items, pair)] : []), make("div", { className: `tx-cards of-${items.length}` }, ...cards));
+    this.retention.repaint();
+  }
+
+  _card(item, letter, scale) {
+    const { row, vector } = item;
+    const select = () => document.dispatchEvent(new CustomEvent("tessera:select", { detail: { id: this.id, rows: [row], title: `Text ${row + 1}`, note: "Chosen in the Vectors view." } }));
+    const name = row === null ? "vector" : `vector-${row + 1}`;
+    return make(
+      "section",
+      { className: "tx-section tx-one", "aria-label": `Text ${letter}` },
+      make("h2", {}, make("b", { className: `tx-letter ${letter.toLowerCase()}`, textContent: letter }), row === null ? " Written here" : ` Text ${row + 1} of ${this.about.n.toLocaleString("en")}`),
+      make("blockquote", { textContent: item.text + (item.cut ? "…" : ""), dir: "auto" }),
+      facts({ norm: item.norm.toFixed(4), dimensions: vector.length, tokens: item.tokens.toLocaleString("en") }),
+      strip(vector, { label: `Vector of text ${letter}`, scale }),
+      make("div", { className: "tx-actions" }, ...copies(vector, name), row === null ? null : make("button", { type: "button", textContent: "Show on the map", on: { click: select } })),
+      make(
+        "div",
+        { className: "tx-tables" },
+        make("div", {}, make("h3", { textContent: item.pieces_total === null ? "How the model reads it" : `How the model reads it: ${count(item.pieces_total, "token")}` }), ...tokens(item)),
+        make("div", {}, make("h3", { textContent: "Largest dimensions" }), table(["dimension", "value", ""], item.largest.map((place) => [place, signed(vector[place]), bar(vector[place], vector[item.largest[0]])]))),
+      ),
+      make("details", { className: "tx-numbers" }, make("summary", { textContent: `All ${vector.length} numbers` }), make("pre", { tabIndex: 0, textContent: vector.map((value) => signed(value, 6)).join("  ") })),
+    );
+  }
+
+  async guarded(run) {
+    try {
+      this.message.textContent = "";
+      delete this.message.dataset.problem;
+      await run();
+    } catch (error) {
+      this.message.textContent = error.message;
+      this.message.dataset.problem = "";
+    }
+  }
+}
+
+function compared([one, two], pair) {
+  const { difference, products } = pair;
+  const of = (place) => [place, signed(one.vector[place]), signed(two.vector[place])];
+  const score = (name, value, key) => make("div", { className: "tx-named", "data-score": key }, make("b", { textContent: value }), make("span", { textContent: name }), make("small", { textContent: pair.said[key] }));
+  return make(
+    "section",
+    { className: "tx-section tx-compared", "aria-label": "A and B compared" },
+    make("h2", { textContent: "A and B compared" }),
+    make("div", { className: "tx-scores" }, score("cosine", pair.cosine.toFixed(4), "cosine"), score("dot product", pair.dot.toFixed(4), "dot"), score("Euclidean distance", pair.distance.toFixed(4), "distance")),
+    make("h3", { textContent: "Difference, A less B" }),
+    strip(difference, { label: "Difference of A and B", said: (place) => `dimension ${place}: A ${signed(one.vector[place])}, B ${signed(two.vector[place])}, difference ${signed(difference[place])}` }),
+    make(
+      "div",
+      { className: "tx-tables" },
+      make("div", {}, make("h3", { textContent: "Largest contributions to the dot product" }), table(["dimension", "A", "B", "A × B", ""], pair.largest_products.map((place) => [...of(place), signed(products[place]), bar(products[place], products[pair.largest_products[0]])]))),
+      make("div", {}, make("h3", { textContent: "Largest differences" }), table(["dimension", "A", "B", "A − B", ""], pair.largest_differences.map((place) => [...of(place), signed(difference[place]), bar(difference[place], difference[pair.largest_differences[0]])]))),
+    ),
+  );
+}
+
+function facts(values) {
+  return make("dl", {}, ...Object.entries(values).flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })]));
+}
+
+function table(names, rows) {
+  const head = make("tr", {}, ...names.map((textContent) => (textContent ? make("th", { textContent, scope: "col" }) : make("td", {}))));
+  const line = ([first, ...rest]) => make("tr", {}, make("th", { textContent: first, scope: "row" }), ...rest.map((cell) => make("td", {}, cell)));
+  return make("table", { className: "tx-largest" }, head, ...rows.map(line));
+}
+
+export function mount(element, { watch, props }) {
+  const style = make("link", { rel: "stylesheet", href: new URL("vectors.css", import.meta.url).href });
+  document.head.append(style);
+  const vectors = new Vectors(element.querySelector(".tx"));
+  const show = () => {
+    const value = props.value ? JSON.parse(props.value) : null;
+    if (value?.id) vectors.guarded(() => vectors.show(value));
+  };
+  watch("value", show);
+  show();
+  return vectors;
+}
