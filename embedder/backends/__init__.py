@@ -60,8 +60,8 @@ def _load_universal(model_id: str, folder: Path, placement: Placement) -> Backen
 def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Forms) -> Backend:
     """The packed runtime where the model has that form, else the reference.
 
-    The form is learned from the reference on the CPU, and its vectors held against the
-    reference's, the first time; after that it is known.
+    The form is learned from the reference on the CPU, its vectors are held against the reference's,
+    and it is tried up to how many tokens a graph is faster, the first time; after that all is known.
     """
     from embedder.backends.architectures import Unsupported
     from embedder.backends.form import describe, form_key
@@ -76,6 +76,7 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
             form = describe(reference, folder)
             packed = PackedBackend(folder, form, exact)
             packed.compare(reference)
+            form = replace(form, graph_tokens=packed.find_crossover())
         except Unsupported as reason:
             _LOG.info("The model %s runs in sentence-transformers: no packed form for %s.", model_id, reason)
             return reference if placement == exact else _load_reference(model_id, folder, placement)

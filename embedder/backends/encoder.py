@@ -69,15 +69,21 @@ class Encoder:
 
         `groups` say, in the same order, which rows are a text; their tokens sum to T.
         """
-        from torch.nn.functional import embedding, pad
+        from torch.nn.functional import pad
 
         tokens = len(token_ids)
         attend = self._attention(groups, token_ids)
-        flat = embedding(token_ids, self.words).add_(embedding(places, self.places))
-        flat = self._normalise(pad(flat, (0, 0, 0, self.rows(tokens) - tokens)), self.norm)
+        flat = pad(self.start(token_ids, places), (0, 0, 0, self.rows(tokens) - tokens))
+        flat = self._normalise(flat, self.norm)
         for layer in self.layers:
             flat = self._layer(flat, layer, attend)
         return flat[:tokens]
+
+    def start(self, token_ids: Tensor, places: Tensor) -> Tensor:
+        """What the first normalisation is given: word and place of each token, `(T, hidden)`."""
+        from torch.nn.functional import embedding
+
+        return embedding(token_ids, self.words).add_(embedding(places, self.places))
 
     def _layer(self, flat: Tensor, layer: Layer, attend: Attend) -> Tensor:
         flat = layer.out(attend(layer.qkv(flat))).add_(flat)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_LIBRARIES = ("torch", "sentence-transformers", "transformers", "tokenizers")
+_LIBRARIES = ("torch", "sentence-transformers", "transformers", "tokenizers", "onnx", "onnxruntime")
 _MOST_RECORDS = 64
 
 
@@ -41,7 +41,8 @@ class Form:
     `config` is the transformer's, `tokenizer` a `tokenizer.json`; `modules` are those after the
     transformer: class, path below the folder, configuration. `special_ids` are the tokens that
     are never part of a prompt's length. `neighbours_kept` has what other precisions than float32
-    were found to cost, by `Placement.name`.
+    were found to cost, by `Placement.name`; `graph_tokens` up to how many tokens the graph of the
+    encoder was the faster one, None where that is not known.
     """
 
     info: ModelInfo
@@ -51,6 +52,7 @@ class Form:
     special_ids: tuple[int, ...]
     modules: tuple[tuple[str, str, Mapping[str, Any]], ...]
     neighbours_kept: Mapping[str, float] = field(default_factory=dict)
+    graph_tokens: int | None = None
 
 
 def describe(reference: SentenceTransformersBackend, folder: Path) -> Form:
@@ -138,7 +140,7 @@ def form_key(folder: Path) -> str:
     import torch
 
     digest = hashlib.sha256()
-    versions = [f"{name} {metadata.version(name)}" for name in _LIBRARIES]
+    versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
     digest.update(json.dumps([versions, torch.backends.cpu.get_cpu_capability()]).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -147,6 +149,13 @@ def form_key(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def _module_paths(folder: Path) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,11 +69,24 @@ class Product:
         return int(-(-tokens // step) * step)
 
 
-def plain_linear(weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Linear:
-    """torch's own product; the weight is used as it is."""
-    from torch.nn.functional import linear
+@dataclass(frozen=True, slots=True, eq=False)
+class PlainLinear:
+    """torch's own product; the weight `(out, in)` is used as it is."""
 
-    return _followed(partial(linear, weight=weight, bias=bias), activation)
+    weight: Tensor
+    bias: Tensor | None
+    activation: Activation = "none"
+    _apply: Linear = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        from torch.nn.functional import linear
+
+        product = partial(linear, weight=self.weight, bias=self.bias)
+        object.__setattr__(self, "_apply", _followed(product, self.activation))
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """`(T, in)` to `(T, out)`."""
+        return self._apply(rows)
 
 
 def onednn_linear(weight: Tensor, bias: Tensor | None, activation: Activation = "none") -> Linear:
@@ -130,9 +143,9 @@ def choose_product(placement: Placement, hidden: int) -> Product:
     """The product for the linear layers of a model of that width, placed so."""
     if placement.precision == "int8":
         return Product(int8_linear, rounds=True)
-    if placement.on_cpu and placement.precision == "float32":
+    if placement.is_exact:
         return fastest_product(hidden)
-    return Product(plain_linear)
+    return Product(PlainLinear)
 
 
 def fastest_product(hidden: int) -> Product:
@@ -152,15 +165,15 @@ def _fastest(hidden: int) -> Product:
     import torch
 
     rows, weight = torch.randn(_TRIAL_TOKENS, hidden), torch.randn(4 * hidden, hidden)
-    plain = plain_linear(weight, None, "gelu")
+    plain = PlainLinear(weight, None, "gelu")
     try:
         onednn = onednn_linear(weight, None, "gelu")
         close = torch.allclose(onednn(rows), plain(rows), rtol=_CLOSE, atol=_CLOSE * hidden**0.5)
     except (AttributeError, RuntimeError, TypeError):  # a torch without oneDNN, or with another of its forms
-        return Product(plain_linear)
+        return Product(PlainLinear)
     plain_s, onednn_s = _seconds(plain, rows), _seconds(onednn, rows)
     if not close or onednn_s > _CLEARLY * plain_s:
-        return Product(plain_linear)
+        return Product(PlainLinear)
     _LOG.debug("Linear layers by oneDNN: %.0f %% of the time of torch's own.", 100 * onednn_s / plain_s)
     return Product(onednn_linear, rounds=True)
 

@@ -6,6 +6,7 @@ checked when a model is first loaded, before the reference is let go.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,10 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.backends.architectures import Unsupported, make_encoder
+from embedder.backends.encoder import Encoder
 from embedder.backends.fingerprint import in_precision
 from embedder.backends.form import Form, read_weights
+from embedder.backends.graph import GraphEncoder, crossover
 from embedder.backends.head import TokenShares, make_step
 from embedder.backends.inputs import KNOWN_PROMPTS
+from embedder.backends.linear import PlainLinear, Product
 from embedder.backends.placement import Placement
 from embedder.backends.tokenizer import FastTokenizer
 from embedder.types import Prompt, Text, TokenizedText, TokenSpans
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedder.backends.sentence_transformers import SentenceTransformersBackend
+
+_LOG = logging.getLogger(__name__)
+
+AnyEncoder = Encoder | GraphEncoder
 
 _TOLERANCE = 1e-5
 _PROBES = (
@@ -63,6 +71,10 @@ class PackedBackend:
         self._encoder = make_encoder(form.config, read_weights(folder / form.transformer_path), placement)
         self._placement = placement
         self._used_threads = threading.local()
+        self._weights_folder = folder / form.transformer_path
+        self._graph: GraphEncoder | None = None
+        self._graph_tokens = 0
+        self._graph_made: threading.Thread | None = None
         self._running = 0
         self._lock = threading.Lock()
         self._prompt_tokens: dict[str, int] = {"": 0}
@@ -75,6 +87,10 @@ class PackedBackend:
             kept = form.neighbours_kept.get(placement.name)
             self.info = in_precision(self.info, placement.precision, kept)
         self.encode(self.tokenize(["warm"], Prompt()))
+        if form.graph_tokens and placement.is_exact:
+            # Nobody waits for it: until it is there, the packed encoder does its part.
+            self._graph_made = threading.Thread(target=self._make_graph, args=(form.graph_tokens,))
+            self._graph_made.start()
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
         """Tokenise with `prompt` before each text, cut at `info.max_tokens`."""
@@ -86,6 +102,53 @@ class PackedBackend:
 
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Float32 `(n, info.dimensions)`, row i for `batch[i]`."""
+        tokens = sum(text.prompt_tokens for text in batch)
+        with self._lock:
+            self._running += 1
+            alone = self._running == 1
+        try:
+            shared = alone and tokens >= _SHARED_TOKENS and self._placement.threads > 1
+            self._use_threads(self._placement.threads if shared else 1)
+            graph = self._graph if tokens <= self._graph_tokens and not shared else None
+            return self._encode_by(graph or self._encoder, batch)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def close(self) -> None:
+        """Memory goes with the last reference."""
+        if self._graph_made is not None:
+            self._graph_made.join()
+
+    def find_crossover(self) -> int:
+        """Up to how many tokens this encoder's graph is the faster one here, 0 where it never is.
+
+        A trial of about a second; from then on batches go by it.
+        """
+        self._make_graph()
+        if self._graph is not None:
+            self._graph_tokens = crossover(self._encoder.encode, self._graph.encode)
+        if not self._graph_tokens:
+            self._graph = None
+        return self._graph_tokens
+
+    def _make_graph(self, tokens: int = 0) -> None:
+        """Have the encoder as a graph too, for up to `tokens`, if it can be had and says the same."""
+        try:
+            weights = read_weights(self._weights_folder)
+            plain = make_encoder(self._form.config, weights, self._placement, Product(PlainLinear))
+            graph = GraphEncoder(plain)
+            for probe in self.tokenize(_PROBES, Prompt()):
+                encoders: tuple[AnyEncoder, ...] = (graph, self._encoder)
+                one, other = (self._encode_by(encoder, [probe]) for encoder in encoders)
+                _check_equal(one, other)
+        except Exception as error:  # ONNX Runtime has exceptions of its own; without a graph all is served
+            reason = str(error) if isinstance(error, Unsupported) else type(error).__name__
+            _LOG.info("The model %s runs without a graph for few tokens: %s.", self.info.id, reason)
+            return
+        self._graph, self._graph_tokens = graph, tokens
+
+    def _encode_by(self, encoder: AnyEncoder, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
         import torch
 
         device = self._placement.device
@@ -95,25 +158,14 @@ class PackedBackend:
         token_ids = torch.tensor([token_id for row in order for token_id in batch[row].token_ids or ()])
         places = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
         groups = [(len(list(texts)), length) for length, texts in groupby(lengths)]
-        with self._lock:
-            self._running += 1
-            alone = self._running == 1
-        try:
-            self._use_threads(self._placement.threads if alone and len(token_ids) >= _SHARED_TOKENS else 1)
-            with torch.inference_mode():
-                hidden = self._encoder.encode(token_ids.to(device), places.to(device), groups)
-                vectors = torch.mm(shares.to(device), hidden.float())
-                for step in self._steps:
-                    vectors = step(vectors)
-        finally:
-            with self._lock:
-                self._running -= 1
+        with torch.inference_mode():
+            hidden = encoder.encode(token_ids.to(device), places.to(device), groups)
+            vectors = torch.mm(shares.to(device), hidden.float())
+            for step in self._steps:
+                vectors = step(vectors)
         in_place = np.empty(vectors.shape, dtype=np.float32)
         in_place[order] = vectors.cpu().numpy()
         return in_place
-
-    def close(self) -> None:
-        """Memory goes with the last reference."""
 
     def compare(self, reference: SentenceTransformersBackend) -> None:
         """Refuse to stand for `reference` where tokens or vectors differ.
@@ -125,9 +177,7 @@ class PackedBackend:
             batch = self.tokenize(_PROBES, prompt)
             if batch != reference.tokenize(_PROBES, prompt):
                 raise Unsupported("tokens that differ")
-            difference = float(np.abs(self.encode(batch) - reference.encode(batch)).max())
-            if not difference <= _TOLERANCE:
-                raise Unsupported(f"vectors that differ by {difference:.1e}")
+            _check_equal(self.encode(batch), reference.encode(batch))
 
     def _count_prompt(self, prompt: str) -> int:
         """Tokens of `prompt` as sentence-transformers counts them: without a special one at the end."""
@@ -149,3 +199,9 @@ class PackedBackend:
         if getattr(self._used_threads, "number", None) != threads:
             torch.set_num_threads(threads)
             self._used_threads.number = threads
+
+
+def _check_equal(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+    difference = float(np.abs(one - other).max())
+    if not difference <= _TOLERANCE:
+        raise Unsupported(f"vectors that differ by {difference:.1e}")

@@ -40,6 +40,11 @@ class Placement:
         return self.device == "cpu"
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the numbers are the reference's own: float32 on the CPU."""
+        return self.on_cpu and self.precision == "float32"
+
+    @property
     def name(self) -> str:
         """For records: what makes the numbers what they are."""
         return f"{self.precision} on {self.device.partition(':')[0]}"

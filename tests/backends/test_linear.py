@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from embedder.backends.linear import Product, fastest_product, onednn_linear, plain_linear
+from embedder.backends.linear import PlainLinear, Product, fastest_product, onednn_linear
 
 ACTIVATIONS: tuple[Any, ...] = ("none", "gelu", "gelu_tanh", "relu")
 
@@ -18,7 +18,7 @@ def test_both_products_agree_on_either_side_of_the_fused_one(activation: Any, bi
 
     torch.manual_seed(1)
     weight, bias = torch.randn(48, 32), torch.randn(48) if biased else None
-    ours, plain = (make(weight, bias, activation) for make in (onednn_linear, plain_linear))
+    ours, plain = (make(weight, bias, activation) for make in (onednn_linear, PlainLinear))
     for rows in (1, 63, 64, 65, 200):
         values = torch.randn(rows, 32)
         with torch.inference_mode():
@@ -37,7 +37,7 @@ def test_the_laid_out_weight_is_a_copy() -> None:
 
 
 def test_rows_are_rounded_up_by_little_to_few_numbers() -> None:
-    product = Product(plain_linear, rounds=True)
+    product = Product(PlainLinear, rounds=True)
     rounded = [product.rows(tokens) for tokens in range(1, 4097)]
     assert all(rows >= tokens for tokens, rows in enumerate(rounded, 1))
     assert all(rows - tokens < max(8, tokens / 16) for tokens, rows in enumerate(rounded, 1))
@@ -46,7 +46,7 @@ def test_rows_are_rounded_up_by_little_to_few_numbers() -> None:
 
 
 def test_a_product_without_programs_computes_what_there_is() -> None:
-    assert [Product(plain_linear).rows(tokens) for tokens in (1, 77, 513)] == [1, 77, 513]
+    assert [Product(PlainLinear).rows(tokens) for tokens in (1, 77, 513)] == [1, 77, 513]
 
 
 def test_without_onednn_torch_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ def test_without_onednn_torch_multiplies(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AttributeError("_reorder_linear_weight")
 
     monkeypatch.setattr("embedder.backends.linear.onednn_linear", missing)
-    assert fastest_product(64) == Product(plain_linear)
+    assert fastest_product(64) == Product(PlainLinear)
 
 
 def test_a_product_that_is_wrong_is_not_taken_however_fast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_a_product_that_is_wrong_is_not_taken_however_fast(monkeypatch: pytest.M
         return lambda rows: torch.zeros(len(rows), len(weight))
 
     monkeypatch.setattr("embedder.backends.linear.onednn_linear", wrong)
-    assert fastest_product(64) == Product(plain_linear)
+    assert fastest_product(64) == Product(PlainLinear)
 
 
 def test_the_trial_leaves_the_number_of_threads_as_it_was() -> None:

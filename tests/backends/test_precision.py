@@ -10,7 +10,7 @@ import pytest
 
 from embedder.backends import load_backend
 from embedder.backends.hashing import HashingBackend
-from embedder.backends.linear import int8_linear, plain_linear
+from embedder.backends.linear import PlainLinear, int8_linear
 from embedder.backends.placement import Placement
 from embedder.backends.precision import neighbours_kept, paragraphs
 from embedder.config import DEFAULT_MODEL, Settings
@@ -28,7 +28,7 @@ def test_the_product_is_within_the_rounding_of_its_steps(rows: int, activation: 
     torch.manual_seed(rows)
     weight, bias, values = torch.randn(96, 64), torch.randn(96), torch.randn(rows, 64)
     values[0] *= 100  # each row has a scale of its own
-    expected = plain_linear(weight, bias, activation)(values)  # type: ignore[arg-type]
+    expected = PlainLinear(weight, bias, activation)(values)  # type: ignore[arg-type]
     found = int8_linear(weight, bias, activation)(values)  # type: ignore[arg-type]
     # Half a step of either factor, over 64 products that add up as a random walk does.
     step = values.abs().amax(1, keepdim=True) / 127 * weight.abs().max() / 127
