@@ -1,19 +1,16 @@
-"""What computes one short text fastest, and where that changes: ours, int8, ONNX Runtime, the reference.
+"""What computes one text fastest, and where that changes: ours, its parts, int8, the reference.
 
-One text at a time in this process, each runtime in turn within a round. ONNX Runtime is no part of
-the product: `pip install --target .onnx onnx onnxruntime`, then
-`PYTHONPATH=.onnx python -m benchmarks.runtimes`; without it its columns are left out.
+One text at a time in this process, each runtime in turn within a round. "Ours" chooses: the graph for
+few tokens, the packed encoder on one thread for more, on all cores for a text that is long enough.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +18,16 @@ import numpy as np
 from benchmarks.corpus import lengths_tokens, long_texts, short_texts
 from benchmarks.results import Result, parser
 from embedder.backends import load_backend
+from embedder.backends.form import Forms, form_key
+from embedder.backends.packed import PackedBackend
+from embedder.backends.placement import Placement
 from embedder.backends.sources import model_folder
 from embedder.config import DEFAULT_MODEL, Settings
 from embedder.types import Prompt, TokenizedText
 
 _LENGTHS_TOKENS = (32, 64, 126, 221)
-_OPSET = 17
 _TOLERANCE = 1e-5
+_ALWAYS = 1 << 20
 
 Encode = Callable[[TokenizedText], np.ndarray]
 
@@ -39,33 +39,6 @@ def texts_by_length() -> dict[int, list[str]]:
     return made | {length: long_texts(8, length) for length in _LENGTHS_TOKENS}
 
 
-def onnx_session(folder: Path, threads: int) -> Encode:
-    """The whole model (encoder, mean, norm) exported once and run by ONNX Runtime in float32."""
-    import onnxruntime
-    import torch
-    from transformers import AutoModel
-
-    class Whole(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
-
-        def forward(self, ids: Any) -> Any:
-            hidden = self.encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-            return torch.nn.functional.normalize(hidden.mean(1), dim=-1)
-
-    with tempfile.TemporaryDirectory() as made:
-        path = Path(made) / "model.onnx"
-        axes = {"ids": {0: "texts", 1: "tokens"}}
-        example = torch.ones(2, 9, dtype=torch.long)
-        options = {"input_names": ["ids"], "dynamic_axes": axes, "opset_version": _OPSET, "dynamo": False}
-        torch.onnx.export(Whole(), (example,), str(path), **options)
-        chosen = onnxruntime.SessionOptions()
-        chosen.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(str(path), chosen, providers=["CPUExecutionProvider"])
-    return lambda text: np.asarray(session.run(None, {"ids": np.array([text.token_ids])})[0])
-
-
 def runtimes() -> dict[str, Encode]:
     """Every way to compute one text, by name; the first is the product's."""
 
@@ -73,13 +46,22 @@ def runtimes() -> dict[str, Encode]:
         backend = load_backend(DEFAULT_MODEL, DEFAULT_MODEL, Settings.load(settings))
         return lambda text: backend.encode([text])
 
-    found = {"ours": of(), "ours, int8": of(precision="int8")}
-    found["sentence-transformers"] = of(runtime="sentence-transformers")
-    if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
-        for threads in (1, 2):
-            name = f"ONNX Runtime, {threads} thread{'s' * (threads > 1)}"
-            found[name] = onnx_session(model_folder(DEFAULT_MODEL), threads)
-    return found
+    def packed(graph_tokens: int) -> Encode:
+        folder, cache_dir = model_folder(DEFAULT_MODEL), Settings.load().cache_dir
+        form = Forms(cache_dir).recall(form_key(folder), DEFAULT_MODEL)
+        if form is None:
+            sys.exit(f"What is known of the model could not be kept in {cache_dir}.")
+        backend = PackedBackend(folder, replace(form, graph_tokens=graph_tokens), Placement(threads=1))
+        backend.close()  # waits for the graph
+        return lambda text: backend.encode([text])
+
+    return {
+        "ours": of(),
+        "packed, 1 thread": packed(graph_tokens=0),
+        "graph, 1 thread": packed(graph_tokens=_ALWAYS),
+        "ours, int8": of(precision="int8"),
+        "sentence-transformers": of(runtime="sentence-transformers"),
+    }
 
 
 def measure(

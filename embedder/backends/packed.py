@@ -45,6 +45,9 @@ _PROBES = (
     "a text of a dozen words or so, with punctuation. And MORE?",
     "long " * 300,
 )
+_USED_THREADS = threading.local()
+"""OpenMP's thread count belongs to the thread that sets it, whichever model it computes."""
+
 _SHARED_TOKENS = 96
 """A batch of fewer is computed as fast by one core as by several."""
 
@@ -70,7 +73,6 @@ class PackedBackend:
         self._tokenizer = FastTokenizer(form.tokenizer, form.info.max_tokens, special_tokens=True)
         self._encoder = make_encoder(form.config, read_weights(folder / form.transformer_path), placement)
         self._placement = placement
-        self._used_threads = threading.local()
         self._weights_folder = folder / form.transformer_path
         self._graph: GraphEncoder | None = None
         self._graph_tokens = 0
@@ -192,13 +194,13 @@ class PackedBackend:
             self._prompt_tokens[prompt] = known
         return known
 
-    def _use_threads(self, threads: int) -> None:
-        """OpenMP's thread count belongs to the thread that sets it."""
+    @staticmethod
+    def _use_threads(threads: int) -> None:
         import torch
 
-        if getattr(self._used_threads, "number", None) != threads:
+        if getattr(_USED_THREADS, "number", None) != threads:
             torch.set_num_threads(threads)
-            self._used_threads.number = threads
+            _USED_THREADS.number = threads
 
 
 def _check_equal(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
