@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -41,7 +41,10 @@ class Workings:
     layouts: dict[str, Projection] = field(default_factory=dict)
     newest: str = PCA
     legends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    """How far what takes seconds has come, by its name, 0 to 1."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
+    _waiting: dict[str, int] = field(default_factory=dict)
 
     def forget(self, name: str) -> None:
         """Let go of what was made under that name."""
@@ -54,9 +57,26 @@ class Workings:
 
     async def once(self, name: str, make: Callable[[], _Worked]) -> _Worked:
         """What `make` gives, run in a thread by whoever asks first; what failed is tried again."""
-        if name not in self._made or (self._made[name].done() and not _good(self._made[name])):
-            self._made[name] = asyncio.ensure_future(asyncio.to_thread(make))
-        made: _Worked = await asyncio.shield(self._made[name])
+        return await asyncio.shield(self._future(name, lambda: asyncio.to_thread(make)))
+
+    async def once_elsewhere(self, name: str, start: Callable[[], Coroutine[Any, Any, _Worked]]) -> _Worked:
+        """As `once`, of work that can be stopped: it is, when the last one who waits for it leaves."""
+        made = self._future(name, start)
+        self._waiting[name] = self._waiting.get(name, 0) + 1
+        try:
+            return await asyncio.shield(made)
+        finally:
+            self._waiting[name] -= 1
+            if not self._waiting[name] and not made.done():
+                made.cancel()
+                self._made.pop(name, None)
+
+    def _future(
+        self, name: str, start: Callable[[], Coroutine[Any, Any, _Worked]]
+    ) -> asyncio.Future[_Worked]:
+        made = self._made.get(name)
+        if made is None or (made.done() and not _good(made)):
+            made = self._made[name] = asyncio.ensure_future(start())
         return made
 
 
@@ -115,9 +135,14 @@ class Dataset:
         """The `KEPT_NEIGHBOURS` nearest of every text, each itself the first; exact, found once.
 
         For whatever needs neighbours: clicks, layouts, duplicates, outliers. A second for some 5,000
-        texts, half a minute for 50,000; whoever asks meanwhile waits for the same.
+        texts, half a minute for 50,000; whoever asks meanwhile waits for the same, and
+        `workings.shares[NEIGHBOURS]` says how far it is.
         """
-        return await self.workings.once(NEIGHBOURS, lambda: nearest_neighbours(self.vectors))
+
+        def told(share: float) -> None:
+            self.workings.shares[NEIGHBOURS] = share
+
+        return await self.workings.once(NEIGHBOURS, lambda: nearest_neighbours(self.vectors, progress=told))
 
     @property
     def known_neighbours(self) -> Neighbours | None:

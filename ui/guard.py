@@ -25,12 +25,14 @@ _READ = re.compile(
     r"|/gradio_api/(user|token|app_id|info|config|startup-events|login_check|theme\.css|upload_progress)/?"
     r"|/explorer/static/[0-9a-f]{1,64}/[\w.-]{1,64}"
     r"|/explorer/data/[\w-]{1,64}(/(points|clusters|colour|neighbours|vector|retention|export)/[\w.-]{1,64})?"
+    r"|/explorer/data/[\w-]{1,64}/similarity/(kept|removed)\.(csv|jsonl)"
     r"|/gradio_api/(heartbeat/[\w-]{1,64}|queue/data|queue/status)"
 )
 _FILE = re.compile(r"/gradio_api/file=(?P<path>.+)", re.DOTALL)
 _WRITE = re.compile(
     r"/login/?|/gradio_api/(queue/join|cancel|reset|upload)/?"
     r"|/explorer/data/[\w-]{1,64}/(texts|selection|search|vectors|axes)"
+    r"|/explorer/data/[\w-]{1,64}/similarity/[\w.-]{1,64}"
 )
 _UPLOAD = re.compile(r"/gradio_api/upload/?")
 MAX_DEPTH = 32

@@ -16,7 +16,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from embedder.errors import TesseraError
-from ui import assets, describe, find, takeaway, vector_routes
+from ui import assets, describe, find, similarity_routes, takeaway, vector_routes
 from ui.wire import Closed, Finder, Id, Row, as_binary, as_json, check_row, on_error
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def make_routes(desk: Desk) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_error)
     app.add_exception_handler(Exception, on_error)
     assets.add_routes(app)
+    similarity_routes.add_routes(app, desk)
 
     found = Finder(desk)
     vector_routes.add_routes(app, desk, found)

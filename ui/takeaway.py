@@ -45,15 +45,15 @@ async def download(dataset: Dataset, wanted: str, key: str) -> Response:
     """
     if wanted == "html":
         page = offline_page(await told(dataset, key))
-        return _attached(Response(page, media_type="text/html; charset=utf-8"), dataset, ".html")
+        return attached(Response(page, media_type="text/html; charset=utf-8"), dataset, ".html")
     if wanted not in FORMATS:
         raise InvalidInput(f"There is no such format; choose one of {', '.join(FORMATS)}, html.")
     made = FORMATS[wanted]
     content = await run_in_threadpool(made.write, await table(dataset, key))
     if isinstance(content, bytes):
-        return _attached(Response(content, media_type=made.media_type), dataset, made.suffix)
+        return attached(Response(content, media_type=made.media_type), dataset, made.suffix)
     chunks: AsyncIterator[bytes] = iterate_in_threadpool(content)
-    return _attached(StreamingResponse(chunks, media_type=made.media_type), dataset, made.suffix)
+    return attached(StreamingResponse(chunks, media_type=made.media_type), dataset, made.suffix)
 
 
 async def table(dataset: Dataset, key: str) -> maps.MapTable:
@@ -111,7 +111,8 @@ def _plain(code: float) -> float | None:
     return code if code == code else None  # noqa: PLR0124  # NaN is no JSON
 
 
-def _attached(response: Response, dataset: Dataset, suffix: str) -> Response:
+def attached(response: Response, dataset: Dataset, suffix: str) -> Response:
+    """`response` as a file to keep, named after the dataset."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", dataset.name).strip("-").lower()[:40] or "texts"
     response.headers["content-disposition"] = f'attachment; filename="tessera-{name}{suffix}"'
     response.headers["cache-control"] = "no-store"

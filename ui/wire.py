@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import orjson
 from fastapi import Path, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset
@@ -80,14 +82,32 @@ def as_binary(values: np.ndarray[Any, Any]) -> Response:
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Every failure as `{"error": sentence}`; a visitor's text is never quoted."""
-    if isinstance(error, Gone):
-        status, sentence = 404, str(error)
-    elif isinstance(error, RequestValidationError):
-        status, sentence = 400, "The server did not understand what the page asked for. Reload the page."
-    elif isinstance(error, TesseraError):
-        status, sentence = 400, str(error)
-    else:
-        log.error("The page asked for something that failed: %s", type(error).__name__)
-        status, sentence = 500, "Something went wrong on the server. Try again."
+    """Every failure as `{"error": sentence}`."""
+    status, sentence = _told(error)
     return Response(orjson.dumps({"error": sentence}), status, media_type="application/json")
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """A failure's status and sentence; a visitor's text is never quoted."""
+    if isinstance(error, Gone):
+        return 404, str(error)
+    if isinstance(error, RequestValidationError):
+        return 400, "The server did not understand what the page asked for. Reload the page."
+    if isinstance(error, TesseraError):
+        return 400, str(error)
+    log.error("The page asked for something that failed: %s", type(error).__name__)
+    return 500, "Something went wrong on the server. Try again."
+
+
+def as_lines(steps: AsyncGenerator[dict[str, Any], None]) -> Response:
+    """Each step as a line of JSON when it comes; who leaves ends them, and a failure is the last line."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        async with aclosing(steps):
+            try:
+                async for step in steps:
+                    yield orjson.dumps(step, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+            except Exception as error:
+                yield orjson.dumps({"error": _told(error)[1]}) + b"\n"
+
+    return StreamingResponse(lines(), media_type="application/jsonl", headers={"cache-control": "no-store"})

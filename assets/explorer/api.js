@@ -80,4 +80,32 @@ export class Api {
     while (this.texts.size > KEPT_TEXTS) this.texts.delete(this.texts.keys().next().value);
     return found;
   }
+
+  async file(path, body) {
+    const headers = { "Content-Type": "application/json" };
+    return (await this._answer(path, { method: "POST", headers, body: JSON.stringify(body) })).blob();
+  }
+
+  // What the server says as it goes on, line by line; leaving the loop, or `signal`, ends the work there.
+  async *lines(path, body, signal) {
+    const headers = { "Content-Type": "application/json" };
+    const response = await this._answer(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        const lines = (rest + (value ?? "")).split("\n");
+        rest = lines.pop();
+        for (const line of lines) {
+          const said = JSON.parse(line);
+          if (said.error) throw new Error(said.error);
+          yield said;
+        }
+        if (done) return;
+      }
+    } finally {
+      reader.cancel().catch(() => {});
+    }
+  }
 }

@@ -31,6 +31,8 @@ export function amountColour(value, low, high) {
   return mix(AMOUNT[first], AMOUNT[first + 1], place - first);
 }
 
+// As plotly takes it.
+export const amountScale = AMOUNT.map((colour, place) => [place / (AMOUNT.length - 1), colour]);
 export const amountGradient = `linear-gradient(90deg, ${AMOUNT.join(", ")})`;
 
 function mix(one, two, share) {

@@ -8,6 +8,7 @@ import { Colouring } from "./colouring.js";
 import { count, debounced, make, showTab } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
 import { Legend } from "./legend.js";
+import { lookedAt } from "./onmap.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
 import { Prompting } from "./prompting.js";
@@ -114,6 +115,7 @@ class Explorer {
   }
 
   paint() {
+    lookedAt(this);
     const { codes, colourOf } = this.colouring;
     const hits = this.searching.scores ? new Set(this.searching.hits) : null;
     const selected = this.selected ? new Set(this.selected) : null;
@@ -246,6 +248,7 @@ class Explorer {
   }
 
   remember() {
+    lookedAt(this);
     remember(this);
   }
 

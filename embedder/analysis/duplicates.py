@@ -119,3 +119,45 @@ def first_of_each(n: int, groups: Sequence[NDArray[np.int64]]) -> NDArray[np.boo
     for group in groups:
         keep[group[1:]] = False
     return keep
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alike:
+    """What is alike among rows: `firsts` as of `equal_rows`, and `pairs` of rows that are not equal."""
+
+    firsts: NDArray[np.int64]
+    pairs: Pairs
+
+    @property
+    def distinct(self) -> int:
+        """How many rows are left if equal ones count once."""
+        return int((self.firsts == np.arange(len(self.firsts))).sum())
+
+    def groups(self, least: float) -> tuple[int, list[NDArray[np.int64]]]:
+        """How many pairs have at least that score, and the groups that they and equal rows make."""
+        count = self.pairs.count(least)
+        equal = np.flatnonzero(self.firsts != np.arange(len(self.firsts)))
+        left = np.concatenate([self.pairs.left[:count], self.firsts[equal]])
+        right = np.concatenate([self.pairs.right[:count], equal])
+        return count, duplicate_groups(len(self.firsts), left, right)
+
+
+def find_alike(
+    vectors: ArrayLike,
+    values: Sequence[Hashable],
+    *,
+    most: int = MAX_PAIRS,
+    progress: OnProgress | None = None,
+) -> Alike:
+    """The most similar pairs among rows with different `values`; rows of one value count once, as the first.
+
+    Raises:
+        ValueError: a vector isn't finite.
+    """
+    rows = np.asarray(vectors, dtype=np.float32)
+    firsts = equal_rows(values)
+    distinct = np.flatnonzero(firsts == np.arange(len(firsts)))
+    pairs = similar_pairs(rows[distinct], most=most, progress=progress)
+    return Alike(
+        firsts, Pairs(distinct[pairs.left], distinct[pairs.right], pairs.scores, pairs.complete_above)
+    )

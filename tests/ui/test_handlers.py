@@ -244,7 +244,7 @@ async def test_an_address_brings_back_its_texts_or_says_that_they_are_gone(desk:
 async def test_every_view_has_an_empty_state(desk: Desk) -> None:
     session = desk.sessions.of("nobody")
     assert map_view.EMPTY in (await anext(map_view.arrange(desk, session)))[1]
-    assert similarity.EMPTY in (await similarity.show(desk, session, True))[1]
+    assert await similarity.show(desk, session) == ""
     assert await vectors.on_screen(desk, session) == ""
     assert vectors.EMPTY in vectors.build(desk).html_template
     assert code.EMPTY.split(",")[0] in (await code.show(desk, session))[0]
@@ -306,19 +306,6 @@ async def test_texts_that_are_all_equal_are_not_called_a_umap(desk: Desk) -> Non
 def test_options_of_a_layout_are_checked(asked: dict[str, object]) -> None:
     with pytest.raises((InvalidInput, TypeError)):
         map_view.options_of(asked)
-
-
-async def test_the_heatmap_is_bounded_and_says_so(desk: Desk) -> None:
-    session = desk.sessions.of("a")
-    await paste(desk, session, "\n".join(f"text {i}" for i in range(50)))
-    assert session.dataset is not None
-    similarity_rows, similarity.MAX_ROWS = similarity.MAX_ROWS, 10
-    try:
-        figure, note = similarity.draw(session.dataset, grouped=True)
-    finally:
-        similarity.MAX_ROWS = similarity_rows
-    assert "10 of the 50 texts" in note
-    assert len(json.loads(figure.plot)["data"][0]["x"]) == 10
 
 
 def test_sentences_are_escaped_and_foreign_errors_say_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,163 @@
+// The similarity view: which texts the heat map shows, and beside it two of them, or lists of like ones.
+
+import { Api } from "./api.js";
+import { count, make } from "./dom.js";
+import { MostSimilar, NearDuplicates, Outliers } from "./finds.js";
+import { HeatMap } from "./heatmap.js";
+import { onMap } from "./onmap.js";
+import { Pair } from "./pair.js";
+import { Tabs } from "./tabs.js";
+
+const CHOICES = { spread: "spread over all", rows: "selection on the map", near: "neighbours of the text in focus", clusters: "cluster means" };
+const NOTHING = {
+  rows: "Nothing is selected. Lasso some points on the map, or search there; then they are shown here.",
+  near: "No text is in focus. Click one on the map; then it and its nearest are shown here.",
+};
+const LISTS = { pair: "Pair", pairs: "Most similar", groups: "Near-duplicates", outliers: "Outliers" };
+
+const style = make("link", { rel: "stylesheet", href: new URL("similarity.css", import.meta.url).href });
+document.head.append(style);
+
+class Similarity {
+  constructor(root, plotly) {
+    this.choice = make("select", { id: "sx-shown" }, ...Object.entries(CHOICES).map(([value, textContent]) => make("option", { value, textContent })));
+    this.choice.addEventListener("change", () => this.load({ shown: this.choice.value }));
+    this.back = make("button", { type: "button", textContent: "‹ All clusters", hidden: true, on: { click: () => this.load({ shown: "clusters" }) } });
+    this.message = make("p", { className: "tx-message", role: "status" });
+    this.heat = new HeatMap(plotly, { onCell: (row, column) => this.open(row, column) });
+    const calls = {
+      guarded: (run) => this.guarded(run),
+      onMap: (rows, title, note) => this.select(rows, title, note),
+      onPair: (left, right) => this.compare(left, right),
+    };
+    this.tabs = new Tabs("sx", "Pairs and lists", LISTS, (id) => this.turnTo(id));
+    this.pair = new Pair(this.tabs.bodies.pair, { onMap: (rows) => this.select(rows, "Two texts compared", "From the similarity view.") });
+    this.lists = {
+      pairs: new MostSimilar(this.tabs.bodies.pairs, calls),
+      groups: new NearDuplicates(this.tabs.bodies.groups, calls),
+      outliers: new Outliers(this.tabs.bodies.outliers, calls),
+    };
+    this.tabs.show("pair");
+    root.replaceChildren(
+      make("div", { className: "tx-toolbar" }, make("label", { className: "tx-pick", htmlFor: "sx-shown" }, "Shown", this.choice), this.back, this._save()),
+      make("div", { className: "tx-main sx-main" }, make("div", { className: "tx-left" }, this.heat.element, this.message), this.tabs.element),
+    );
+    new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.seen()).observe(root);
+    new MutationObserver(() => this.heat.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+
+  // Other texts on screen; they are asked for when somebody looks.
+  show({ id, n }) {
+    if (id === this.id) return;
+    Object.assign(this, { id, n, api: new Api(document.baseURI, id), answer: null });
+    this.choice.options[0].textContent = n > 60 ? CHOICES.spread : `all ${count(n, "text")}`;
+    this.pair.forget();
+    for (const list of Object.values(this.lists)) list.forget(this.api);
+    this.tabs.show("pair");
+    if (this.heat.element.clientWidth) this.load({ shown: "auto" });
+  }
+
+  // Looked at (again): first, or clusters may have come meanwhile, or another selection.
+  seen() {
+    if (!this.api) return;
+    const stale = this.asked?.shown in { rows: 0, near: 0 } && JSON.stringify(this._rows(this.asked.shown)) !== JSON.stringify(this.asked.rows);
+    if (!this.answer || (this.asked.shown === "auto" && !this.answer.clusters_known)) this.load({ shown: "auto" });
+    else if (stale) this.load({ shown: this.asked.shown });
+    else this.heat.repaint();
+  }
+
+  _rows(shown) {
+    if (onMap.id !== this.id) return [];
+    if (shown === "near") return onMap.row === null ? [] : [onMap.row];
+    return shown === "rows" ? [...(onMap.rows ?? [])] : [];
+  }
+
+  load(wanted) {
+    return this.guarded(async () => {
+      const turn = (this.turn = (this.turn ?? 0) + 1);
+      const asked = { rows: this._rows(wanted.shown), ...wanted };
+      if (wanted.shown in NOTHING && !asked.rows.length) throw new Error(NOTHING[wanted.shown]);
+      const answer = await this.api.post("/similarity/matrix", asked);
+      if (turn !== this.turn) return;
+      const bytes = Uint8Array.from(atob(answer.scores), (letter) => letter.charCodeAt(0));
+      Object.assign(this, { asked, answer: { ...answer, scores: new Float32Array(bytes.buffer) } });
+      if (answer.shown in CHOICES) this.choice.value = answer.shown;
+      this.back.hidden = answer.shown !== "between";
+      this.message.textContent = this._said(answer);
+      await this.heat.draw(this.answer);
+    });
+  }
+
+  _said({ names, note, kind, scores }) {
+    if (kind === "texts" && names.length === 1) return "One text: there is nothing to compare it with. Bring more.";
+    const alike = kind === "texts" && this.answer.scores.every((score) => score > 0.9999) ? " These texts are all alike: every cosine is 1." : "";
+    return `${note}${alike}`;
+  }
+
+  open(row, column) {
+    const { kind, ids } = this.answer;
+    if (kind === "clusters") return this.load({ shown: "between", clusters: [...new Set([ids[row], ids[column]])] });
+    return this.compare(ids[row], ids[column]);
+  }
+
+  compare(left, right) {
+    this.tabs.show("pair");
+    return this.guarded(() => this.pair.show(this.api, left, right));
+  }
+
+  turnTo(id) {
+    for (const [name, list] of Object.entries(this.lists ?? {})) if (name === id) list.open();
+    else list.leave();
+  }
+
+  select(rows, title, note) {
+    document.dispatchEvent(new CustomEvent("tessera:select", { detail: { id: this.id, rows, title, note } }));
+  }
+
+  _save() {
+    const item = (textContent, run) => make("button", { type: "button", textContent, on: { click: () => this.guarded(run) } });
+    const details = make(
+      "details",
+      { className: "tx-menu tx-save" },
+      make("summary", { textContent: "Save" }),
+      make("div", {}, item("PNG of the heat map", () => this._picture("png")), item("SVG of the heat map", () => this._picture("svg")), item("CSV of the matrix shown", () => this._csv())),
+    );
+    details.addEventListener("click", (event) => event.target.closest("div button") && (details.open = false));
+    return details;
+  }
+
+  async _picture(format) {
+    if (this.answer) make("a", { href: await this.heat.picture(format), download: `tessera-similarity.${format}` }).click();
+  }
+
+  async _csv() {
+    if (!this.answer) return;
+    const blob = await this.api.file("/similarity/matrix.csv", this.asked);
+    const href = URL.createObjectURL(blob);
+    make("a", { href, download: "tessera-similarity.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+  }
+
+  async guarded(run) {
+    try {
+      delete this.message.dataset.problem;
+      return await run();
+    } catch (error) {
+      if (error.name === "AbortError") return undefined;
+      this.message.textContent = error.message;
+      this.message.dataset.problem = "failed";
+      return undefined;
+    }
+  }
+}
+
+export function mount(element, { watch, props }, plotly) {
+  const view = new Similarity(element.querySelector(".tx"), plotly);
+  const show = () => {
+    const value = props.value ? JSON.parse(props.value) : null;
+    if (value?.id) view.show(value);
+  };
+  watch("value", show);
+  show();
+  return view;
+}

@@ -1,0 +1,171 @@
+"""Lists of texts that are alike or alone: most similar pairs, near-duplicates, outliers, what to keep."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.analysis.duplicates import Alike, find_alike, first_of_each
+from embedder.analysis.outliers import most_alone, outlier_scores
+from embedder.analysis.similarity import OnProgress
+from embedder.corpus.subset import csv_rows, jsonl_rows
+from embedder.errors import InvalidInput, TooLarge
+from ui.datasets import NEIGHBOURS, Dataset
+
+MAX_COMPARED = 50_000
+MAX_GROUPS, MAX_GROUP_ROWS = 100, 50
+TOLD_S = 0.25
+ALIKE = "alike"
+_Worked = TypeVar("_Worked")
+_TOLERANCE = 1e-6
+"""A vector's cosine with itself may be less than 1 by so much."""
+
+
+class Abandoned(Exception):
+    """Nobody waits for it any more."""
+
+
+async def found(dataset: Dataset) -> Alike:
+    """The most similar pairs of distinct texts, found once; ends when nobody waits for it.
+
+    Raises:
+        TooLarge: more texts than are compared with each other.
+    """
+    if len(dataset.texts) > MAX_COMPARED:
+        raise TooLarge(
+            f"These are {len(dataset.texts):,} texts; up to {MAX_COMPARED:,} are compared each with each. "
+            "Bring a part of them."
+        )
+
+    def tell(share: float) -> None:
+        dataset.workings.shares[ALIKE] = share
+
+    return await dataset.workings.once_elsewhere(
+        ALIKE,
+        lambda: _stoppable(lambda told: find_alike(dataset.vectors, dataset.texts, progress=told), tell),
+    )
+
+
+async def pairs_steps(dataset: Dataset) -> AsyncGenerator[dict[str, Any], None]:
+    """How far it is, then what there is: how many texts are distinct, and from which score on pairs are."""
+    work = asyncio.ensure_future(found(dataset))
+    async for step in _shares(dataset, work, ALIKE):
+        yield step
+    alike = work.result()
+    scores = alike.pairs.scores
+    lowest = float(scores[-1]) if len(scores) else 1.0
+    yield {
+        "n": len(dataset.texts),
+        "distinct": alike.distinct,
+        "pairs": len(scores),
+        "all": alike.pairs.complete_above == -np.inf,
+        "lowest": max(-1.0, lowest if alike.pairs.complete_above == -np.inf else alike.pairs.complete_above),
+    }
+
+
+async def outlier_steps(dataset: Dataset, k: int, most: int) -> AsyncGenerator[dict[str, Any], None]:
+    """How far the neighbours are, then the texts farthest from their `k`-th neighbour."""
+    if len(dataset.texts) > MAX_COMPARED:
+        raise TooLarge(f"Outliers are looked for among up to {MAX_COMPARED:,} texts. Bring a part of them.")
+    work = asyncio.ensure_future(dataset.neighbours())
+    async for step in _shares(dataset, work, NEIGHBOURS):
+        yield step
+    neighbours = work.result()
+    scores = outlier_scores(neighbours, k)
+    rows = most_alone(scores, most)
+    yield {
+        "rows": rows,
+        "scores": scores[rows],
+        "median": float(np.median(scores)) if len(scores) else 0.0,
+        "k": min(k, max(neighbours.k - 1, 0)),
+    }
+
+
+def top_pairs(alike: Alike, most: int, with_equal: bool) -> list[tuple[int, int, float]]:
+    """The most similar pairs; equal texts first, each with the first of its like, where they are wanted."""
+    equal = np.flatnonzero(alike.firsts != np.arange(len(alike.firsts)))[: most if with_equal else 0]
+    listed = [(int(alike.firsts[row]), int(row), 1.0) for row in equal]
+    pairs = alike.pairs
+    rest = zip(pairs.left.tolist(), pairs.right.tolist(), pairs.scores.tolist(), strict=True)
+    return [*listed, *(pair for pair, _ in zip(rest, range(most - len(listed)), strict=False))]
+
+
+def groups(alike: Alike, least: float) -> dict[str, Any]:
+    """Groups of texts that pairs of at least that score join; the largest of them row by row."""
+    count, joined = alike.groups(least - _TOLERANCE)
+    return {
+        "pairs": count,
+        "groups": len(joined),
+        "rows": sum(map(len, joined)),
+        "removed": sum(map(len, joined)) - len(joined),
+        "equal": int((alike.firsts != np.arange(len(alike.firsts))).sum()),
+        "listed": [
+            {
+                "rows": group[:MAX_GROUP_ROWS],
+                "size": len(group),
+                "equal": len(set(alike.firsts[group].tolist())) == 1,
+            }
+            for group in joined[:MAX_GROUPS]
+        ],
+    }
+
+
+def group_rows(alike: Alike, least: float) -> list[int]:
+    """Every row of every group."""
+    _, joined = alike.groups(least - _TOLERANCE)
+    return [int(row) for group in joined for row in group]
+
+
+def keep_one(dataset: Dataset, alike: Alike, least: float, which: str, suffix: str) -> bytes:
+    """The texts that stay if of each group only the first does, or those that go; as CSV or JSONL.
+
+    With those that go stands the number (from 1) of the text that stays for them.
+
+    Raises:
+        InvalidInput: neither `kept` nor `removed`, neither `csv` nor `jsonl`.
+    """
+    write = {"csv": csv_rows, "jsonl": jsonl_rows}.get(suffix)
+    if which not in ("kept", "removed") or write is None:
+        raise InvalidInput("There is kept and removed, as csv and as jsonl.")
+    _, joined = alike.groups(least - _TOLERANCE)
+    keep = first_of_each(len(dataset.texts), joined)
+    if which == "kept":
+        return write(dataset.texts, dataset.columns, np.flatnonzero(keep), {})
+    stays: NDArray[np.int64] = np.zeros(len(dataset.texts), dtype=np.int64)
+    for group in joined:
+        stays[group] = group[0] + 1
+    rows = np.flatnonzero(~keep)
+    return write(dataset.texts, dataset.columns, rows, {"kept_number": stays[rows].tolist()})
+
+
+async def _shares(
+    dataset: Dataset, work: asyncio.Future[Any], name: str
+) -> AsyncGenerator[dict[str, Any], None]:
+    """How far `work` is, now and then until it is done; whoever leaves leaves the work."""
+    try:
+        while not work.done():
+            await asyncio.wait([work], timeout=TOLD_S)
+            if not work.done():
+                yield {"share": dataset.workings.shares.get(name, 0.0)}
+    finally:
+        work.cancel()
+
+
+async def _stoppable(make: Callable[[OnProgress], _Worked], tell: OnProgress) -> _Worked:
+    """`make` in a thread; cancelled, it ends at its next word of progress."""
+    leave = threading.Event()
+
+    def told(share: float) -> None:
+        if leave.is_set():
+            raise Abandoned
+        tell(share)
+
+    try:
+        return await asyncio.to_thread(make, told)
+    finally:
+        leave.set()
