@@ -17,9 +17,9 @@ export class Picker {
     });
     this.element = make("div", { className: "tx-picker" }, make("b", { className: `tx-letter ${letter.toLowerCase()}`, textContent: letter, "aria-hidden": "true" }), this.input, this.list);
     const look = debounced(() => this._offer(), WAIT_MS);
-    this.input.addEventListener("focus", () => (this.input.select(), this._offer()));
+    this.input.addEventListener("focus", () => ((this.wanted = true), this.input.select(), this._offer()));
     // What needs no server can be chosen at once.
-    this.input.addEventListener("input", () => (this._show(this._atOnce(this.words)), look()));
+    this.input.addEventListener("input", () => ((this.wanted = true), this._show(this._atOnce(this.words)), look()));
     this.input.addEventListener("keydown", (event) => this._key(event));
     this.input.addEventListener("blur", () => this._close());
     // Before the field loses focus, else the list would be gone.
@@ -45,7 +45,7 @@ export class Picker {
   }
 
   async _offer() {
-    if (!this.api) return;
+    if (!this.api || !this.wanted) return;
     const { words } = this;
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const options = this._atOnce(words);
@@ -76,7 +76,7 @@ export class Picker {
   }
 
   _show(options) {
-    if (document.activeElement !== this.input) return;
+    if (!this.wanted) return;
     this.options = options;
     this.at = options.length && this.words ? 0 : -1;
     this.list.replaceChildren(
@@ -121,6 +121,7 @@ export class Picker {
   }
 
   _close() {
+    this.wanted = false; // what was still asked for comes too late
     this.turn = (this.turn ?? 0) + 1;
     this.list.hidden = true;
     this.input.setAttribute("aria-expanded", "false");

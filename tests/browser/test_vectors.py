@@ -82,6 +82,8 @@ def test_a_text_is_found_by_its_words_or_written_and_embedded_at_once(open_page:
     page.wait_for_selector("#vectors .tx[data-shown='2']")
     choose(page, 1, FIVE[2], "2 text")
     assert score(page, "cosine") == pytest.approx(1, abs=1e-4), "the same words, embedded anew"
+    page.wait_for_timeout(600)
+    assert shown.locator(".tx-options:visible").count() == 0, "no list comes after the choice"
     assert score(page, "distance") == pytest.approx(0, abs=1e-3)
     field.focus()
     field.press("Escape")
