@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from embedder.admission import Admission
@@ -168,6 +168,21 @@ class Engine:
         backend, _ = await replica.runtime()
         prompt = resolve_prompt(backend.info, kind, EmbedOptions(prompt_name=prompt_name))
         return await in_slices(backend.spans, texts, prompt, self._tokenizers)
+
+    async def token_counter(self, model: str | None = None) -> Callable[[str], int]:
+        """A function that counts the tokens the model sees of a text, one more than it reads if cut.
+
+        Raises:
+            UnknownModel, ModelUnavailable, ShuttingDown
+        """
+        backend, _ = await self._replica(model).runtime()
+        prompt = resolve_prompt(backend.info, None, _DEFAULT_OPTIONS)
+
+        def count(text: str) -> int:
+            (one,) = backend.tokenize([text], prompt)
+            return one.prompt_tokens + one.truncated
+
+        return count
 
     def estimate_s(self, tokens: int) -> float:
         """About how long `tokens` more would take, after what waits already, at the pace of late."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedder.corpus.reading import TextTable, read_texts
+from embedder.corpus.reading import SUFFIXES, TextTable, read_texts
 from embedder.errors import FileUnreadable, InvalidInput, TesseraError
 from ui.guard import inside
 from ui.loading import Brought, Step, check_size, load
 from ui.session import Session
 from ui.view import QUIET, Desk, bind, many, sentence_of, status, uploads_folder
 
-FILE_TYPES = [".txt", ".md", ".csv", ".tsv", ".jsonl", ".json", ".ndjson"]
+FILE_TYPES = list(SUFFIXES)
 MAX_COLUMNS = 40
 PREVIEW_ROWS, PREVIEW_CHARS, PREVIEW_COLUMNS = 20, 160, 8
 JUDGED_TEXTS = 64
@@ -44,7 +44,7 @@ def build(desk: Desk) -> UploadView:
     import gradio as gr
 
     file = gr.File(
-        label="TXT, CSV or JSON", file_types=FILE_TYPES, type="filepath", height=130, elem_id="upload"
+        label="CSV, Parquet, Excel, JSON, PDF, text or NumPy", file_types=FILE_TYPES, type="filepath", height=130, elem_id="upload"
     )
     note = gr.HTML(status(limits(desk)), elem_classes="note", elem_id="upload-note")
     with gr.Row(elem_classes="controls"):
@@ -164,5 +164,5 @@ def remarks(table: TextTable) -> tuple[str, ...]:
     said_of = [f"texts from the column “{table.text_column[:40]}”"] if table.text_column else []
     rows = [row for row in table.skipped if row.why != "blank line"]
     if rows:
-        said_of.append(f"{many(len(rows), 'row')} left out (line {rows[0].line}: {rows[0].why})")
+        said_of.append(f"{many(len(rows), 'row')} left out ({table.unit} {rows[0].line:,}: {rows[0].why})")
     return tuple(said_of)

@@ -121,14 +121,19 @@ def _read(args: argparse.Namespace) -> TextTable:
 
 
 def _report_reading(table: TextTable, file: str) -> None:
-    if not table.encoding.startswith("utf"):
+    if table.encoding and not table.encoding.startswith("utf"):
         _say(f"{file} is not UTF-8; it was read as {table.encoding}.")
     if table.text_column is not None:
         _say(f"The texts are column {table.text_column!r}.")
+    for note in table.notes:
+        _say(f"Read: {note}.")
+    if table.given.vectors:
+        named = ", ".join(map(repr, table.given.vectors))
+        _say(f"Left out, for these are vectors already: column {named}.")
     if table.skipped:
         _say(f"Skipped {counted(len(table.skipped), 'row')} that gave no text:")
         for row in table.skipped[:_LISTED_ROWS]:
-            _say(f"  line {row.line}: {row.why}")
+            _say(f"  {table.unit} {row.line}: {row.why}")
         if len(table.skipped) > _LISTED_ROWS:
             _say(f"  and {len(table.skipped) - _LISTED_ROWS:,} more")
 

@@ -15,11 +15,11 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SIGNATURES = (
-    (b"PK\x03\x04", "an Excel workbook or another zip archive; save the sheet as CSV UTF-8"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file; save it as CSV UTF-8"),
-    (b"%PDF", "a PDF; copy its text out"),
     (b"\x1f\x8b", "compressed by gzip; unpack it first"),
-    (b"PAR1", "a Parquet file; save it as CSV or JSONL"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd; unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
 )
 # Guesses are held to what people's files are in: from all of its ninety, charset-normalizer
 # prefers oddities such as mac_iceland for short Western texts.

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from typing import Literal
 
 from embedder.corpus.json_formats import is_json_row
-from embedder.corpus.rows import Record, Row, SkippedRow, check_columns, clean_name, counted, lines_of
+from embedder.corpus.rows import MAX_TEXT_CHARS, Record, Row, SkippedRow, lines_of
+from embedder.corpus.tables import Cells, records
 from embedder.errors import FileUnreadable
 
 Format = Literal["txt", "csv", "jsonl"]
-
-MAX_TEXT_CHARS = 1_000_000
 
 _DELIMITERS = (",", "\t", ";", "|")
 _NO_DELIMITER = "\x1f"  # a control character no cell of a one-column file holds
@@ -58,28 +57,15 @@ def read_csv(text: str, suffix: str = ".csv", column: str | None = None) -> Iter
     """
     csv.field_size_limit(MAX_TEXT_CHARS)
     text, first_line, delimiter = _delimiter(text, suffix)
-    rows = _csv_rows(text, first_line, delimiter)
-    names: list[str] = []
-    for row in rows:
-        if isinstance(row, SkippedRow):
-            yield row
-            continue
-        line, cells = row
-        if not names:
-            header = _is_header(cells, column)
-            names = _column_names(cells if header else [""] * len(cells))
-            if header:
-                continue
-        if len(cells) != len(names):
-            yield SkippedRow(line, f"{counted(len(cells), 'cell')} where the header has {len(names)}")
-        else:
-            yield Record(line, dict(zip(names, cells, strict=True)))
+    return records(_csv_rows(text, first_line, delimiter), column)
 
 
-def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[tuple[int, list[str]] | SkippedRow]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[Cells | SkippedRow]:
+    lines = _Remembered(text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = first_line + reader.line_num
+        lines.forget()
         try:
             cells = next(reader)
         except StopIteration:
@@ -94,9 +80,31 @@ def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[tuple[int,
                     "cannot be told apart.",
                     line=line,
                 ) from None
-            yield SkippedRow(line, f"broken quoting: {error}")
+            yield SkippedRow(line, f"broken quoting: {error}", lines.seen)
             continue
-        yield (line, cells) if cells else SkippedRow(line, "blank line")
+        yield Cells(line, cells, lines.seen) if cells else SkippedRow(line, "blank line")
+
+
+class _Remembered:
+    """The lines of a text, of which those of the present row are remembered."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self._seen: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._seen.append(line)
+            yield line
+
+    def forget(self) -> None:
+        """A new row begins."""
+        self._seen = []
+
+    @property
+    def seen(self) -> str:
+        """The row as it stands in the file."""
+        return "".join(self._seen).rstrip("\r\n")
 
 
 def _delimiter(text: str, suffix: str) -> tuple[str, int, str]:
@@ -130,34 +138,3 @@ def _sniffed_widths(text: str, delimiter: str) -> list[int]:
     except csv.Error:
         pass
     return widths
-
-
-def _is_header(cells: list[str], column: str | None) -> bool:
-    """Whether a first row names columns: short, not a number, not a sentence."""
-    if column is not None and column in _column_names(cells):
-        return True
-    return not any(
-        len(cell) > 64 or cell.rstrip().endswith((".", "!", "?", "。")) or _is_number(cell)
-        for cell in cells
-    )  # fmt: skip
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _column_names(cells: list[str]) -> list[str]:
-    """Unique, usable names: `column_2` for an empty one, `name_2` for a second `name`."""
-    check_columns(len(cells), 1)
-    names: list[str] = []
-    for place, cell in enumerate(cells, start=1):
-        wanted = clean_name(cell) or f"column_{place}"
-        name, copy = wanted, 2
-        while name in names:
-            name, copy = f"{wanted}_{copy}", copy + 1
-        names.append(name)
-    return names

@@ -78,21 +78,30 @@ def _json_row(number: int, line: str) -> Row:
     try:
         value = _DECODER.decode(line)
     except json.JSONDecodeError as error:
-        return SkippedRow(number, f"not JSON: {error.msg} at character {error.colno}")
+        return SkippedRow(number, f"not JSON: {error.msg} at character {error.colno}", line)
     except RecursionError:
-        return SkippedRow(number, "JSON nested too deeply")
-    return _row_of(number, value)
+        return SkippedRow(number, "JSON nested too deeply", line)
+    return _row_of(number, value, line)
 
 
-def _row_of(number: int, value: object) -> Row:
+def _row_of(number: int, value: object, raw: str = "") -> Row:
     if isinstance(value, dict):
-        return Record(number, {clean_name(name): _json_cell(cell) for name, cell in value.items()})
+        cells = {clean_name(name): _json_cell(cell) for name, cell in value.items()}
+        beside = value.get("columns")
+        if isinstance(beside, dict):  # as our own exports have them
+            del cells["columns"]
+            for name, cell in beside.items():
+                own = clean_name(name)
+                cells[f"{own}_column" if own in cells else own] = _json_cell(cell)
+        return Record(number, cells, raw)
     if isinstance(value, str) and not isinstance(value, NotText):
-        return Record(number, value) if value.strip() else SkippedRow(number, "empty text")
-    return SkippedRow(number, "neither an object nor a string")
+        return Record(number, value, raw) if value.strip() else SkippedRow(number, "empty text", raw)
+    return SkippedRow(number, "neither an object nor a string", raw)
 
 
 def _json_cell(value: object) -> str:
     if isinstance(value, str):
         return value
+    if isinstance(value, list) and all(type(item) is NotText for item in value):
+        return NotText(f"[{', '.join(value)}]")  # numbers as written, not as strings
     return NotText("" if value is None else json.dumps(value, ensure_ascii=False))
