@@ -44,7 +44,11 @@ def build(desk: Desk) -> UploadView:
     import gradio as gr
 
     file = gr.File(
-        label="CSV, Parquet, Excel, JSON, PDF, text or NumPy", file_types=FILE_TYPES, type="filepath", height=130, elem_id="upload"
+        label="CSV, Parquet, Excel, JSON, PDF, text or NumPy",
+        file_types=FILE_TYPES,
+        type="filepath",
+        height=130,
+        elem_id="upload",
     )
     note = gr.HTML(status(limits(desk)), elem_classes="note", elem_id="upload-note")
     with gr.Row(elem_classes="controls"):

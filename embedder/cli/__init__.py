@@ -72,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(
             "embed",
             help="embed the texts of a file",
-            description="Embed the texts of a file: TXT (one a line), CSV, TSV, JSON, JSONL, Parquet, XLSX, XLS, "
-            "ODS, PDF (one a page) or NPZ.",
+            description="Embed the texts of a file: TXT (one a line), CSV, TSV, JSON, JSONL, Parquet, XLSX, "
+            "XLS, ODS, PDF (one a page) or NPZ.",
         )
     )
     commands.add_parser(

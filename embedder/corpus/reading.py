@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -125,7 +126,8 @@ def parse_texts(
         FileUnreadable
     """
     source = _binary(data, suffix, column, max_unpacked_bytes) or _plain(data, suffix, column)
-    return _table(source, column, max_texts, take_vectors)
+    with closing(source):
+        return _table(source, column, max_texts, take_vectors)
 
 
 def _binary(data: bytes, suffix: str, column: str | None, max_unpacked_bytes: int) -> Source | None:

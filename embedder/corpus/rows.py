@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -64,6 +64,11 @@ class Source:
     notes: list[str] = field(default_factory=list)
     model: str = ""
     fingerprint: str = ""
+
+    def close(self) -> None:
+        """Let go of what the rows come from, read to their end or not."""
+        if isinstance(self.rows, Generator):
+            self.rows.close()
 
 
 def lines_of(text: str) -> Iterator[str]:
