@@ -23,8 +23,8 @@ from embedder.types import ModelInfo
 MAX_BYTES = 512 * 2**20
 MAX_LAYOUTS = 8
 """So many layouts of a dataset are kept: the first one and the newest."""
-PCA, AXES = "pca", "axes-"
-"""The key of PCA's layout, and what keys of layouts by two semantic axes begin with."""
+PCA, AXES, FROM_FILE = "pca", "axes-", "file"
+"""Keys: of PCA's layout, what those by two semantic axes begin with, of places that a file has."""
 NEIGHBOURS = "neighbours"
 _Worked = TypeVar("_Worked")
 

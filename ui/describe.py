@@ -53,7 +53,8 @@ def colours(dataset: Dataset) -> list[str]:
     known = {name: _legend(dataset, name) for name in dataset.columns}
     groups = [name for name, legend in known.items() if legend["kind"] == "group"]
     amounts = [name for name, legend in known.items() if legend["kind"] == "amount"]
-    return [*sorted(groups, key=lambda name: known[name]["groups"]), *amounts, LENGTH, DENSITY]
+    counted = [LENGTH] if dataset.prompt_tokens.any() else []  # vectors of a file: nobody counted
+    return [*sorted(groups, key=lambda name: known[name]["groups"]), *amounts, *counted, DENSITY]
 
 
 def colour(dataset: Dataset, number: int, key: str | None = None) -> NDArray[Any]:

@@ -14,6 +14,7 @@ from embedder.replica import resolve_prompt
 from embedder.types import EmbedOptions, Kind, ModelInfo
 from ui import describe
 from ui.datasets import Dataset
+from ui.owned import check_reader
 from ui.written import embed_beside
 
 SHOWN_CHARS = 4_000
@@ -88,6 +89,7 @@ async def _tokens(engine: Engine, model: ModelInfo, text: str, kind: Kind | None
     Places are (start, end) in characters; those of special tokens and of a prompt are null.
     """
     try:
+        check_reader(model)
         (spans,) = await engine.tokenize([text], model=model.id, kind=kind)
     except InvalidInput as error:  # not every model shows its tokens
         unknown: dict[str, Any] = {

@@ -21,6 +21,7 @@ from embedder.engine import Engine
 from embedder.errors import InvalidInput
 from embedder.types import EmbedOptions
 from ui.datasets import Dataset
+from ui.owned import check_reader
 
 MAX_CHARS = 20_000
 SLICE = 16
@@ -65,6 +66,7 @@ async def steps(
     Raises:
         InvalidInput: another model made the vectors.
     """
+    check_reader(dataset.model)
     info = await engine.model_info(dataset.model.id)
     if info.fingerprint != dataset.model.fingerprint:
         raise InvalidInput(

@@ -13,9 +13,11 @@ from urllib.parse import parse_qs
 from embedder.analysis.projection import pca_2d
 from embedder.config import Settings
 from embedder.corpus.jobs import FailedText, Progress, Slice, embed_in_slices
+from embedder.corpus.pasting import Way, texts_of
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset, Datasets, new_id
 from ui.map import shown
+from ui.owned import RUNTIME, Owned, dataset_of, maker_of
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
 from ui.snippets import LastCall
@@ -23,6 +25,7 @@ from ui.view import Desk, as_text, many, sentence_of, status
 
 REPAINT_S = 0.7
 MAX_ADDRESS_CHARS = 4_000
+PASTE_WAYS: dict[str, Way | None] = {"Lines": "lines", "Paragraphs": "paragraphs", "Guess": None}
 GONE = status(
     "The texts of this address are no longer here, for a page keeps them only for a while. A sample instead:",
     kind="error",
@@ -44,14 +47,19 @@ class Brought:
     texts: list[str]
     columns: dict[str, list[str]]
     notes: tuple[str, ...] = ()
+    owned: Owned | None = None
 
 
-async def from_paste(desk: Desk, session: Session, value: Any, model: Any) -> AsyncGenerator[Step, None]:
-    """One text a line; blank lines are left out."""
+async def from_paste(
+    desk: Desk, session: Session, value: Any, way: Any, model: Any
+) -> AsyncGenerator[Step, None]:
+    """One text a line or a paragraph, as `way` of `PASTE_WAYS` says; blank lines are left out."""
     try:
         room = desk.settings.page_max_chars
-        lines = [line.strip() for line in as_text(value, 2 * room, "pasted text").splitlines()]
-        brought = Brought("Pasted texts", [line for line in lines if line], {})
+        wanted = PASTE_WAYS.get(way, "lines") if isinstance(way, str) else "lines"
+        texts, taken = texts_of(as_text(value, 2 * room, "pasted text"), wanted)
+        notes = ("one text a paragraph",) if taken == "paragraphs" else ()
+        brought = Brought("Pasted texts", texts, {}, notes)
         if not brought.texts:
             raise InvalidInput("There is no text yet. Write or paste some, one a line.")
         check_size(brought.texts, desk.settings)
@@ -86,7 +94,8 @@ async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) ->
     dataset = desk.datasets.get(asked.get("data", [""])[0])
     if dataset is not None and dataset.whole:
         session.put(session.begin(), dataset)
-        session.last_call = LastCall.of(dataset.model.id, dataset.texts)
+        if dataset.model.runtime != RUNTIME:
+            session.last_call = LastCall.of(dataset.model.id, dataset.texts)
         key = asked.get("layout", [""])[0]
         yield Step(
             summary(dataset), shown(dataset, key if key in dataset.workings.layouts else dataset.first_layout)
@@ -104,6 +113,11 @@ async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> As
     Raises:
         TesseraError: said in a status line before.
     """
+    if brought.owned is not None:
+        async with aclosing(take(desk, session, brought, brought.owned)) as steps:
+            async for step in steps:
+                yield step
+        return
     job = session.begin()
     growing = Growing(desk.datasets, brought)
     try:
@@ -130,6 +144,28 @@ async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> As
         yield Step(summary(dataset), shown(dataset))
     else:
         growing.drop()
+
+
+async def take(desk: Desk, session: Session, brought: Brought, owned: Owned) -> AsyncGenerator[Step, None]:
+    """Put texts on screen whose vectors came with them; nothing is embedded.
+
+    Raises:
+        TesseraError: said in a status line before.
+    """
+    job = session.begin()
+    yield Step(status(f"Taking {many(len(brought.texts), 'vector')} from the file…", share=0))
+    try:
+        model = await maker_of(desk.engine, owned, tuple(desk.settings.allowed_models))
+        dataset = await asyncio.to_thread(
+            dataset_of, brought.name, brought.texts, brought.columns, brought.notes, owned, model
+        )
+    except Exception as error:
+        yield Step(
+            status(sentence_of(error), kind="error"), shown(session.dataset) if session.dataset else None
+        )
+        raise
+    if session.put(job, dataset):
+        yield Step(summary(dataset), shown(dataset))
 
 
 class Growing:
@@ -207,8 +243,9 @@ def summary(dataset: Dataset) -> str:
     parts = [
         dataset.name,
         many(len(dataset.texts), "text"),
-        many(int(dataset.prompt_tokens.sum()), "token"),
     ]
+    if dataset.prompt_tokens.any():
+        parts.append(many(int(dataset.prompt_tokens.sum()), "token"))
     if dataset.truncated:
         parts.append(
             f"{many(len(dataset.truncated), 'text')} longer than {dataset.model.max_tokens} tokens, cut there"

@@ -17,8 +17,9 @@ from embedder.analysis.clusters import clusters_of
 from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, Projection
 from embedder.errors import InvalidInput
 from ui.components import script_component
-from ui.datasets import AXES, PCA, Dataset
+from ui.datasets import AXES, FROM_FILE, PCA, Dataset
 from ui.layout import LayoutFailed
+from ui.owned import RUNTIME
 from ui.session import Session
 from ui.snippets import LastCall
 from ui.view import Desk, as_text, many, status
@@ -94,12 +95,19 @@ async def arrange(
     if dataset is None:
         yield gr.skip(), status(EMPTY), False
         return
-    if laid := axes_of((told or {}).get("layout")):
+    asked = (told or {}).get("layout")
+    if isinstance(asked, dict) and asked.get("method") == FROM_FILE:
+        if FROM_FILE not in dataset.workings.layouts:
+            raise InvalidInput("These texts brought no places of their own.")
+        dataset.workings.newest = FROM_FILE
+        yield shown(dataset, FROM_FILE), "", False
+        return
+    if laid := axes_of(asked):
         if laid not in dataset.workings.layouts:
             raise InvalidInput("These axes are no longer here. Set them again under “Axes”.")
         yield shown(dataset, laid), "", False
         return
-    options = options_of((told or {}).get("layout"))
+    options = options_of(asked)
     key = key_of(options)
     if len(dataset.texts) < SMALLEST_UMAP and key != PCA:
         few = f"{many(len(dataset.texts), 'text')}: too few for neighbourhoods, so PCA draws them."
@@ -156,5 +164,5 @@ async def searched(desk: Desk, session: Session, told: Any) -> None:
     query = as_text(
         told.get("query") if isinstance(told, dict) else None, MAX_QUERY_CHARS, "question"
     ).strip()
-    if dataset is not None and query:
+    if dataset is not None and query and dataset.model.runtime != RUNTIME:
         session.last_call = LastCall.of(dataset.model.id, [query], "query")

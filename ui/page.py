@@ -26,6 +26,7 @@ class Inputs:
     model: Any
     bring: Any
     texts: Any
+    way: Any
     embed: Any
     file: Any
     samples: dict[str, Any]
@@ -85,11 +86,14 @@ def build_inputs(desk: Desk) -> Inputs:
         ):
             with gr.Tab("Paste", id="paste"):
                 texts = gr.Textbox(
-                    label="Texts, one a line",
+                    label="Texts, one a line or a paragraph",
                     placeholder=PLACEHOLDER,
                     lines=7,
                     max_lines=14,
                     elem_id="texts",
+                )
+                way = gr.Radio(
+                    list(loading.PASTE_WAYS), value="Lines", label="A text is a", elem_id="paste-way"
                 )
                 embed = gr.Button("Embed", variant="primary", elem_id="embed")
             with gr.Tab("Upload", id="upload"):
@@ -103,7 +107,7 @@ def build_inputs(desk: Desk) -> Inputs:
         with gr.Column(elem_classes="line", min_width=280):
             line = gr.HTML(status("Loading a sample…"), elem_id="status")
             cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
-    return Inputs(model, bring, texts, embed, file, samples, cancel, line)
+    return Inputs(model, bring, texts, way, embed, file, samples, cancel, line)
 
 
 def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[Any]:
@@ -122,8 +126,13 @@ def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[
     names = {name: gr.State(name) for name in inputs.samples}
     address = gr.Textbox(visible="hidden", elem_id="address")
     ways = [
-        (inputs.embed.click, loading.from_paste, [inputs.texts], None),
-        (inputs.file.embed.click, upload.from_file, [inputs.file.file, inputs.file.column], None),
+        (inputs.embed.click, loading.from_paste, [inputs.texts, inputs.way], None),
+        (
+            inputs.file.embed.click,
+            upload.from_file,
+            [inputs.file.file, inputs.file.column, inputs.file.take],
+            None,
+        ),
         *(
             (button.click, loading.from_sample, [names[name]], None)
             for name, button in inputs.samples.items()

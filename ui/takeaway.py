@@ -31,6 +31,7 @@ class _Format:
 FORMATS = {
     "csv": _Format(".csv", "text/csv; charset=utf-8", maps.csv_chunks),
     "jsonl": _Format(".jsonl", "application/jsonl", maps.jsonl_chunks),
+    "parquet": _Format(".parquet", "application/vnd.apache.parquet", maps.parquet),
     "npz": _Format(".npz", "application/octet-stream", maps.npz),
     "projector": _Format("-projector.zip", "application/zip", maps.projector),
 }

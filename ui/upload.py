@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from embedder.corpus.reading import SUFFIXES, TextTable, read_texts
+from embedder.corpus.skipped import skipped_csv, worth_telling
 from embedder.errors import FileUnreadable, InvalidInput, TesseraError
 from ui.guard import inside
 from ui.loading import Brought, Step, check_size, load
+from ui.owned import owned_of
 from ui.session import Session
 from ui.view import QUIET, Desk, bind, many, sentence_of, status, uploads_folder
 
 FILE_TYPES = list(SUFFIXES)
 MAX_COLUMNS = 40
 PREVIEW_ROWS, PREVIEW_CHARS, PREVIEW_COLUMNS = 20, 160, 8
+MANY_NAMES = 12
+"""A longer list of columns can be typed into."""
 JUDGED_TEXTS = 64
 """So many texts are split into tokens to judge how long all will take."""
 
@@ -32,11 +36,13 @@ class UploadView:
     preview: Any
     note: Any
     embed: Any
+    take: Any
+    skipped: Any
 
     @property
     def outputs(self) -> list[Any]:
         """What a file changes."""
-        return [self.note, self.column, self.preview, self.embed]
+        return [self.note, self.column, self.preview, self.embed, self.take, self.skipped]
 
 
 def build(desk: Desk) -> UploadView:
@@ -55,6 +61,10 @@ def build(desk: Desk) -> UploadView:
         column = gr.Dropdown(
             [], label="Column of the texts", visible=False, filterable=False, elem_id="column"
         )
+        take = gr.Checkbox(
+            True, label="Take the vectors it has, embed nothing", visible=False, elem_id="take-vectors"
+        )
+        skipped = gr.DownloadButton("Rows left out, CSV", visible=False, size="sm", elem_id="skipped")
         embed = gr.Button("Embed this file", variant="primary", visible=False, elem_id="embed-file")
     preview = gr.Dataframe(
         visible=False,
@@ -66,10 +76,11 @@ def build(desk: Desk) -> UploadView:
         elem_id="preview",
         elem_classes="cells",
     )
-    view = UploadView(file, column, preview, note, embed)
+    view = UploadView(file, column, preview, note, embed, take, skipped)
     file.upload(bind(desk, look), [file], view.outputs, **QUIET)
     file.clear(bind(desk, forget), [], view.outputs, **QUIET)
-    column.input(bind(desk, look), [file, column], view.outputs, **QUIET)
+    column.input(bind(desk, look), [file, column, take], view.outputs, **QUIET)
+    take.input(bind(desk, look), [file, column, take], view.outputs, **QUIET)
     return view
 
 
@@ -80,16 +91,18 @@ def limits(desk: Desk) -> str:
     return f"Up to {texts}, {size}. A column named “text” is found by itself."
 
 
-async def look(desk: Desk, session: Session, path: Any, column: Any = None) -> Any:
+async def look(desk: Desk, session: Session, path: Any, column: Any = None, take: Any = True) -> Any:
     """What a file holds, and about how long it would take; nothing is embedded yet."""
     import gradio as gr
 
     try:
-        table = await asyncio.to_thread(read, desk, path, column)
+        table = await asyncio.to_thread(read, desk, path, column, take)
         judged = await estimate(desk, table)
+        left_out = await asyncio.to_thread(write_skipped, Path(path), table)
     except Exception as error:
         said = status(sentence_of(error), kind="error")
-        return said, *[gr.update(visible=False)] * 3
+        # With the file's vectors declined, the way back to them stays.
+        return said, *[gr.update(visible=False)] * 3, gr.update(visible=not take), gr.update(visible=False)
     column_of = {table.text_column or "text": table.texts, **table.columns}
     shown = list(column_of)[:PREVIEW_COLUMNS]
     rows = range(min(PREVIEW_ROWS, len(table.texts)))
@@ -97,9 +110,13 @@ async def look(desk: Desk, session: Session, path: Any, column: Any = None) -> A
     names = list(column_of) if table.text_column else []
     return (
         status(judged),
-        gr.update(choices=names, value=table.text_column, visible=len(names) > 1),
+        gr.update(
+            choices=names, value=table.text_column, visible=len(names) > 1, filterable=len(names) > MANY_NAMES
+        ),
         gr.update(value={"headers": shown, "data": cells}, visible=True),
-        gr.update(visible=True),
+        gr.update(visible=True, value="Embed this file" if table.vectors is None else "Show this file"),
+        gr.update(visible=bool(table.given.vectors)),
+        gr.update(visible=left_out is not None, value=left_out),
     )
 
 
@@ -107,27 +124,32 @@ async def forget(desk: Desk, session: Session) -> Any:
     """As it was before there was a file."""
     import gradio as gr
 
-    return status(limits(desk)), *[gr.update(visible=False)] * 3
+    return (
+        status(limits(desk)),
+        *[gr.update(visible=False)] * 3,
+        gr.update(visible=False, value=True),
+        gr.update(visible=False),
+    )
 
 
-async def from_file(
-    desk: Desk, session: Session, path: Any, column: Any, model: Any
+async def from_file(  # noqa: PLR0917  # Gradio passes values by their place
+    desk: Desk, session: Session, path: Any, column: Any, take: Any, model: Any
 ) -> AsyncGenerator[Step, None]:
     """Embed a file that was looked at; it is deleted once its texts are on screen."""
     try:
-        table = await asyncio.to_thread(read, desk, path, column)
+        table = await asyncio.to_thread(read, desk, path, column, take)
     except Exception as error:
         yield Step(status(sentence_of(error), kind="error"))
         raise
     columns = dict(list(table.columns.items())[:MAX_COLUMNS])
-    brought = Brought(Path(path).name[:80], table.texts, columns, remarks(table))
+    brought = Brought(Path(path).name[:80], table.texts, columns, remarks(table), owned_of(table))
     async with aclosing(load(desk, session, brought, model)) as updates:
         async for update in updates:
             yield update
     await asyncio.to_thread(Path(path).unlink, missing_ok=True)
 
 
-def read(desk: Desk, path: Any, column: Any = None) -> TextTable:
+def read(desk: Desk, path: Any, column: Any = None, take: Any = True) -> TextTable:
     """An uploaded file's texts, within what the page takes; one that gives none is deleted.
 
     Raises:
@@ -138,10 +160,12 @@ def read(desk: Desk, path: Any, column: Any = None) -> TextTable:
     file = Path(path)
     try:
         chosen = column if isinstance(column, str) and column else None
-        table = read_texts(file, column=chosen, max_bytes=desk.settings.page_max_upload_bytes)
+        table = read_texts(
+            file, column=chosen, max_bytes=desk.settings.page_max_upload_bytes, take_vectors=bool(take)
+        )
         check_size(table.texts, desk.settings)
     except TesseraError:
-        if column is None:
+        if column is None and take:
             file.unlink(missing_ok=True)
         raise
     return table
@@ -152,7 +176,12 @@ async def estimate(desk: Desk, table: TextTable) -> str:
     count = len(table.texts)
     step = max(1, count // JUDGED_TEXTS)
     told = [many(count, "text"), *remarks(table)]
-    if desk.engine.ready:
+    if table.vectors is not None:
+        told.append(
+            f"vectors of {table.vectors.shape[1]:,} dimensions from the column “{vector_name(table)}”"
+        )
+        told.append("nothing is embedded")
+    elif desk.engine.ready:
         try:
             spans = await desk.engine.tokenize([text[:4000] for text in table.texts[::step][:JUDGED_TEXTS]])
         except InvalidInput:  # a text that cannot be read by itself; embedding will name it
@@ -166,7 +195,28 @@ async def estimate(desk: Desk, table: TextTable) -> str:
 def remarks(table: TextTable) -> tuple[str, ...]:
     """What reading a file left out, and where its texts came from."""
     said_of = [f"texts from the column “{table.text_column[:40]}”"] if table.text_column else []
-    rows = [row for row in table.skipped if row.why != "blank line"]
+    said_of += table.notes
+    if table.vectors is not None and table.points is not None:
+        lost = f", {table.unplaced:,} without a place put in the middle" if table.unplaced else ""
+        said_of.append(f"places from the file{lost}")
+    if len(table.columns) > MAX_COLUMNS:
+        said_of.append(f"the first {MAX_COLUMNS} of {len(table.columns):,} other columns kept")
+    rows = worth_telling(table.skipped)
     if rows:
         said_of.append(f"{many(len(rows), 'row')} left out ({table.unit} {rows[0].line:,}: {rows[0].why})")
     return tuple(said_of)
+
+
+def vector_name(table: TextTable) -> str:
+    """The column whose vectors are taken."""
+    return (table.given.vector_column or "")[:40]
+
+
+def write_skipped(path: Path, table: TextTable) -> str | None:
+    """A CSV of the rows left out beside the file, which is swept as uploads are; None without any."""
+    rows = worth_telling(table.skipped)
+    if not rows:
+        return None
+    sink = path.parent / f"{path.stem[:40]}-left-out.csv"
+    sink.write_bytes(skipped_csv(rows, table.unit))
+    return str(sink)

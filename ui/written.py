@@ -9,6 +9,7 @@ from embedder.engine import Engine
 from embedder.errors import InvalidInput
 from embedder.types import Embeddings, EmbedOptions, Kind
 from ui.datasets import Dataset
+from ui.owned import check_reader
 
 _ROOM = EmbedOptions(wait_for_room=True)
 
@@ -26,6 +27,7 @@ async def embed_beside(
     Raises:
         InvalidInput: another model made them, so that no score between the two would mean anything.
     """
+    check_reader(dataset.model)
     info = await engine.model_info(dataset.model.id)
     if info.fingerprint != dataset.model.fingerprint:
         raise InvalidInput(

@@ -94,6 +94,7 @@ class Explorer {
     const method = key.split("-")[0];
     this.message.textContent = aboutLayout(about, method, this.plot);
     if (method in { umap: 0, tsne: 0, pca: 0 }) this.toolbar.layout.value = method;
+    this.toolbar.offerFile(about.layouts.includes("file"), method === "file");
     await this.axes.write();
     await this.plot.setPoints(points, { tween: !fresh });
     await this.colouring.choices();

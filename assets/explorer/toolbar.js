@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 const MODES = { semantic: "Meaning", hybrid: "Meaning + words", keyword: "Words (BM25)", regex: "Pattern (regex)" };
 const LAYOUTS = { umap: "UMAP", tsne: "t-SNE", pca: "PCA" };
 const TOOLS = { pan: "Move", lasso: "Lasso", select: "Box" };
-const FILES = { csv: "CSV", jsonl: "JSONL", npz: "NPZ (numpy)", projector: "TSV pair (Embedding Projector)", html: "HTML, opens offline" };
+const FILES = { csv: "CSV", jsonl: "JSONL", parquet: "Parquet", npz: "NPZ (numpy)", projector: "TSV pair (Embedding Projector)", html: "HTML, opens offline" };
 const BINS = 48;
 const PARAMETERS = [
   ["n_neighbors", "Neighbours", 2, 100, 1, 15, "UMAP: how many nearest texts hold each one. Few show detail, many the whole."],
@@ -105,6 +105,14 @@ export class Toolbar {
   }
 
   // Where the files of the texts on screen are to be had.
+  // Places that a file brought are one more layout to choose.
+  offerFile(there, here) {
+    const option = this.layout.querySelector("option[value=file]");
+    if (there && !option) this.layout.append(make("option", { value: "file", textContent: "From the file" }));
+    if (!there) option?.remove();
+    if (here) this.layout.value = "file";
+  }
+
   setFiles(addressOf) {
     for (const [format, link] of Object.entries(this.files)) link.href = addressOf(format);
   }

@@ -27,8 +27,8 @@ SMALLEST_UMAP = 5
 """Fewer vectors have no neighbourhoods to keep: their layout is PCA's."""
 
 
-Method = Literal["umap", "tsne", "pca", "axes"]
-"""How points came to be; "axes" are places on two semantic axes, which nothing here lays out."""
+Method = Literal["umap", "tsne", "pca", "axes", "file"]
+"""How points came to be; "axes" and "file" are places that are given, which nothing here lays out."""
 
 
 @dataclass(frozen=True, slots=True)

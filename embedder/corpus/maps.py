@@ -1,4 +1,4 @@
-"""A map as files: every text with its vector, place, cluster and columns. CSV, JSONL, NPZ, Projector TSV."""
+"""A map as files: each text with vector, place, cluster, columns. CSV, JSONL, Parquet, NPZ, Projector TSV."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.corpus.exports import check_npz_size, write_npz
+from embedder.corpus.parquet_format import FINGERPRINT_KEY, MODEL_KEY
 from embedder.types import ModelInfo
 
 CHUNK_ROWS = 500
@@ -74,6 +75,32 @@ def jsonl_chunks(table: MapTable) -> Iterator[bytes]:
             for row in range(start, min(start + CHUNK_ROWS, len(table.texts)))
         ]
         yield b"".join(lines)
+
+
+def parquet(table: MapTable) -> bytes:
+    """Parquet: `text`, the columns, `x`, `y`, `cluster`, `embedding` as lists of float32.
+
+    The file's metadata hold `model` and `fingerprint`, by which a reader knows the vectors' space.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n, dimensions = table.vectors.shape
+    numbers = pa.array(np.ascontiguousarray(table.vectors, dtype=np.float32).ravel())
+    strings = {"text": table.texts} | {own: table.columns[name] for name, own in table.names.items()}
+    arrays = {name: pa.array(cells, pa.string()) for name, cells in strings.items()}
+    arrays |= {
+        "x": pa.array(np.ascontiguousarray(table.points[:, 0])),
+        "y": pa.array(np.ascontiguousarray(table.points[:, 1])),
+        "cluster": pa.array(table.clusters, pa.string()),
+        "embedding": pa.ListArray.from_arrays(
+            pa.array(np.arange(n + 1, dtype=np.int32) * dimensions), numbers
+        ),
+    }
+    told = {MODEL_KEY: table.model.id, FINGERPRINT_KEY: table.model.fingerprint}
+    sink = io.BytesIO()
+    pq.write_table(pa.table(arrays).replace_schema_metadata(told), sink, compression="zstd")
+    return sink.getvalue()
 
 
 def npz(table: MapTable) -> bytes:

@@ -25,7 +25,7 @@ async def collect(stream: AsyncIterator[loading.Step], lines: list[str]) -> None
 
 
 async def paste(desk: Desk, session: Session, texts: str) -> list[str]:
-    return [step.line async for step in loading.from_paste(desk, session, texts, None)]
+    return [step.line async for step in loading.from_paste(desk, session, texts, None, None)]
 
 
 async def test_pasted_lines_become_a_dataset_in_their_order(desk: Desk) -> None:
@@ -67,7 +67,7 @@ async def test_what_is_too_much_or_nothing_is_a_sentence_and_keeps_what_was_ther
     await paste(desk, session, "kept")
     lines: list[str] = []
     with pytest.raises(InvalidInput, match=said):
-        await collect(loading.from_paste(desk, session, texts, None), lines)
+        await collect(loading.from_paste(desk, session, texts, None, None), lines)
     assert said in lines[-1]
     assert 'role="alert"' in lines[-1]
     assert session.dataset is not None
@@ -77,8 +77,8 @@ async def test_what_is_too_much_or_nothing_is_a_sentence_and_keeps_what_was_ther
 async def test_an_unknown_model_or_sample_is_refused(desk: Desk) -> None:
     session = desk.sessions.of("a")
     for stream in (
-        loading.from_paste(desk, session, "x", "../../etc"),
-        loading.from_paste(desk, session, "x", ["m"]),
+        loading.from_paste(desk, session, "x", None, "../../etc"),
+        loading.from_paste(desk, session, "x", None, ["m"]),
         loading.from_sample(desk, session, "no such", None),
         loading.from_sample(desk, session, {"path": "/etc/hostname"}, None),
     ):
@@ -92,7 +92,7 @@ async def test_an_upload_is_read_and_deleted(desk: Desk) -> None:
     file = uploads_folder(desk.settings) / "x" / "three.csv"
     file.parent.mkdir(parents=True)
     file.write_text("topic,text\nfruit,an apple\nfruit,a pear\ncars,an engine\n")
-    lines = [step.line async for step in upload.from_file(desk, session, str(file), None, None)]
+    lines = [step.line async for step in upload.from_file(desk, session, str(file), None, True, None)]
     assert session.dataset is not None
     assert session.dataset.columns == {"topic": ["fruit", "fruit", "cars"]}
     assert session.dataset.texts[2] == "an engine"
@@ -105,7 +105,7 @@ async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> No
     file = uploads_folder(desk.settings) / "x" / "three.csv"
     file.parent.mkdir(parents=True)
     file.write_text("topic,text,title\nfruit,an apple,Red\nfruit,,Green\ncars,an engine,Loud\n")
-    note, column, preview, embed = await upload.look(desk, session, str(file))
+    note, column, preview, embed, *_ = await upload.look(desk, session, str(file))
     assert "2 texts · texts from the column “text” · 1 row left out (line 3: empty text)" in note
     assert "embedded in less than a second" in note
     assert column["choices"] == ["text", "topic", "title"]
@@ -114,10 +114,10 @@ async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> No
     assert preview["value"]["data"][1] == ["an engine", "cars", "Loud"]
     assert embed["visible"]
     assert session.dataset is None
-    note, column, preview, _ = await upload.look(desk, session, str(file), "title")
+    note, column, preview, *_ = await upload.look(desk, session, str(file), "title")
     assert "3 texts" in note, "no row is lost to the column that was guessed first"
     assert preview["value"]["data"][1] == ["Green", "fruit", ""]
-    async for _ in upload.from_file(desk, session, str(file), "title", None):
+    async for _ in upload.from_file(desk, session, str(file), "title", True, None):
         pass
     assert session.dataset is not None
     assert session.dataset.texts == ["Red", "Green", "Loud"]
@@ -133,7 +133,7 @@ async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> No
 async def test_a_path_outside_the_upload_folder_is_never_opened(desk: Desk, path: object) -> None:
     assert "uploaded" in (await upload.look(desk, desk.sessions.of("a"), path))[0]
     with pytest.raises(FileUnreadable, match="uploaded"):
-        async for _ in upload.from_file(desk, desk.sessions.of("a"), path, None, None):
+        async for _ in upload.from_file(desk, desk.sessions.of("a"), path, None, True, None):
             pass
 
 
@@ -154,7 +154,7 @@ async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: 
 
         async def load_all() -> None:
             stream = with_cancel(loading.from_paste)
-            async for _ in stream(desk, session, "\n".join(f"text {i}" for i in range(2000)), None):
+            async for _ in stream(desk, session, "\n".join(f"text {i}" for i in range(2000)), None, None):
                 pass
 
         job = asyncio.create_task(load_all())
@@ -176,7 +176,7 @@ async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: 
 
 async def test_a_slower_load_does_not_replace_a_newer_one(desk: Desk) -> None:
     session = desk.sessions.of("a")
-    slow = loading.from_paste(desk, session, "old", None)
+    slow = loading.from_paste(desk, session, "old", None, None)
     await anext(slow)
     await paste(desk, session, "new")
     async for _ in slow:
@@ -213,7 +213,7 @@ async def test_texts_are_on_the_map_before_all_have_vectors(tmp_path: Path) -> N
         session = desk.sessions.of("a")
         texts = "\n".join(f"text number {i}" for i in range(1500))
         sizes = []
-        async for step in loading.from_paste(desk, session, texts, None):
+        async for step in loading.from_paste(desk, session, texts, None, None):
             if step.map_value:
                 dataset = desk.datasets.get(json.loads(step.map_value)["id"])
                 assert dataset is not None

@@ -1,0 +1,119 @@
+"""Vectors that a file has are taken as they are, and what was exported comes back the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.errors import InvalidInput
+from ui import find, loading, map, takeaway, upload
+from ui.datasets import FROM_FILE, Dataset
+from ui.view import Desk, uploads_folder
+
+TEXTS = [f"text number {number} about {'tea' if number % 2 else 'rain'}" for number in range(24)]
+
+
+async def on_screen(desk: Desk) -> Dataset:
+    session = desk.sessions.of("first")
+    async for _ in loading.from_paste(desk, session, "\n".join(TEXTS), "Lines", None):
+        pass
+    assert session.dataset is not None
+    return session.dataset
+
+
+async def brought(desk: Desk, name: str, data: bytes, *, take: bool = True) -> tuple[Dataset, str]:
+    folder = uploads_folder(desk.settings) / name
+    folder.mkdir(parents=True)
+    file = folder / name
+    file.write_bytes(data)
+    session = desk.sessions.of(name)
+    line = ""
+    async for step in upload.from_file(desk, session, str(file), None, take, None):
+        line = step.line
+    assert session.dataset is not None
+    return session.dataset, line
+
+
+async def exported(dataset: Dataset, wanted: str) -> bytes:
+    response = await takeaway.download(dataset, wanted, "pca")
+    if hasattr(response, "body_iterator"):
+        return b"".join([chunk async for chunk in response.body_iterator])
+    return bytes(response.body)
+
+
+def embedded_tokens(desk: Desk) -> float:
+    return float(desk.engine.metrics.tokens.labels(desk.settings.default_model)._value.get())
+
+
+@pytest.mark.parametrize("wanted", ["parquet", "npz", "jsonl", "csv"])
+async def test_an_export_comes_back_with_the_same_vectors_and_nothing_is_embedded(
+    desk: Desk, wanted: str
+) -> None:
+    dataset = await on_screen(desk)
+    data = await exported(dataset, wanted)
+    before = embedded_tokens(desk)
+    again, line = await brought(desk, f"map.{wanted}", data)
+    assert embedded_tokens(desk) == before
+    assert again.texts == TEXTS
+    np.testing.assert_allclose(again.vectors, dataset.vectors, atol=1e-7)
+    assert "from the file" in line
+    assert again.first_layout == FROM_FILE
+    np.testing.assert_allclose(again.layout(FROM_FILE).points, dataset.flat.points, rtol=1e-4, atol=1e-6)
+    values = [value async for value in map.arrange(desk, desk.sessions.of(f"map.{wanted}"), None)]
+    assert values
+    if wanted in {
+        "parquet",
+        "npz",
+    }:  # these say which model made them: it is here, so a question can be asked
+        assert again.model.fingerprint == dataset.model.fingerprint
+        found = await find.search(desk.engine, again, find.Wanted("rain"))
+        there = await find.search(desk.engine, dataset, find.Wanted("rain"))
+        np.testing.assert_array_equal(found["rows"], there["rows"])
+    else:
+        with pytest.raises(InvalidInput, match="does not run here"):
+            await find.search(desk.engine, again, find.Wanted("rain"))
+        assert (await find.search(desk.engine, again, find.Wanted("rain", "keyword")))["total"] == 12
+
+
+async def test_declined_vectors_are_made_anew(desk: Desk) -> None:
+    dataset = await on_screen(desk)
+    again, _ = await brought(desk, "map.jsonl", await exported(dataset, "jsonl"), take=False)
+    assert again.model.id == desk.settings.default_model
+    assert again.prompt_tokens.sum() > 0
+
+
+async def test_a_vector_of_zeros_is_refused_with_its_row(desk: Desk) -> None:
+    lines = b'{"text": "a", "embedding": [1, 2]}\n{"text": "b", "embedding": [0, 0]}\n'
+    with pytest.raises(InvalidInput, match="zeros, the first is of text 2"):
+        await brought(desk, "zeros.jsonl", lines)
+
+
+async def test_the_preview_tells_of_vectors_wide_tables_and_rows_left_out(desk: Desk) -> None:
+    folder = uploads_folder(desk.settings) / "wide"
+    folder.mkdir(parents=True)
+    file = folder / "wide.csv"
+    names = ["text", *(f"c{number}" for number in range(299))]
+    rows = [["first", *["1"] * 299], ["", *["2"] * 299], ["third", *["3"] * 299]]
+    file.write_text("\n".join(",".join(row) for row in [names, *rows]) + "\n", encoding="utf-8")
+    session = desk.sessions.of("wide")
+    note, column, preview, _, take, skipped = await upload.look(desk, session, str(file))
+    assert "the first 40 of 299 other columns kept" in note
+    assert column["filterable"]
+    assert len(preview["value"]["headers"]) == upload.PREVIEW_COLUMNS
+    assert not take["visible"]
+    assert skipped["visible"]
+    told = await asyncio.to_thread(Path(skipped["value"]).read_bytes)
+    assert "line,why,raw\r\n3,empty text" in told.decode()
+
+
+async def test_pasted_paragraphs(desk: Desk) -> None:
+    session = desk.sessions.of("p")
+    pasted = "one\nmore of one\n\ntwo\nmore of two"
+    for way, count in (("Guess", 2), ("Lines", 4), ("Paragraphs", 2), ("nonsense", 4)):
+        async for _ in loading.from_paste(desk, session, pasted, way, None):
+            pass
+        assert session.dataset is not None
+        assert len(session.dataset.texts) == count, way

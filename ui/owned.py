@@ -1,0 +1,113 @@
+"""Vectors and places that a file has already: taken as they are, nothing is embedded."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.analysis.clusters import clusters_of
+from embedder.analysis.projection import Projection, pca_2d
+from embedder.corpus.reading import TextTable
+from embedder.engine import Engine
+from embedder.errors import InvalidInput, TesseraError
+from embedder.types import ModelInfo
+from ui.datasets import FROM_FILE, Dataset, new_id
+
+RUNTIME = "file"
+"""The runtime of a model that is not here: its vectors came with a file."""
+UNNAMED = "a model that the file does not name"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owned:
+    """A file's `vectors` float32 `(n, d)`, places `(n, 2)` where it has them, and what made the vectors."""
+
+    vectors: NDArray[np.float32]
+    points: NDArray[np.float32] | None
+    model: str
+    fingerprint: str
+
+
+def owned_of(table: TextTable) -> Owned | None:
+    """What a table brings of its own, if it was read with its vectors."""
+    if table.vectors is None:
+        return None
+    return Owned(table.vectors, table.points, table.model, table.fingerprint)
+
+
+async def maker_of(engine: Engine, owned: Owned, allowed: tuple[str, ...]) -> ModelInfo:
+    """The model that made the vectors where it runs here with the same fingerprint, else its bare name."""
+    if owned.model in allowed and owned.fingerprint:
+        try:
+            info = await engine.model_info(owned.model)
+        except TesseraError:  # a model that cannot be had is as one that is not here
+            info = None
+        if info is not None and info.fingerprint == owned.fingerprint:
+            return info
+    told = owned.fingerprint or hashlib.sha256(owned.vectors.tobytes()).hexdigest()
+    norms = np.linalg.norm(owned.vectors, axis=1)
+    return ModelInfo(
+        id=owned.model or UNNAMED,
+        dimensions=owned.vectors.shape[1],
+        max_tokens=None,
+        fingerprint=told,
+        runtime=RUNTIME,
+        normalized=bool(np.allclose(norms, 1.0, atol=1e-3)),
+    )
+
+
+def dataset_of(  # noqa: PLR0917  # the parts of a dataset
+    name: str,
+    texts: list[str],
+    columns: dict[str, list[str]],
+    notes: tuple[str, ...],
+    owned: Owned,
+    model: ModelInfo,
+) -> Dataset:
+    """A dataset of what the file has; tokens are not counted, for nobody read the texts.
+
+    Raises:
+        InvalidInput: a vector of zeros, which has no direction.
+    """
+    empty = np.flatnonzero(~owned.vectors.any(axis=1))
+    if len(empty):
+        raise InvalidInput(
+            f"{len(empty):,} of the file's vectors are all zeros, the first is of text {empty[0] + 1:,}; "
+            "such a vector has no direction. Leave these rows out, or have the texts embedded anew."
+        )
+    dataset = Dataset(
+        name=name,
+        texts=texts,
+        columns=columns,
+        vectors=owned.vectors,
+        prompt_tokens=np.zeros(len(texts), dtype=np.int64),
+        truncated=frozenset(),
+        model=model,
+        flat=pca_2d(owned.vectors),
+        notes=(
+            *notes,
+            f"{owned.vectors.shape[1]:,} dimensions from the file by {model.id}, not embedded anew",
+        ),
+        id=new_id(),
+    )
+    if owned.points is not None:
+        groups = clusters_of(owned.points)
+        dataset.add_layout(FROM_FILE, Projection(owned.points, "file", clusters=groups))
+    return dataset
+
+
+def check_reader(model: ModelInfo) -> None:
+    """Refuse to embed beside vectors whose model is not here.
+
+    Raises:
+        InvalidInput
+    """
+    if model.runtime == RUNTIME:
+        raise InvalidInput(
+            f"These vectors came with the file, by {model.id}, which does not run here, so nothing new can "
+            "be compared with them. Search by words, a pattern or “More like this”, or have the texts "
+            "embedded anew."
+        )
