@@ -130,7 +130,7 @@ def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[
         (
             inputs.file.embed.click,
             upload.from_file,
-            [inputs.file.file, inputs.file.column, inputs.file.take],
+            inputs.file.sources,
             None,
         ),
         *(

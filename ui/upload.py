@@ -12,6 +12,8 @@ from typing import Any
 from embedder.corpus.reading import SUFFIXES, TextTable, read_texts
 from embedder.corpus.skipped import skipped_csv, worth_telling
 from embedder.errors import FileUnreadable, InvalidInput, TesseraError
+from ui.chunking import ChunkControls, chunking_of, cut
+from ui.chunking import build as build_chunking
 from ui.guard import inside
 from ui.loading import Brought, Step, check_size, load
 from ui.owned import owned_of
@@ -23,8 +25,8 @@ MAX_COLUMNS = 40
 PREVIEW_ROWS, PREVIEW_CHARS, PREVIEW_COLUMNS = 20, 160, 8
 MANY_NAMES = 12
 """A longer list of columns can be typed into."""
-JUDGED_TEXTS = 64
-"""So many texts are split into tokens to judge how long all will take."""
+JUDGED_TEXTS, JUDGED_CHARS = 64, 4000
+"""So many texts are split into tokens, so far, to judge how long all will take."""
 
 
 @dataclass
@@ -38,11 +40,18 @@ class UploadView:
     embed: Any
     take: Any
     skipped: Any
+    chunks: ChunkControls
+
+    @property
+    def sources(self) -> list[Any]:
+        """What embedding the file asks of the visitor."""
+        return [self.file, self.column, self.take, *self.chunks.all]
 
     @property
     def outputs(self) -> list[Any]:
         """What a file changes."""
-        return [self.note, self.column, self.preview, self.embed, self.take, self.skipped]
+        shown = [self.note, self.column, self.preview, self.embed, self.take, self.skipped]
+        return [*shown, *self.chunks.all]
 
 
 def build(desk: Desk) -> UploadView:
@@ -65,6 +74,7 @@ def build(desk: Desk) -> UploadView:
             True, label="Take the vectors it has, embed nothing", visible=False, elem_id="take-vectors"
         )
         skipped = gr.DownloadButton("Rows left out, CSV", visible=False, size="sm", elem_id="skipped")
+        chunks = build_chunking()
         embed = gr.Button("Embed this file", variant="primary", visible=False, elem_id="embed-file")
     preview = gr.Dataframe(
         visible=False,
@@ -76,7 +86,7 @@ def build(desk: Desk) -> UploadView:
         elem_id="preview",
         elem_classes="cells",
     )
-    view = UploadView(file, column, preview, note, embed, take, skipped)
+    view = UploadView(file, column, preview, note, embed, take, skipped, chunks)
     file.upload(bind(desk, look), [file], view.outputs, **QUIET)
     file.clear(bind(desk, forget), [], view.outputs, **QUIET)
     column.input(bind(desk, look), [file, column, take], view.outputs, **QUIET)
@@ -97,12 +107,13 @@ async def look(desk: Desk, session: Session, path: Any, column: Any = None, take
 
     try:
         table = await asyncio.to_thread(read, desk, path, column, take)
-        judged = await estimate(desk, table)
+        judged, longer = await estimate(desk, table)
         left_out = await asyncio.to_thread(write_skipped, Path(path), table)
     except Exception as error:
         said = status(sentence_of(error), kind="error")
         # With the file's vectors declined, the way back to them stays.
-        return said, *[gr.update(visible=False)] * 3, gr.update(visible=not take), gr.update(visible=False)
+        hidden = gr.update(visible=False)
+        return said, hidden, hidden, hidden, gr.update(visible=not take), hidden, *no_chunks()
     column_of = {table.text_column or "text": table.texts, **table.columns}
     shown = list(column_of)[:PREVIEW_COLUMNS]
     rows = range(min(PREVIEW_ROWS, len(table.texts)))
@@ -117,6 +128,7 @@ async def look(desk: Desk, session: Session, path: Any, column: Any = None, take
         gr.update(visible=True, value="Embed this file" if table.vectors is None else "Show this file"),
         gr.update(visible=bool(table.given.vectors)),
         gr.update(visible=left_out is not None, value=left_out),
+        *(no_chunks() if not longer else (gr.update(visible=True), gr.skip(), gr.skip())),
     )
 
 
@@ -129,20 +141,39 @@ async def forget(desk: Desk, session: Session) -> Any:
         *[gr.update(visible=False)] * 3,
         gr.update(visible=False, value=True),
         gr.update(visible=False),
+        *no_chunks(),
     )
 
 
-async def from_file(  # noqa: PLR0917  # Gradio passes values by their place
-    desk: Desk, session: Session, path: Any, column: Any, take: Any, model: Any
-) -> AsyncGenerator[Step, None]:
-    """Embed a file that was looked at; it is deleted once its texts are on screen."""
+def no_chunks() -> tuple[Any, Any, Any]:
+    """The controls of chunks as they are for texts that are short enough."""
+    import gradio as gr
+
+    hidden = gr.update(visible=False)
+    return gr.update(visible=False, value=False), hidden, hidden
+
+
+async def from_file(desk: Desk, session: Session, *values: Any) -> AsyncGenerator[Step, None]:
+    """Embed a file that was looked at; it is deleted once its texts are on screen.
+
+    `values` are those of `UploadView.sources`, of which chunks may be left out, and the model.
+    """
+    path, column, take, *wish, model = values
     try:
         table = await asyncio.to_thread(read, desk, path, column, take)
+        chunking = chunking_of(tuple(wish))
+        columns = dict(list(table.columns.items())[:MAX_COLUMNS])
+        brought = Brought(Path(path).name[:80], table.texts, columns, remarks(table), owned_of(table))
+        if chunking is not None and brought.owned is None:
+            async with aclosing(cut(desk, brought, chunking, model)) as steps:
+                async for step in steps:
+                    if isinstance(step, Brought):
+                        brought = step
+                    else:
+                        yield step
     except Exception as error:
         yield Step(status(sentence_of(error), kind="error"))
         raise
-    columns = dict(list(table.columns.items())[:MAX_COLUMNS])
-    brought = Brought(Path(path).name[:80], table.texts, columns, remarks(table), owned_of(table))
     async with aclosing(load(desk, session, brought, model)) as updates:
         async for update in updates:
             yield update
@@ -171,9 +202,9 @@ def read(desk: Desk, path: Any, column: Any = None, take: Any = True) -> TextTab
     return table
 
 
-async def estimate(desk: Desk, table: TextTable) -> str:
-    """Rows, what was left out, and about how long embedding takes."""
-    count = len(table.texts)
+async def estimate(desk: Desk, table: TextTable) -> tuple[str, bool]:
+    """Rows, what was left out, about how long embedding takes; and whether some are longer than it reads."""
+    count, longer = len(table.texts), False
     step = max(1, count // JUDGED_TEXTS)
     told = [many(count, "text"), *remarks(table)]
     if table.vectors is not None:
@@ -183,13 +214,17 @@ async def estimate(desk: Desk, table: TextTable) -> str:
         told.append("nothing is embedded")
     elif desk.engine.ready:
         try:
-            spans = await desk.engine.tokenize([text[:4000] for text in table.texts[::step][:JUDGED_TEXTS]])
+            some = [*table.texts[::step][:JUDGED_TEXTS], max(table.texts, key=len)]
+            *spans, longest = await desk.engine.tokenize([text[:JUDGED_CHARS] for text in some])
         except InvalidInput:  # a text that cannot be read by itself; embedding will name it
-            return " · ".join(told) + "."
+            return " · ".join(told) + ".", False
+        longer = longest.truncated
+        if longer:
+            told.append("some longer than the model reads: cut them into chunks, or they are cut off")
         tokens = sum(len(one.tokens) for one in spans) / max(len(spans), 1) * count
         seconds = desk.engine.estimate_s(int(tokens))
         told.append(f"about {seconds:,.0f} s to embed" if seconds >= 1 else "embedded in less than a second")
-    return " · ".join(told) + "."
+    return " · ".join(told) + ".", longer
 
 
 def remarks(table: TextTable) -> tuple[str, ...]:

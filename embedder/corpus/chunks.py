@@ -54,11 +54,14 @@ def split_texts(
     chunking: Chunking,
     count_tokens: Callable[[str], int],
     max_texts: int,
+    *,
+    progress: Callable[[float], None] | None = None,
 ) -> Chunked:
     """Cut the texts of more than `chunking.tokens` at paragraphs, sentences or words, whichever fits.
 
     `count_tokens` counts a text as the model reads it. A text that fits stays whole. Splitting is
-    semantic-text-splitter's: the largest units that fit, in order.
+    semantic-text-splitter's: the largest units that fit, in order. `progress` is told the share
+    of texts that are done; what it raises ends the work.
 
     Raises:
         InvalidInput: it would be more than `max_texts` chunks.
@@ -69,6 +72,8 @@ def split_texts(
     numbers: list[str] = []
     split = 0
     for row, text in enumerate(texts):
+        if progress is not None:
+            progress(row / len(texts))
         fits = len(text) <= chunking.tokens * _CHARS_A_TOKEN and count_tokens(text) <= chunking.tokens
         parts = [text] if fits else splitter(text) or [text]
         split += len(parts) > 1

@@ -104,7 +104,7 @@ async def test_the_preview_tells_of_vectors_wide_tables_and_rows_left_out(desk: 
     rows = [["first", *["1"] * 299], ["", *["2"] * 299], ["third", *["3"] * 299]]
     file.write_text("\n".join(",".join(row) for row in [names, *rows]) + "\n", encoding="utf-8")
     session = desk.sessions.of("wide")
-    note, column, preview, _, take, skipped = await upload.look(desk, session, str(file))
+    note, column, preview, _, take, skipped, *_ = await upload.look(desk, session, str(file))
     assert "the first 40 of 299 other columns kept" in note
     assert column["filterable"]
     assert len(preview["value"]["headers"]) == upload.PREVIEW_COLUMNS

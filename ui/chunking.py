@@ -1,0 +1,112 @@
+"""Long texts of a file, cut into overlapping chunks where the visitor wants that."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from embedder.corpus.chunks import Chunked, Chunking, split_texts
+from embedder.errors import InvalidInput
+from ui.loading import Brought, Step
+from ui.view import Desk, many, status
+
+TOKENS, OVERLAP = 200, 32
+TOLD_S = 0.25
+
+
+@dataclass
+class ChunkControls:
+    """Components: the wish, how long a chunk may be, and how much of it is said twice."""
+
+    split: Any
+    tokens: Any
+    overlap: Any
+
+    @property
+    def all(self) -> list[Any]:
+        """In the order in which handlers get their values."""
+        return [self.split, self.tokens, self.overlap]
+
+
+def build() -> ChunkControls:
+    """The controls, hidden until a file has texts longer than the model reads."""
+    import gradio as gr
+
+    split = gr.Checkbox(False, label="Cut long texts into chunks", visible=False, elem_id="split")
+    tokens = gr.Number(TOKENS, label="Tokens a chunk", precision=0, visible=False, elem_id="chunk-tokens")
+    overlap = gr.Number(
+        OVERLAP, label="Tokens in two chunks", precision=0, visible=False, elem_id="chunk-overlap"
+    )
+    controls = ChunkControls(split, tokens, overlap)
+    split.input(
+        lambda wanted: [gr.update(visible=wanted is True)] * 2,
+        [split],
+        [tokens, overlap],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return controls
+
+
+def chunking_of(wish: tuple[Any, ...]) -> Chunking | None:
+    """What the controls' values ask for; None where nothing is to be cut.
+
+    Raises:
+        InvalidInput: a number that is none, or out of its range.
+    """
+    split, tokens, overlap = (*wish, None, None, None)[:3]
+    if split is not True:
+        return None
+    for value in (tokens, overlap):
+        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
+            raise InvalidInput("Tokens of a chunk and tokens in two chunks are whole numbers.")
+    return Chunking(int(tokens), int(overlap))
+
+
+async def cut(
+    desk: Desk, brought: Brought, chunking: Chunking, model: Any
+) -> AsyncGenerator[Step | Brought, None]:
+    """Lines with the share that is cut, then the texts as chunks; leaving ends the work.
+
+    Raises:
+        InvalidInput: more chunks than the page takes.
+    """
+    count_tokens = await desk.engine.token_counter(model if isinstance(model, str) else None)
+    share, left = 0.0, threading.Event()
+
+    def told(done: float) -> None:
+        nonlocal share
+        share = done
+        if left.is_set():
+            raise InvalidInput("Cancelled.")
+
+    work = asyncio.create_task(
+        asyncio.to_thread(
+            split_texts,
+            brought.texts,
+            brought.columns,
+            chunking,
+            count_tokens,
+            desk.settings.page_max_texts,
+            progress=told,
+        )
+    )
+    try:
+        while not work.done():
+            yield Step(status(f"Cutting long texts: {share:.0%}", share=share))
+            await asyncio.wait([work], timeout=TOLD_S)
+        yield as_brought(brought, work.result(), chunking)
+    finally:
+        left.set()
+
+
+def as_brought(brought: Brought, made: Chunked, chunking: Chunking) -> Brought:
+    """`brought` with the chunks for its texts, and with what was done among its notes."""
+    note = (
+        f"{many(made.split, 'long text')} cut into chunks of up to {chunking.tokens:,} tokens, "
+        f"{chunking.overlap:,} of them in two"
+    )
+    return replace(brought, texts=made.texts, columns=made.columns, notes=(*brought.notes, note))
