@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from embedder.backends.form import Form, Forms
 from embedder.backends.placement import Placement, place
 from embedder.backends.sources import model_folder, packaged
 from embedder.config import Settings
+from embedder.libraries import settle_environment
 from embedder.protocols import Backend
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ def load_backend(model_id: str, source: str, settings: Settings) -> Backend:
     Raises:
         ModelUnavailable: it is not to be had, or not in a form that is safe to load.
     """
-    # Spinning OpenMP threads fall to a fifth of their speed when the cores are shared; read when
-    # torch is imported. The tokenizers' own thread pool would compete with the batches.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    settle_environment()
     folder, placement = model_folder(source), place(settings)
     known = packaged(source)
     form = "sentence-transformers" if known is None else known.form

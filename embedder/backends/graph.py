@@ -18,6 +18,7 @@ import numpy as np
 from embedder.backends.architectures import Unsupported
 from embedder.backends.encoder import Affine, Encoder, Group, Layer
 from embedder.backends.linear import Activation, PlainLinear
+from embedder.libraries import settle_environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,7 @@ class GraphEncoder:
         Raises:
             Unsupported: ONNX Runtime is not installed, or the encoder is not to be had as a graph.
         """
+        settle_environment()
         try:
             import onnxruntime
         except ImportError as error:
@@ -57,7 +59,6 @@ class GraphEncoder:
         # The thread that asks does the work: no pool that spins beside the other workers.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
-        onnxruntime.disable_telemetry_events()
         self._start = encoder.start
         self._bias = encoder.bias
         self._session: Any = onnxruntime.InferenceSession(

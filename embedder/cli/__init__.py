@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from embedder import __version__
 from embedder.cli.flags import add_setting_flags
 from embedder.errors import TesseraError
+from embedder.libraries import settle_environment
 
 __all__ = ["main"]
 
@@ -21,9 +22,7 @@ _INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 done in part, 2 refused, 130 interrupted."""
     args = _parser().parse_args(argv)
-    # Read when torch is imported: OpenMP's spinning threads are slow where cores are shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    settle_environment()
     try:
         return _run(args)
     except TesseraError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import Server, live_server
+from ui import loading
 
 from .conftest import Watched
 
@@ -219,6 +220,9 @@ def test_it_can_be_used_from_the_keyboard(open_page: OpenPage) -> None:
     page.locator("#texts textarea").focus()
     page.keyboard.type("an apple\na pear")
     page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#paste-way') !== null"), "what a text is"
+    for _ in loading.PASTE_WAYS:  # each of Gradio's radio buttons is a stop of its own
+        page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "embed"
     page.keyboard.press("Enter")
     wait_for_status(page, "2 texts")
