@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from embedder.admission import Admission
 from embedder.cache import MemoryCache, TwoLevelCache, cache_keys
 from embedder.call import Call, cut
+from embedder.checks import check_request, check_texts, is_unicode
 from embedder.config import Settings
 from embedder.disk_cache import DiskCache
 from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
@@ -141,8 +142,8 @@ class Engine:
             ShuttingDown
         """
         replica = self._replica(model)
-        _check_texts(texts)
-        if options.prompt is not None and not _is_unicode(options.prompt):
+        check_texts(texts)
+        if options.prompt is not None and not is_unicode(options.prompt):
             raise InvalidInput("The prompt is not valid Unicode: it holds half of a surrogate pair.")
         self._calls += 1
         try:
@@ -164,7 +165,7 @@ class Engine:
             InvalidInput, UnknownModel, ModelUnavailable, ShuttingDown
         """
         replica = self._replica(model)
-        _check_texts(texts)
+        check_texts(texts)
         backend, _ = await replica.runtime()
         prompt = resolve_prompt(backend.info, kind, EmbedOptions(prompt_name=prompt_name))
         return await in_slices(backend.spans, texts, prompt, self._tokenizers)
@@ -229,7 +230,7 @@ class Engine:
         started_s = time.perf_counter()
         backend, scheduler = await replica.runtime()
         info = backend.info
-        _check_request(info, texts, dimensions)
+        check_request(info, texts, dimensions)
         prompt = resolve_prompt(info, kind, options)
         call = Call(info, texts, options, self.settings)
         keys = await self._keys(info, prompt, texts)
@@ -286,43 +287,3 @@ class Engine:
                 call.tickets.append((ticket, some_rows))
         await call.collect()
         return tokenize_s
-
-
-def _check_texts(texts: Sequence[Text]) -> None:
-    """Refuse what no model could embed, before waiting for one."""
-    if isinstance(texts, str) or not len(texts):
-        raise InvalidInput("There is no text to embed: the list is empty.", param="input")
-    for index, text in enumerate(texts):
-        if not len(text):
-            raise InvalidInput(f"Text {index} is empty. Leave it out or give it words.", param="input")
-        if isinstance(text, str) and not _is_unicode(text):
-            raise InvalidInput(
-                f"Text {index} is not valid Unicode: it holds half of a surrogate pair.", param="input"
-            )
-
-
-def _check_request(info: ModelInfo, texts: Sequence[Text], dimensions: int | None) -> None:
-    if dimensions is not None and not 1 <= dimensions <= info.dimensions:
-        raise InvalidInput(
-            f"This model's vectors have {info.dimensions} dimensions; ask for 1 to {info.dimensions}.",
-            param="dimensions",
-        )
-    for index, text in enumerate(texts):
-        if isinstance(text, tuple) and not _are_known(text, info.vocabulary_size):
-            raise InvalidInput(f"Text {index} holds a token id that this model does not know.", param="input")
-
-
-def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _are_known(token_ids: tuple[int, ...], vocabulary_size: int | None) -> bool:
-    if vocabulary_size is None:
-        raise InvalidInput("This model does not take token ids. Send text.", param="input")
-    return all(0 <= token_id < vocabulary_size for token_id in token_ids)
