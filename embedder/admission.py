@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 
 from embedder.errors import Overloaded, ShuttingDown, TooLarge
@@ -162,7 +163,7 @@ class Admission:
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: object, future: asyncio.Future[None]) -> None:
-    if not loop.is_closed():
+    with suppress(RuntimeError):  # closed, perhaps at this moment
         loop.call_soon_threadsafe(function, future)  # type: ignore[arg-type]
 
 

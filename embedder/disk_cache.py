@@ -79,6 +79,7 @@ class DiskCache:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._generation = 0
+        self._inode: int | None = None
         self._on = True
         self._writer = threading.Thread(target=self._write_all, name="disk-cache", daemon=True)
         self._writer.start()
@@ -129,13 +130,14 @@ class DiskCache:
         connection = sqlite3.connect(
             self._path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False
         )
-        self._connections.append(connection)
+        self._connections.append(connection)  # before anything can fail: `close` closes it
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         # The last rows may be lost with the power; the file is whole either way.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         connection.executescript(_TABLE)
+        self._inode = self._path.stat().st_ino
         return connection
 
     def _read(self, keys: Sequence[bytes]) -> list[tuple[bytes, int, bytes]]:
@@ -191,7 +193,9 @@ class DiskCache:
     def _fold(self, connection: sqlite3.Connection) -> None:
         """Empty the log if it is long: on its own it is not cut while anybody reads."""
         log = self._path.with_name(self._path.name + "-wal")
-        if log.stat().st_size > _LOG_PAGES * _PAGE_BYTES:
+        with suppress(FileNotFoundError):  # another process has begun the file anew
+            if log.stat().st_size <= _LOG_PAGES * _PAGE_BYTES:
+                return
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def _make_room(self, connection: sqlite3.Connection, new_bytes: int) -> None:
@@ -208,7 +212,7 @@ class DiskCache:
     def _try(self, work: Callable[[], T]) -> T | None:
         """`work()`, or None where the disk fails.
 
-        A damaged file is begun anew, once. A file that others hold too long costs this work alone;
+        A damaged file is begun anew, a few times. A file that others hold too long costs this work alone;
         anything else, a full disk for one, ends this level of the cache.
         """
         if not self._on:
@@ -232,6 +236,9 @@ class DiskCache:
             self._generation += 1
             self._on = self._generation <= _DAMAGES
             _LOG.error("The cache of vectors on disk was damaged and is begun anew (%s).", self._path)
+            with suppress(FileNotFoundError):
+                if self._inode not in (None, self._path.stat().st_ino):
+                    return  # another process, which saw the damage first, has done so
             for suffix in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)

@@ -122,7 +122,10 @@ class Replica:
             self._scheduler.close()
 
     def free(self, timeout_s: float) -> None:
-        """Free the runtime once its threads are out of it; blocking, `timeout_s` at most."""
+        """Free the runtime once its threads are out of it; blocking.
+
+        Waits for the threads `timeout_s` at most; a runtime that is still making a part of itself ends that.
+        """
         if self._scheduler is not None:
             self._scheduler.join(timeout_s)
         if self._backend is not None:

@@ -64,26 +64,29 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
     from embedder.backends.form import describe, form_key
     from embedder.backends.packed import PackedBackend
 
-    key = form_key(folder)
+    key, exact = form_key(folder), Placement(threads=placement.threads)
     form = forms.recall(key, model_id)
-    if form is None:
-        exact = Placement(threads=placement.threads)
-        reference = _load_reference(model_id, folder, exact)
-        try:
+    reference = _load_reference(model_id, folder, exact) if form is None else None
+    try:
+        if reference is not None:
             form = describe(reference, folder)
             packed = PackedBackend(folder, form, exact)
             packed.compare(reference)
             form = replace(form, graph_tokens=packed.find_crossover())
-        except Unsupported as reason:
-            _LOG.info("The model %s runs in sentence-transformers: no packed form for %s.", model_id, reason)
-            return reference if placement == exact else _load_reference(model_id, folder, placement)
-        forms.keep(key, form)
-        if placement == exact:
-            return packed
-    if placement.precision != "float32" and placement.name not in form.neighbours_kept:
-        form = _measured(form, folder, placement)
-        forms.keep(key, form)
-    return PackedBackend(folder, form, placement)
+            forms.keep(key, form)
+            if placement == exact:
+                return packed
+        assert form is not None
+        if placement.precision != "float32" and placement.name not in form.neighbours_kept:
+            form = _measured(form, folder, placement)
+            forms.keep(key, form)
+        return PackedBackend(folder, form, placement)
+    except Exception as error:  # with whatever it failed, the reference serves
+        reason = str(error) if isinstance(error, Unsupported) else type(error).__name__
+        _LOG.info("The model %s runs in sentence-transformers: no packed form for %s.", model_id, reason)
+    if reference is not None and placement == exact:
+        return reference
+    return _load_reference(model_id, folder, placement)
 
 
 def _measured(form: Form, folder: Path, placement: Placement) -> Form:

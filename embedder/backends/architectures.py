@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from embedder.backends.encoder import Affine, Encoder, Layer
@@ -53,6 +52,8 @@ class Weights:
 
 
 _WORDS = "embeddings.word_embeddings.weight"
+_MPNET_PADDING_ID = 1
+"""transformers has it in the code, whatever the configuration says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,11 @@ def _prefix(tensors: Mapping[str, Tensor]) -> str:
     return found[0]
 
 
-def _bert(config: Mapping[str, Any], weights: Weights, first_place: int = 0) -> Encoder:
-    """BERT, and those that differ only in where positions begin (RoBERTa: after the padding id)."""
+def _bert(config: Mapping[str, Any], weights: Weights, padding_id: int | None = None) -> Encoder:
+    """BERT, and those that differ only in how positions are counted (RoBERTa: from the padding id on)."""
     if config.get("position_embedding_type", "absolute") != "absolute" or config.get("is_decoder"):
         raise Unsupported("relative positions or a decoder")
-    positions = weights["embeddings.position_embeddings.weight"][first_place:]
+    positions = weights["embeddings.position_embeddings.weight"][padding_id or 0 :]
     return Encoder(
         rows=weights.product.rows,
         words=weights[_WORDS],
@@ -142,12 +143,13 @@ def _bert(config: Mapping[str, Any], weights: Weights, first_place: int = 0) -> 
         layers=_layers(weights, _BERT, config["num_hidden_layers"], config["hidden_act"]),
         heads=config["num_attention_heads"],
         eps=config["layer_norm_eps"],
+        padding_id=padding_id,
         flash=weights.placement.flash,
     )
 
 
 def _roberta(config: Mapping[str, Any], weights: Weights) -> Encoder:
-    return _bert(config, weights, first_place=int(config["pad_token_id"]) + 1)
+    return _bert(config, weights, padding_id=int(config["pad_token_id"]))
 
 
 def _distilbert(config: Mapping[str, Any], weights: Weights) -> Encoder:
@@ -165,22 +167,24 @@ def _distilbert(config: Mapping[str, Any], weights: Weights) -> Encoder:
 
 def _mpnet(config: Mapping[str, Any], weights: Weights) -> Encoder:
     """MPNet: RoBERTa's positions, and one learned bias by distance for every layer."""
+    places = weights["embeddings.position_embeddings.weight"][_MPNET_PADDING_ID:]
     table = weights["encoder.relative_attention_bias.weight"]
+    buckets = _distance_buckets(len(places), table.shape[0]).to(table.device)
+    biases = table[buckets].permute(2, 0, 1).contiguous()
 
-    @cache
     def bias(length: int) -> Tensor:
-        buckets = _distance_buckets(length, table.shape[0]).to(table.device)
-        return table[buckets].permute(2, 0, 1).contiguous()
+        return biases[:, :length, :length].contiguous()
 
     return Encoder(
         rows=weights.product.rows,
         words=weights[_WORDS],
-        places=weights["embeddings.position_embeddings.weight"][int(config["pad_token_id"]) + 1 :],
+        places=places,
         norm=weights.affine("embeddings.LayerNorm"),
         layers=_layers(weights, _MPNET, config["num_hidden_layers"], config["hidden_act"]),
         heads=config["num_attention_heads"],
         eps=config["layer_norm_eps"],
         bias=bias,
+        padding_id=_MPNET_PADDING_ID,
     )
 
 

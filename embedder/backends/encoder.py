@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from embedder.backends.linear import Linear
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 Attend = Callable[["Tensor"], "Tensor"]
@@ -44,6 +47,24 @@ class Layer:
     down_norm: Affine
 
 
+def number_places(
+    token_ids: NDArray[np.int64], lengths: NDArray[np.int64], padding_id: int | None
+) -> NDArray[np.int64]:
+    """The place of each token `(T,)` in its text, for texts of these lengths one after the other.
+
+    Counted from 0; with a `padding_id` from 1, without the tokens that are it, whose place is 0:
+    RoBERTa and MPNet have such a token in the middle of a text when somebody types it
+    (`create_position_ids_from_input_ids` in transformers).
+    """
+    starts = np.cumsum(lengths) - lengths
+    if padding_id is None:
+        return np.arange(len(token_ids)) - np.repeat(starts, lengths)
+    counted = token_ids != padding_id
+    before = np.concatenate([[0], np.cumsum(counted)])
+    places: NDArray[np.int64] = (before[1:] - np.repeat(before[starts], lengths)) * counted
+    return places
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """The weights of an encoder by their part in it.
@@ -51,7 +72,8 @@ class Encoder:
     `rows` says in how many rows so many tokens are best computed; those past the tokens are idle.
     `flash` says that torch's attention over texts of different lengths in one kernel is to be had.
     `places` `(positions, hidden)` is what is added to a word at place i: position and, where there
-    is one, token type 0. `bias` gives the attention's relative-position bias `(heads, L, L)`.
+    is one, token type 0; which place a token has is `number_places`' to say, with this `padding_id`.
+    `bias` gives the attention's relative-position bias `(heads, L, L)`, contiguous.
     """
 
     rows: Callable[[int], int]
@@ -62,6 +84,7 @@ class Encoder:
     heads: int
     eps: float
     bias: Callable[[int], Tensor] | None = None
+    padding_id: int | None = None
     flash: bool = False
 
     def encode(self, token_ids: Tensor, places: Tensor, groups: Sequence[Group]) -> Tensor:

@@ -115,7 +115,7 @@ class Forms:
             info = ModelInfo(**kept.pop("info") | {"id": model_id})
             kept["modules"] = tuple((name, path, config) for name, path, config in kept["modules"])
             return Form(info=info, **kept | {"special_ids": tuple(kept["special_ids"])})
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def keep(self, key: str, form: Form) -> None:

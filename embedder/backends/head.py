@@ -22,7 +22,7 @@ Step = Callable[["Tensor"], "Tensor"]
 
 
 class TokenShares:
-    """Pooling as a product: how much of each token is in each text's vector."""
+    """Pooling as a weighted sum: how much of each token is in its text's vector."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         """Take a Pooling module's configuration.
@@ -36,18 +36,27 @@ class TokenShares:
         self.includes_prompt = bool(config.get("include_prompt", True))
         self._shares = _SHARES[mode]
 
-    def matrix(self, lengths: Sequence[int], prompt_tokens: int) -> NDArray[np.float32]:
-        """Float32 `(n, T)` for texts of these lengths one after the other; T is their sum.
+    def of(self, lengths: Sequence[int], prompt_tokens: int) -> NDArray[np.float32]:
+        """Float32 `(T,)` for texts of these lengths one after the other; T is their sum.
 
         The first `prompt_tokens` of each are left out where the model's pooling does so.
         """
         skipped = 0 if self.includes_prompt else prompt_tokens
-        matrix = np.zeros((len(lengths), sum(lengths)), dtype=np.float32)
+        shares = np.zeros(sum(lengths), dtype=np.float32)
         start = 0
-        for row, length in enumerate(lengths):
-            matrix[row, start + skipped : start + length] = self._shares(length, skipped)
+        for length in lengths:
+            shares[start + skipped : start + length] = self._shares(length, skipped)
             start += length
-        return matrix
+        return shares
+
+
+def pool(hidden: Tensor, shares: Tensor, lengths: Tensor) -> Tensor:
+    """Float32 `(n, hidden)`: of each text its tokens' `hidden` `(T, hidden)`, summed by `shares` `(T,)`."""
+    import torch
+
+    texts = torch.arange(len(lengths), device=hidden.device).repeat_interleave(lengths)
+    sums = hidden.new_zeros(len(lengths), hidden.shape[1], dtype=torch.float32)
+    return sums.index_add_(0, texts, hidden.float() * shares[:, None])
 
 
 def _mean(length: int, skipped: int) -> Any:

@@ -7,21 +7,24 @@ checked when a model is first loaded, before the reference is let go.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from embedder.backends.architectures import Unsupported, make_encoder
-from embedder.backends.encoder import Encoder
+from embedder.backends.encoder import Encoder, number_places
 from embedder.backends.fingerprint import in_precision
 from embedder.backends.form import Form, read_weights
 from embedder.backends.graph import GraphEncoder, crossover
-from embedder.backends.head import TokenShares, make_step
+from embedder.backends.head import TokenShares, make_step, pool
 from embedder.backends.inputs import KNOWN_PROMPTS
 from embedder.backends.linear import PlainLinear, Product
 from embedder.backends.placement import Placement
@@ -30,6 +33,7 @@ from embedder.types import Prompt, Text, TokenizedText, TokenSpans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from embedder.backends.sentence_transformers import SentenceTransformersBackend
 
@@ -43,10 +47,14 @@ _PROBES = (
     "Hello world",
     "  Ünïcode, 東京, emoji 🙂 and\ta tab ",
     "a text of a dozen words or so, with punctuation. And MORE?",
+    "typed [PAD] or <pad> and [MASK] </s> in a text",
     "long " * 300,
 )
 _USED_THREADS = threading.local()
 """OpenMP's thread count belongs to the thread that sets it, whichever model it computes."""
+
+_IDLY = 10
+"""Niceness of what nobody waits for."""
 
 _SHARED_TOKENS = 96
 """A batch of fewer is computed as fast by one core as by several."""
@@ -91,7 +99,7 @@ class PackedBackend:
         self.encode(self.tokenize(["warm"], Prompt()))
         if form.graph_tokens and placement.is_exact:
             # Nobody waits for it: until it is there, the packed encoder does its part.
-            self._graph_made = threading.Thread(target=self._make_graph, args=(form.graph_tokens,))
+            self._graph_made = threading.Thread(target=self._make_graph_idly, args=(form.graph_tokens,))
             self._graph_made.start()
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
@@ -104,15 +112,27 @@ class PackedBackend:
 
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Float32 `(n, info.dimensions)`, row i for `batch[i]`."""
-        tokens = sum(text.prompt_tokens for text in batch)
+        lengths = [text.prompt_tokens for text in batch]
+        tokens = sum(lengths)
+        # Attention in the graph is padded: a long text among short ones costs it all their places.
+        places = len(lengths) * max(lengths)
         with self._lock:
             self._running += 1
             alone = self._running == 1
         try:
             shared = alone and tokens >= _SHARED_TOKENS and self._placement.threads > 1
             self._use_threads(self._placement.threads if shared else 1)
-            graph = self._graph if tokens <= self._graph_tokens and not shared else None
-            return self._encode_by(graph or self._encoder, batch)
+            graph = self._graph
+            if graph is not None and places <= self._graph_tokens and not shared:
+                try:
+                    return self._encode_by(graph, batch)
+                except Exception as error:  # ONNX Runtime has exceptions of its own
+                    self._graph = None
+                    _LOG.warning(
+                        "The graph of %s failed with %s; from now on it runs without.",
+                        *(self.info.id, type(error).__name__),
+                    )
+            return self._encode_by(self._encoder, batch)
         finally:
             with self._lock:
                 self._running -= 1
@@ -134,15 +154,21 @@ class PackedBackend:
             self._graph = None
         return self._graph_tokens
 
+    def _make_graph_idly(self, tokens: int) -> None:
+        if sys.platform == "linux":  # where a thread has a priority of its own
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _IDLY)
+        self._make_graph(tokens)
+
     def _make_graph(self, tokens: int = 0) -> None:
         """Have the encoder as a graph too, for up to `tokens`, if it can be had and says the same."""
         try:
             weights = read_weights(self._weights_folder)
             plain = make_encoder(self._form.config, weights, self._placement, Product(PlainLinear))
-            graph = GraphEncoder(plain)
-            for probe in self.tokenize(_PROBES, Prompt()):
+            graph = GraphEncoder(plain, beside=self._encoder)
+            for batch in _probes(self.tokenize(_PROBES, Prompt())):
                 encoders: tuple[AnyEncoder, ...] = (graph, self._encoder)
-                one, other = (self._encode_by(encoder, [probe]) for encoder in encoders)
+                one, other = (self._encode_by(encoder, batch) for encoder in encoders)
                 _check_equal(one, other)
         except Exception as error:  # ONNX Runtime has exceptions of its own; without a graph all is served
             reason = str(error) if isinstance(error, Unsupported) else type(error).__name__
@@ -156,13 +182,18 @@ class PackedBackend:
         device = self._placement.device
         order = sorted(range(len(batch)), key=lambda row: batch[row].prompt_tokens)
         lengths = [batch[row].prompt_tokens for row in order]
-        shares = torch.from_numpy(self._shares.matrix(lengths, self._count_prompt(batch[0].prompt.text)))
-        token_ids = torch.tensor([token_id for row in order for token_id in batch[row].token_ids or ()])
-        places = torch.from_numpy(np.concatenate([np.arange(length) for length in lengths]))
+        shares = self._shares.of(lengths, self._count_prompt(batch[0].prompt.text))
+        ids = np.fromiter((token_id for row in order for token_id in batch[row].token_ids or ()), np.int64)
+        text_tokens = np.array(lengths)
+        places = number_places(ids, text_tokens, self._encoder.padding_id)
         groups = [(len(list(texts)), length) for length, texts in groupby(lengths)]
+
+        def there(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
         with torch.inference_mode():
-            hidden = encoder.encode(token_ids.to(device), places.to(device), groups)
-            vectors = torch.mm(shares.to(device), hidden.float())
+            hidden = encoder.encode(there(ids), there(places), groups)
+            vectors = pool(hidden, there(shares), there(text_tokens))
             for step in self._steps:
                 vectors = step(vectors)
         in_place = np.empty(vectors.shape, dtype=np.float32)
@@ -179,7 +210,8 @@ class PackedBackend:
             batch = self.tokenize(_PROBES, prompt)
             if batch != reference.tokenize(_PROBES, prompt):
                 raise Unsupported("tokens that differ")
-            _check_equal(self.encode(batch), reference.encode(batch))
+            for some in _probes(batch):
+                _check_equal(self.encode(some), reference.encode(some))
 
     def _count_prompt(self, prompt: str) -> int:
         """Tokens of `prompt` as sentence-transformers counts them: without a special one at the end."""
@@ -201,6 +233,11 @@ class PackedBackend:
         if getattr(_USED_THREADS, "number", None) != threads:
             torch.set_num_threads(threads)
             _USED_THREADS.number = threads
+
+
+def _probes(tokenized: list[TokenizedText]) -> list[list[TokenizedText]]:
+    """Each by itself, which needs no padding, and all in one batch."""
+    return [*([text] for text in tokenized), tokenized]
 
 
 def _check_equal(one: NDArray[np.float32], other: NDArray[np.float32]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -61,7 +62,7 @@ class Placement:
         """Whether one attention kernel takes texts of any lengths: half precision, CUDA from Ampere on."""
         import torch
 
-        if self.precision != "float16" or find_spec("torch.nn.attention.varlen") is None:
+        if self.precision != "float16" or not _has_varlen_attention():
             return False
         if self.device.startswith("cuda"):
             return torch.cuda.get_device_capability(self.device) >= _AMPERE
@@ -79,6 +80,15 @@ class Placement:
         per_token_bytes = _GPU_WIDTHS * hidden * self.dtype.itemsize
         fitting = int(_GPU_SHARE * free_bytes / per_token_bytes)
         return max(_CPU_BATCH_TOKENS, min(_GPU_BATCH_TOKENS, fitting))
+
+
+def _has_varlen_attention() -> bool:
+    """Whether torch has attention over texts of any lengths, in the form that `encoder` calls it."""
+    if find_spec("torch.nn.attention.varlen") is None:
+        return False
+    from torch.nn.attention import varlen
+
+    return "num_splits" in inspect.signature(varlen.varlen_attn).parameters
 
 
 def place(settings: Settings) -> Placement:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -156,6 +158,46 @@ def test_without_onnx_runtime_all_is_served_and_it_is_said(
     assert "ONNX Runtime, which is not installed" in caplog.text
     vectors = backend.encode(texts_of(backend, "a short text"))
     assert np.linalg.norm(vectors[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_graph_that_fails_in_use_is_let_go_and_nobody_notices(
+    backend: PackedBackend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch = texts_of(backend, "a short text", "another")
+    expected = backend.encode(batch)
+    monkeypatch.setattr(backend._graph, "_session", None)
+    np.testing.assert_allclose(backend.encode(batch), expected, atol=1e-6)
+    assert backend._graph is None
+    assert "from now on it runs without" in caplog.text
+
+
+def test_a_long_text_among_short_ones_does_not_pad_them_all(
+    backend: PackedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = spy(backend, monkeypatch)
+    backend.encode(texts_of(backend, "word " * 60, *("short", "shorter") * 8))
+    assert not calls
+    backend.encode(texts_of(backend, "word " * 60, "short"))
+    assert calls == [2]
+
+
+def test_a_graph_keeps_no_second_table_of_words(folder: Path, form: Form, plain: Encoder) -> None:
+    weights = read_weights(folder / form.transformer_path)
+    other = make_encoder(form.config, weights, Placement(), Product(PlainLinear))
+    words = weakref.ref(other.words)
+    graph = GraphEncoder(other, beside=plain)
+    del other
+    gc.collect()
+    assert words() is None
+    assert graph.encode(*inputs([5], 1)).shape[0] == 5
+
+
+def test_layers_that_are_too_large_are_refused_before_anything_is_copied(
+    plain: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedder.backends.graph._MOST_BYTES", 1000)
+    with pytest.raises(Unsupported, match="too large"):
+        GraphEncoder(plain)
 
 
 def test_a_graph_wants_plain_weights(folder: Path, form: Form) -> None:

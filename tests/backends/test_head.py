@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from embedder.backends.architectures import Unsupported
-from embedder.backends.head import TokenShares, make_step
+from embedder.backends.head import TokenShares, make_step, pool
 
 pytestmark = pytest.mark.model
 
@@ -36,8 +36,9 @@ def test_pooling_is_the_references(mode: str, include_prompt: bool) -> None:
     if prompt_tokens:
         features["prompt_length"] = prompt_tokens
     expected = pooling(features)["sentence_embedding"].numpy()
-    shares = TokenShares(pooling.get_config_dict()).matrix(lengths, prompt_tokens)
-    np.testing.assert_allclose(shares @ tokens.numpy(), expected, atol=1e-6)
+    shares = TokenShares(pooling.get_config_dict()).of(lengths, prompt_tokens)
+    pooled = pool(tokens, torch.from_numpy(shares), torch.tensor(lengths))
+    np.testing.assert_allclose(pooled.numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["max", ["mean", "cls"], None])

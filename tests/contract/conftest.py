@@ -15,7 +15,16 @@ from embedder.backends.sources import locate_model, model_folder
 from embedder.config import DEFAULT_MODEL, Settings
 from embedder.protocols import Backend
 
-PACKED = ["minilm", "plain-with-prompts", "roberta", "mpnet", "distilbert", "dense-cls"]
+PACKED = [
+    "minilm",
+    "plain-with-prompts",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "mpnet",
+    "distilbert",
+    "dense-cls",
+]
 """Models that the packed runtime takes; `reference/NAME` is the same in the reference runtime."""
 
 OTHERS = ["static", "routed", "left-padded"]
@@ -234,6 +243,8 @@ def _dense_cls(folder: Path) -> None:
 
 _MAKERS: dict[str, Callable[[Path], None]] = {
     "roberta": _other("Roberta"),
+    "xlm-roberta": _other("XLMRoberta"),
+    "camembert": _other("Camembert"),
     "mpnet": _other("MPNet"),
     "distilbert": _other("DistilBert"),
     "dense-cls": _dense_cls,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from embedder.backends import load_backend
+from embedder.backends.form import Forms, form_key
+from embedder.backends.packed import PackedBackend
+from embedder.backends.placement import Placement
 from embedder.backends.sources import model_folder
-from embedder.config import DEFAULT_MODEL
+from embedder.config import DEFAULT_MODEL, Settings
 from embedder.errors import InvalidInput
 from embedder.protocols import Backend
 from embedder.replica import resolve_prompt
@@ -43,6 +50,7 @@ HARD = [
     "مرحبا بالعالم",
     "x" * 2000,
     "a\x00b",
+    "typed [PAD] in the middle, [unused0] [unused0] and again",  # the padding of one or the other model
 ]
 
 
@@ -283,3 +291,34 @@ def test_fingerprint_names_the_space(backend_of: BackendOf, tmp_path: Any) -> No
     changed = [variant(change.__name__, change) for change in changes]
     assert variant("copy", lambda folder: None) == original
     assert len({original, *changed}) == 5
+
+
+@pytest.mark.parametrize("name", ["roberta", "mpnet", "distilbert"])
+def test_every_architecture_has_a_graph_that_says_the_same(
+    name: str, model_folders: Callable[[str], str], peer_of: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """Whether a trial would take it here or not."""
+    settings = Settings(cache_dir=tmp_path)
+    folder = model_folder(model_folders(name))
+    load_backend("org/it", str(folder), settings)
+    form = Forms(tmp_path).recall(form_key(folder), "org/it")
+    assert form is not None
+    backend = PackedBackend(folder, replace(form, graph_tokens=1 << 20), Placement())
+    backend.close()
+    assert backend._graph is not None
+    texts = mixed_texts(40, seed=5) + HARD
+    tokenized = backend.tokenize(texts, Prompt())
+    expected = peer_of(name).encode(texts, show_progress_bar=False)
+    for size in (1, len(texts)):
+        ours = [backend.encode(tokenized[start : start + size]) for start in range(0, len(texts), size)]
+        np.testing.assert_allclose(np.vstack(ours), expected, atol=1e-5)
+    assert backend._graph is not None, "it did not fail on the way"
+
+
+def test_a_model_without_a_packed_form_says_why_it_runs_in_the_reference(
+    model_folders: Callable[[str], str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="embedder"):
+        backend = load_backend("org/left", model_folders("left-padded"), Settings(cache_dir=tmp_path))
+    assert backend.info.runtime == "sentence-transformers"
+    assert "no packed form for architecture llama" in caplog.text
