@@ -12,7 +12,7 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -107,6 +107,23 @@ async def engine_seconds(engine: Any, texts: list[str], texts_each: int) -> floa
     return time.perf_counter() - started_s
 
 
+def roads_of(
+    engine: Any, backend: Any, server: Server, texts: list[str], each: int
+) -> dict[str, Callable[[], Awaitable[float]]]:
+    """What gives the seconds that `texts` take, by road."""
+
+    async def over_http() -> float:
+        requests = bodies(server.ours, texts, each)
+        return (await asyncio.to_thread(drive, server.ours, requests, _CLIENTS)).seconds
+
+    batch_tokens = engine.settings.batch_tokens or backend.batch_tokens
+    return {
+        "encoder": lambda: asyncio.to_thread(encoder_seconds, backend, texts, batch_tokens),
+        "engine": lambda: engine_seconds(engine, texts, each),
+        "HTTP": over_http,
+    }
+
+
 async def measure(server: Server, rounds: int) -> dict[str, Any]:
     """Seconds by set and road, and peaks, round by round, in turn."""
     from embedder import Engine, Settings
@@ -123,29 +140,20 @@ async def measure(server: Server, rounds: int) -> dict[str, Any]:
         for number in range(rounds + 1):  # the first one warms
             peaks.append(await asyncio.to_thread(peaks_gflops, backend.workers))
             for name, (count, each) in _SETS.items():
-                texts = texts_of(name, count)
-                took = {
-                    "encoder": await asyncio.to_thread(
-                        encoder_seconds, backend, texts, settings.batch_tokens or backend.batch_tokens
-                    ),
-                    "engine": await engine_seconds(engine, texts, each),
-                    "HTTP": (
-                        await asyncio.to_thread(
-                            drive, server.ours, bodies(server.ours, texts, each), _CLIENTS
-                        )
-                    ).seconds,
-                }
-                for road, took_s in took.items():
+                roads = roads_of(engine, backend, server, texts_of(name, count), each)
+                took = {}
+                for road in sorted(roads, reverse=bool(number % 2)):
+                    took[road] = await roads[road]()
                     if number:
-                        seconds[name][road].append(took_s)
+                        seconds[name][road].append(took[road])
                 print(number, name, {road: round(took_s, 2) for road, took_s in took.items()}, flush=True)
-        shares = {name: await asyncio.to_thread(operators, backend, texts_of(name, 32)) for name in _SETS}
+    alone = load_backend(settings.default_model, settings.default_model, Settings.load({"threads": 1}))
+    shares = {name: await asyncio.to_thread(operators, alone, texts_of(name, 32)) for name in _SETS}
     return {"seconds": seconds, "peaks": peaks[1:], "operators": shares}
 
 
 def operators(backend: Any, texts: list[str]) -> dict[str, float]:
-    """Share of each operator in a batch of 512 tokens on one thread."""
-    import torch
+    """Share of each operator in a batch of 512 tokens; `backend` has one thread."""
     from torch.profiler import ProfilerActivity, profile
 
     from embedder.types import Prompt
@@ -155,7 +163,6 @@ def operators(backend: Any, texts: list[str]) -> dict[str, float]:
         tokens += text.prompt_tokens
         if tokens <= 512:
             batch.append(text)
-    torch.set_num_threads(1)
     for _ in range(3):
         backend.encode(batch)
     with profile(activities=[ProfilerActivity.CPU]) as watched:

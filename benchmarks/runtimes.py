@@ -1,6 +1,7 @@
 """What computes one text fastest, and where that changes: ours, its parts, int8, the reference.
 
-One text at a time in this process, each runtime in turn within a round. "Ours" chooses: the graph for
+One text at a time in this process, each runtime in turn within a round, in a thread of its own: how many
+threads torch uses belongs to the thread that sets it. "Ours" chooses: the graph for
 few tokens, the packed encoder on one thread for more, on all cores for a text that is long enough.
 """
 
@@ -10,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +25,7 @@ from embedder.backends.packed import PackedBackend
 from embedder.backends.placement import Placement
 from embedder.backends.sources import model_folder
 from embedder.config import DEFAULT_MODEL, Settings
+from embedder.protocols import Backend
 from embedder.types import Prompt, TokenizedText
 
 _LENGTHS_TOKENS = (32, 64, 126, 221)
@@ -39,12 +42,19 @@ def texts_by_length() -> dict[int, list[str]]:
     return made | {length: long_texts(8, length) for length in _LENGTHS_TOKENS}
 
 
+def in_its_thread(backend: Backend) -> Encode:
+    """`backend` for one text, always in the same thread."""
+    thread = ThreadPoolExecutor(1)
+    return lambda text: thread.submit(backend.encode, [text]).result()
+
+
 def runtimes() -> dict[str, Encode]:
     """Every way to compute one text, by name; the first is the product's."""
 
     def of(**settings: Any) -> Encode:
         backend = load_backend(DEFAULT_MODEL, DEFAULT_MODEL, Settings.load(settings))
-        return lambda text: backend.encode([text])
+        backend.close()  # waits for the graph, where there is one
+        return in_its_thread(backend)
 
     def packed(graph_tokens: int) -> Encode:
         folder, cache_dir = model_folder(DEFAULT_MODEL), Settings.load().cache_dir
@@ -52,8 +62,8 @@ def runtimes() -> dict[str, Encode]:
         if form is None:
             sys.exit(f"What is known of the model could not be kept in {cache_dir}.")
         backend = PackedBackend(folder, replace(form, graph_tokens=graph_tokens), Placement(threads=1))
-        backend.close()  # waits for the graph
-        return lambda text: backend.encode([text])
+        backend.close()
+        return in_its_thread(backend)
 
     return {
         "ours": of(),

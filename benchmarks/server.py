@@ -24,10 +24,13 @@ from benchmarks.load import Target, bodies
 from benchmarks.machine import ROOT
 from embedder.backends.sources import locate_model
 
+_OURS = ("TESSERA_", "EMBED_", "OMP_", "TOKENIZERS_", "ORT_")
+"""Settings of ours, and what an engine in this process has set: a peer must not inherit it."""
+
 
 @dataclass
 class Server:
-    """A running `python app.py` and when it was started, on the clock of `time.perf_counter`."""
+    """A running server and when it was started, on the clock of `time.perf_counter`."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -107,9 +110,7 @@ def started(command: list[str], variables: dict[str, str]) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("TESSERA_", "EMBED_"))
-    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     with tempfile.TemporaryFile() as log:
         started_s = time.perf_counter()
         process = subprocess.Popen(
@@ -144,6 +145,17 @@ def peer_environment(name: str, folder_name: str) -> Path:
     return folder
 
 
+def infinity_versions() -> str:
+    """What Infinity's environment computes with, as one line."""
+    program = (
+        "import sys; from importlib.metadata import version; "
+        "print(', '.join(f'{name} {version(name)}' for name in sys.argv[1:]))"
+    )
+    python = peer_environment("infinity", ".venv-peers") / "bin" / "python"
+    command = [str(python), "-c", program, "torch", "sentence-transformers", "transformers", "tokenizers"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def request_vectors(
     connection: http.client.HTTPConnection, texts: Sequence[str], target: Target
 ) -> np.ndarray:
@@ -163,10 +175,3 @@ def model_id() -> str:
     from embedder.config import DEFAULT_MODEL
 
     return DEFAULT_MODEL
-
-
-def texts_of(path: Path) -> list[str]:
-    """The texts of a user's file."""
-    from embedder.corpus.reading import read_texts
-
-    return read_texts(path).texts
