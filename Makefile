@@ -27,7 +27,7 @@ pins: .venv/.installed-test ## Write the requirements files from what .venv hold
 	$(BIN)/python scripts/pin.py --test > requirements-test.txt.new && mv requirements-test.txt.new requirements-test.txt
 
 clean: ## Remove everything that was made here
-	rm -rf .venv .venv-clients build dist *.egg-info test-results
+	rm -rf .venv .venv-clients .venv-peers build dist *.egg-info test-results benchmarks/results/short
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
