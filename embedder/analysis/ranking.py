@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from embedder.analysis.similarity import unit_rows
 from embedder.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -69,15 +70,42 @@ def matching(texts: Sequence[str], pattern: str, *, limit_s: float = PATTERN_LIM
     return np.array(rows, dtype=np.int64)
 
 
-def fused(rankings: Sequence[NDArray[np.int64]], n: int) -> Floats:
+def fused(rankings: Sequence[NDArray[np.int64]], n: int, weights: Sequence[float] | None = None) -> Floats:
     """Reciprocal rank fusion (Cormack, Clarke, Büttcher 2009) of rankings of rows: float32 `(n,)`.
 
-    A row scores the sum of 1 / (60 + rank) over the rankings it is in, ranks from 1.
+    A row scores the sum of weight / (60 + rank) over the rankings it is in, ranks from 1; every
+    weight is 1 where none are given.
     """
     scores = np.zeros(n, dtype=np.float32)
-    for ranking in rankings:
-        scores[ranking] += 1.0 / (RRF_K + 1 + np.arange(len(ranking), dtype=np.float32))
+    for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
+        scores[ranking] += weight / (RRF_K + 1 + np.arange(len(ranking), dtype=np.float32))
     return scores
+
+
+def diversified(relevance: ArrayLike, vectors: ArrayLike, k: int, diversity: float) -> NDArray[np.int64]:
+    """Maximal marginal relevance (Carbonell, Goldstein 1998): `k` of n rows, in the order they are chosen.
+
+    Each next row has the most of (1 - diversity) x its `relevance` `(n,)` less diversity x its
+    largest cosine with those chosen before; `diversity` is 0 to 1, and of equal rows the first wins.
+
+    Raises:
+        ValueError: `diversity` is out of its range, the lengths differ, or a vector isn't finite.
+    """
+    worth, rows = np.asarray(relevance, dtype=np.float32), unit_rows(vectors)
+    if not 0 <= diversity <= 1:
+        raise ValueError(f"Diversity is 0 to 1, not {diversity}.")
+    if worth.shape != (len(rows),):
+        raise ValueError(f"{len(rows)} vectors want as many relevances, not {worth.shape}.")
+    chosen = np.empty(min(max(k, 0), len(rows)), dtype=np.int64)
+    nearest = np.zeros(len(rows), dtype=np.float32)  # nothing is chosen yet
+    left = np.ones(len(rows), dtype=bool)
+    for place in range(len(chosen)):
+        marginal = np.where(left, (1 - diversity) * worth - diversity * nearest, -np.inf)
+        row = chosen[place] = int(np.argmax(marginal))
+        left[row] = False
+        likeness = rows @ rows[row]
+        nearest = likeness if place == 0 else np.maximum(nearest, likeness)
+    return chosen
 
 
 def _words(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.analysis.contrast import special_values, special_words
-from embedder.analysis.ranking import RRF_K, KeywordIndex, fused, matching
+from embedder.analysis.ranking import RRF_K, KeywordIndex, diversified, fused, matching
 from embedder.analysis.similarity import blend
 from embedder.errors import InvalidInput
 
@@ -104,3 +104,40 @@ def test_nothing_is_special_of_none_or_all(selected: list[int]) -> None:
     rows = np.array(selected, dtype=np.int64)
     assert special_values(list("aabbcc"), rows) == []
     assert special_words(TEXTS, rows) == []
+
+
+def test_weights_of_a_fusion_count_each_ranking() -> None:
+    rankings = [np.array([0, 1]), np.array([1, 2])]
+    assert np.argmax(fused(rankings, 3)) == 1
+    np.testing.assert_allclose(fused(rankings, 3, [2.0, 0.0]), [2 / 61, 2 / 62, 0], rtol=1e-6)
+    with pytest.raises(ValueError, match="shorter"):
+        fused(rankings, 3, [1.0])
+
+
+@given(st.integers(1, 12), st.integers(0, 15), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_diverse_rows_are_chosen_once_and_as_relevance_and_likeness_say(
+    n: int, k: int, diversity: float, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    vectors, worth = generator.standard_normal((n, 3)), generator.random(n)
+    chosen = diversified(worth, vectors, k, diversity)
+    assert len(chosen) == min(k, n) == len(set(chosen.tolist()))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for place, row in enumerate(chosen):
+        left = [other for other in range(n) if other not in chosen[:place]]
+        nearest = (unit @ unit[chosen[:place]].T).max(axis=1) if place else np.zeros(n)
+        marginal = (1 - diversity) * worth - diversity * nearest
+        assert marginal[row] >= marginal[left].max() - 1e-5
+
+
+def test_no_diversity_is_the_order_of_relevance_and_all_of_it_avoids_copies() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [-1, 0]])
+    worth = [0.9, 0.8, 0.2, 0.1]
+    assert diversified(worth, vectors, 4, 0).tolist() == [0, 1, 2, 3]
+    assert diversified(worth, vectors, 2, 0.5).tolist()[0] == 0
+    assert diversified(worth, vectors, 2, 0.9).tolist()[1] == 3
+    for wrong in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="Diversity"):
+            diversified(worth, vectors, 2, wrong)
+    with pytest.raises(ValueError, match="relevances"):
+        diversified([1.0], vectors, 2, 0.5)
