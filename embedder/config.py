@@ -45,6 +45,11 @@ def _user_cache_dir() -> Path:
     return Path(base) / "tessera"
 
 
+def _user_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "tessera"
+
+
 def _default_host() -> str:
     """Loopback, except in a Hugging Face Space, whose proxy comes from outside."""
     return "0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1"
@@ -162,7 +167,13 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=_user_cache_dir,
         description="Where uploads, compiled layout code and what was learned of models go; nothing is "
-        "written elsewhere, save models that are fetched, which Hugging Face keeps in its own cache.",
+        "written elsewhere, save collections, and models that are fetched, which Hugging Face keeps in its "
+        "own cache.",
+    )
+    data_dir: Path = Field(
+        default_factory=_user_data_dir,
+        description="Where collections are kept, in its folder `collections`: texts that last. Made when the "
+        "first one is.",
     )
 
     page_max_texts: int = Field(

@@ -2,13 +2,18 @@
 
 TesseraError
 ├── InvalidInput            the caller can mend it: wrong, empty or too long
-│   └── ContextLengthExceeded   a text is longer than the model reads, and cutting was refused
+│   ├── ContextLengthExceeded   a text is longer than the model reads, and cutting was refused
+│   ├── ModelMismatch           vectors of another model than the collection's
+│   └── CollectionExists        the name is taken
 ├── UnknownModel            not in the owner's allow-list
+├── UnknownCollection       no collection of that name
 ├── TooLarge                could never fit, however long one waits
 ├── Overloaded              no room now; try again after `retry_after_s`
+├── CollectionBusy          another process is writing to it; try again after `retry_after_s`
 ├── ModelUnavailable        allowed, but not loaded: still loading, or loading failed
 ├── ShuttingDown            the server is leaving
 ├── BackendFailed           the runtime could not embed a text
+├── StoreFailed             a store could not read or write
 ├── ConfigError             a setting is wrong
 └── FileUnreadable          a file cannot be read as texts
 """
@@ -41,6 +46,29 @@ class ContextLengthExceeded(InvalidInput):
         super().__init__(message, param=param, code="context_length_exceeded")
 
 
+class ModelMismatch(InvalidInput):
+    """Vectors of one model were about to meet a collection of another."""
+
+    def __init__(self, collection: str, model: str, other: str) -> None:
+        super().__init__(
+            f"The collection {collection!r} was made by {model}, whose vectors cannot be compared with those "
+            f"of {other}. Use {model}, or re-embed the collection with the other model.",
+            param="model",
+            code="model_mismatch",
+        )
+
+
+class CollectionExists(InvalidInput):
+    """A collection of that name is there already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is a collection {name!r} already. Choose another name, or delete it first.",
+            param="name",
+            code="collection_exists",
+        )
+
+
 class UnknownModel(TesseraError):
     """No such model in the owner's allow-list."""
 
@@ -50,6 +78,15 @@ class UnknownModel(TesseraError):
             f"The model {shown!r} does not exist or is not served here. Served here: {', '.join(allowed)}."
         )
         self.model = model
+
+
+class UnknownCollection(TesseraError):
+    """No collection of that name."""
+
+    def __init__(self, name: str) -> None:
+        shown = name if len(name) <= 120 else name[:117] + "..."
+        super().__init__(f"There is no collection {shown!r}.")
+        self.name = name
 
 
 class TooLarge(TesseraError):
@@ -63,6 +100,14 @@ class Overloaded(TesseraError):
         super().__init__(
             f"The server is working at its limit. Try again in {max(1, math.ceil(retry_after_s))} s."
         )
+        self.retry_after_s = retry_after_s
+
+
+class CollectionBusy(TesseraError):
+    """Another process is writing to the collection, and only one can at a time."""
+
+    def __init__(self, name: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(f"Another process is writing to the collection {name!r}. Try again in a moment.")
         self.retry_after_s = retry_after_s
 
 
@@ -87,6 +132,10 @@ class BackendFailed(TesseraError):
     def __init__(self, message: str, *, index: int | None = None) -> None:
         super().__init__(message)
         self.index = index
+
+
+class StoreFailed(TesseraError):
+    """A store could not read or write; nothing that it took before is lost by that."""
 
 
 class ConfigError(TesseraError):

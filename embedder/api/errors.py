@@ -17,13 +17,18 @@ from starlette.responses import Response
 
 from embedder.errors import (
     BackendFailed,
+    CollectionBusy,
+    CollectionExists,
     ContextLengthExceeded,
     InvalidInput,
+    ModelMismatch,
     ModelUnavailable,
     Overloaded,
     ShuttingDown,
+    StoreFailed,
     TesseraError,
     TooLarge,
+    UnknownCollection,
     UnknownModel,
 )
 
@@ -62,13 +67,18 @@ _REQUEST, _SERVER = "invalid_request_error", "server_error"
 ERROR_KINDS: Mapping[type[TesseraError], ErrorKind] = {
     InvalidInput: ErrorKind(400, _REQUEST),
     ContextLengthExceeded: ErrorKind(400, _REQUEST),
+    ModelMismatch: ErrorKind(400, _REQUEST, "model_mismatch"),
+    CollectionExists: ErrorKind(400, _REQUEST, "collection_exists"),
     Unauthorized: ErrorKind(401, _REQUEST),
     UnknownModel: ErrorKind(404, _REQUEST, "model_not_found"),
+    UnknownCollection: ErrorKind(404, _REQUEST, "collection_not_found"),
+    CollectionBusy: ErrorKind(409, _REQUEST, "collection_busy"),
     TooLarge: ErrorKind(413, _REQUEST, "request_too_large"),
     UnsupportedContentType: ErrorKind(415, _REQUEST, "unsupported_content_type"),
     Overloaded: ErrorKind(429, "rate_limit_error", "rate_limit_exceeded"),
     ClientLeft: ErrorKind(499, _REQUEST, "client_left"),
     BackendFailed: ErrorKind(500, _SERVER, "backend_failed"),
+    StoreFailed: ErrorKind(500, _SERVER, "store_failed"),
     ModelUnavailable: ErrorKind(503, _SERVER, "model_unavailable"),
     ShuttingDown: ErrorKind(503, _SERVER, "shutting_down"),
     TimedOut: ErrorKind(503, _SERVER, "timeout"),

@@ -13,7 +13,11 @@ from pydantic_core import PydanticUndefined
 from embedder.cli.flags import add_setting_flags
 from embedder.config import Settings, environment_names
 
-_OF_THE_MACHINE = {"host": "`127.0.0.1`", "cache_dir": "`~/.cache/tessera`"}
+_OF_THE_MACHINE = {
+    "host": "`127.0.0.1`",
+    "cache_dir": "`~/.cache/tessera`",
+    "data_dir": "`~/.local/share/tessera`",
+}
 
 
 def settings_row(name: str) -> list[str]:

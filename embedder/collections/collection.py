@@ -1,0 +1,289 @@
+"""One collection: its rows, and the model whose vectors are in it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from embedder.collections.filters import Filter
+from embedder.collections.rows import (
+    Columns,
+    Row,
+    Rows,
+    check_columns,
+    check_id,
+    check_text,
+    content_id,
+)
+from embedder.collections.search import Answer, Question, search
+from embedder.collections.store import Stats, Table
+from embedder.corpus.jobs import FailedText, embed_in_slices
+from embedder.engine import Engine
+from embedder.errors import InvalidInput, ModelMismatch, UnknownModel
+from embedder.types import ModelInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+OnProgress = Callable[[int, int], None]
+"""Told how many of how many rows are kept by now."""
+
+_WRITE_ROWS, _WRITE_S = 2000, 2.0
+"""Embedded texts are written so many at once, or those of so many seconds: each write costs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a collection is: `created` in Unix seconds; `model` is "" where vectors came without one."""
+
+    name: str
+    model: str
+    fingerprint: str
+    dimensions: int
+    created: int
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A text to be added; without an `id` it gets that of its content."""
+
+    text: str
+    id: str = ""
+    document: str = ""
+    columns: Columns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What has become of texts that were added: their ids in order, and those that could not be embedded."""
+
+    ids: list[str]
+    new: int
+    replaced: int
+    failed: tuple[FailedText, ...] = ()
+
+
+class Collection:
+    """Texts that last, searched by meaning and words. Made by `Collections`; used from one event loop."""
+
+    def __init__(self, name: str, table: Table, engine: Engine | None) -> None:
+        self.name = name
+        self.table = table
+        self._engine = engine
+        self._changing = asyncio.Lock()
+
+    @property
+    def about(self) -> About:
+        """What the collection is, as its store has it now."""
+        info = self.table.info
+        return About(
+            self.name,
+            str(info.get("model", "")),
+            str(info.get("fingerprint", "")),
+            self.table.dimensions,
+            int(info.get("created", 0)),
+            dict(info.get("metadata", {})),
+        )
+
+    async def add(
+        self,
+        texts: Sequence[NewText],
+        *,
+        vectors: ArrayLike | None = None,
+        fingerprint: str | None = None,
+        progress: OnProgress | None = None,
+    ) -> Added:
+        """Write texts, each in place of the one with its id if there is one; of one id the last counts.
+
+        `vectors` `(n, d)` are taken as they are, in place of embedding; `fingerprint` says of which
+        model they are. Without them texts are embedded and written in batches: when it is
+        cancelled or fails, the batches that `progress` was told of are kept.
+
+        Raises:
+            InvalidInput, ModelMismatch, CollectionBusy, StoreFailed, and what `Engine.embed` raises.
+        """
+        rows = [_checked(text) for text in texts]
+        if vectors is None:
+            return await self._add_embedded(rows, progress)
+        given = await asyncio.to_thread(self._check_vectors, vectors, len(rows), fingerprint)
+        new = await asyncio.to_thread(self.table.upsert, _as_rows(rows, given))
+        if progress:
+            progress(len(rows), len(rows))
+        ids = [row.id for row in rows]
+        return Added(ids, new, len(set(ids)) - new)
+
+    async def update(
+        self,
+        row_id: str,
+        *,
+        text: str | None = None,
+        document: str | None = None,
+        columns: Columns | None = None,
+    ) -> Row | None:
+        """Change what is given of one text, and embed it again if its words changed; None if it is not there.
+
+        `columns` take the place of those it had.
+
+        Raises:
+            As `add`.
+        """
+        async with self._changing:
+            found = await asyncio.to_thread(self.table.get, [row_id], vectors=True)
+            if not found:
+                return None
+            changed = replace(
+                found[0],
+                text=found[0].text if text is None else check_text(text),
+                document=found[0].document
+                if document is None
+                else document and check_id(document, "document"),
+                columns=found[0].columns if columns is None else check_columns(columns),
+            )
+            vector = changed.vector
+            if changed.text != found[0].text or vector is None:
+                vector = (await self.embed([changed.text], kind="document"))[0]
+            await asyncio.to_thread(self.table.upsert, _as_rows([changed], vector[None]))
+        return replace(changed, vector=None)
+
+    async def delete(self, ids: Sequence[str] = (), *, documents: Sequence[str] = ()) -> int:
+        """Delete texts by their ids, and all texts of these documents; returns how many there were.
+
+        Raises:
+            CollectionBusy, StoreFailed
+        """
+        return await asyncio.to_thread(self._delete, list(ids), list(documents))
+
+    async def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Row]:
+        """The texts of `ids` that there are, in this order."""
+        return await asyncio.to_thread(self.table.get, list(ids), vectors=vectors)
+
+    async def count(self, wanted: Filter | None = None) -> int:
+        """How many texts there are, or pass."""
+        return await asyncio.to_thread(self.table.count, wanted)
+
+    async def stats(self) -> Stats:
+        """How large it is, how it is searched, and how well."""
+        return await asyncio.to_thread(self.table.stats)
+
+    async def search(self, question: Question) -> Answer:
+        """The texts that answer `question` best; every hit says what its score is made of.
+
+        Raises:
+            InvalidInput, ModelMismatch, StoreFailed, and what `Engine.embed` raises.
+        """
+        return await search(self, question)
+
+    async def model(self) -> ModelInfo:
+        """The model of this engine whose vectors are in the collection, loaded.
+
+        Raises:
+            ModelMismatch: none served here has its fingerprint.
+            InvalidInput: its vectors came without a model.
+        """
+        about = self.about
+        if self._engine is None or not about.fingerprint:
+            raise InvalidInput(
+                f"The vectors of the collection {self.name!r} came without a model that can run here. Search "
+                "it by words, or send a vector.",
+                param="query",
+            )
+        others = [status.id for status in self._engine.models() if status.id != about.model]
+        other = ""
+        for model_id in (about.model, *others):
+            try:
+                info = await self._engine.model_info(model_id)
+            except UnknownModel:
+                continue
+            if info.fingerprint == about.fingerprint:
+                return info
+            other = other or info.id
+        raise ModelMismatch(self.name, about.model, other or self._engine.settings.default_model)
+
+    async def embed(self, texts: Sequence[str], *, kind: str = "query") -> NDArray[np.float32]:
+        """Vectors of a few texts by the collection's own model: float32 `(n, d)`."""
+        info = await self.model()
+        assert self._engine is not None
+        made = await self._engine.embed(texts, model=info.id, kind="query" if kind == "query" else "document")
+        return made.vectors
+
+    async def _add_embedded(self, rows: list[Row], progress: OnProgress | None) -> Added:
+        info = await self.model()
+        new = written = 0
+        failed: list[FailedText] = []
+        async with aclosing(self._embedded(rows, info, failed)) as batches:
+            async for batch, done in batches:
+                new += await asyncio.to_thread(self.table.upsert, batch)
+                written += len(set(batch.ids))
+                if progress:
+                    progress(done, len(rows))
+        return Added([row.id for row in rows], new, written - new, tuple(failed))
+
+    async def _embedded(
+        self, rows: list[Row], info: ModelInfo, failed: list[FailedText]
+    ) -> AsyncGenerator[tuple[Rows, int], None]:
+        """Rows with their vectors in batches worth writing, and how many of all are done with each."""
+        import numpy as np
+
+        assert self._engine is not None
+        waiting: list[Row] = []
+        vectors: list[NDArray[np.float32]] = []
+        since_s = time.monotonic()
+        texts = [row.text for row in rows]
+        async with aclosing(embed_in_slices(self._engine, texts, model=info.id, kind="document")) as slices:
+            async for part in slices:
+                waiting += [rows[row] for row in part.rows]
+                vectors.append(part.embeddings.vectors)
+                failed += part.failed
+                done = part.progress.done
+                late = time.monotonic() - since_s > _WRITE_S
+                if waiting and (len(waiting) >= _WRITE_ROWS or late or done == len(rows)):
+                    yield _as_rows(waiting, np.concatenate(vectors)), done
+                    waiting, vectors, since_s = [], [], time.monotonic()
+        if waiting:
+            yield _as_rows(waiting, np.concatenate(vectors)), len(rows)
+
+    def _delete(self, ids: list[str], documents: list[str]) -> int:
+        if documents:
+            ids = ids + self.table.ids_of(documents)
+        return self.table.delete(ids) if ids else 0
+
+    def _check_vectors(self, vectors: ArrayLike, n: int, fingerprint: str | None) -> NDArray[np.float32]:
+        from embedder.analysis.similarity import as_vectors
+
+        about = self.about
+        if fingerprint and fingerprint != about.fingerprint:
+            raise ModelMismatch(self.name, about.model or "another model", "the one named with the vectors")
+        try:
+            made = as_vectors(vectors)
+        except (ValueError, TypeError) as error:
+            raise InvalidInput(str(error), param="vectors") from None
+        if made.shape != (n, about.dimensions):
+            raise InvalidInput(
+                f"The collection {self.name!r} takes one vector of {about.dimensions} dimensions for each "
+                f"text; these are {made.shape[0]} of {made.shape[1]} for {n}.",
+                param="vectors",
+            )
+        return made
+
+
+def _checked(text: NewText) -> Row:
+    words = check_text(text.text)
+    document = text.document and check_id(text.document, "document")
+    row_id = check_id(text.id) if text.id else content_id(words, document)
+    return Row(row_id, words, document, check_columns(text.columns or {}))
+
+
+def _as_rows(rows: Sequence[Row], vectors: NDArray[np.float32]) -> Rows:
+    return Rows(
+        [row.id for row in rows],
+        [row.text for row in rows],
+        [row.document for row in rows],
+        [row.columns for row in rows],
+        vectors,
+    )

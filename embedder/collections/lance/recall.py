@@ -1,0 +1,96 @@
+"""The vector index of a large table: made, and asked as little as the wanted recall allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from embedder.analysis.similarity import Floats, unit_rows
+from embedder.collections.lance.arrow import vectors_of
+from embedder.collections.lance.manifest import VectorIndex
+
+TARGET = 0.97
+SAMPLE = 64
+_K = 10
+_REFINES = (5, 10, 20, 40)
+"""So many times the wanted rows are looked at again in full; bits say less of vectors of few dimensions."""
+_PROBES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+_BATCH_ROWS = 16_384
+_LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 1000
+
+
+def build(table: Any, rows: int) -> VectorIndex:
+    """Make the index (IVF with RaBitQ, Gao and Long 2024) over `rows` rows and measure it."""
+    from lancedb.index import IvfRq
+
+    partitions = max(_LEAST_PARTITIONS, rows // _ROWS_A_PARTITION)
+    config = IvfRq(distance_type="cosine", num_partitions=partitions, sample_rate=64, max_iterations=20)
+    table.create_index("vector", config=config, replace=True)
+    return tuned(table, rows, partitions)
+
+
+def tuned(table: Any, rows: int, partitions: int) -> VectorIndex:
+    """How many partitions to look at for `TARGET` of the true ten nearest, and what share that finds."""
+    questions, ids = _sample(table)
+    truth = _exact(table, questions, ids)
+    probes = [one for one in _PROBES if one < partitions] + [min(partitions, _PROBES[-1])]
+
+    def measured(nprobes: int, refine: int) -> VectorIndex:
+        recall = _recall(table, questions, ids, truth, VectorIndex(rows, nprobes, refine, 0.0, len(ids)))
+        return VectorIndex(rows, nprobes, refine, round(recall, 4), len(ids))
+
+    for refine in _REFINES:
+        most = measured(probes[-1], refine)
+        if most.recall >= TARGET:
+            return next(
+                (found for nprobes in probes[:-1] if (found := measured(nprobes, refine)).recall >= TARGET),
+                most,
+            )
+    return most
+
+
+def asked(table: Any, vector: Floats, k: int, index: VectorIndex) -> Any:
+    """A query for the `k` nearest by the index, refined by the vectors themselves."""
+    query = table.search(vector, vector_column_name="vector").distance_type("cosine")
+    return query.nprobes(index.nprobes).refine_factor(index.refine).limit(k)
+
+
+def _sample(table: Any) -> tuple[Floats, list[str]]:
+    n = table.count_rows()
+    offsets = np.random.default_rng(0).choice(n, size=min(SAMPLE, n), replace=False)
+    batch = table.take_offsets(sorted(int(one) for one in offsets)).select(["id", "vector"]).to_arrow()
+    questions, ids = vectors_of(batch), batch.column("id").to_pylist()
+    directed = np.flatnonzero(questions.any(axis=1))
+    return questions[directed], [ids[place] for place in directed]
+
+
+def _exact(table: Any, questions: Floats, own: list[str]) -> list[set[str]]:
+    """Ids of the ten nearest of each question, itself left out, by looking at every row once."""
+    unit = unit_rows(questions)
+    ids = [np.empty(0, dtype=object)] * len(unit)
+    scores = [np.empty(0, dtype=np.float32)] * len(unit)
+    for batch in table.search().select(["id", "vector"]).limit(None).to_batches(_BATCH_ROWS):
+        names = np.array(batch.column("id").to_pylist(), dtype=object)
+        block = unit @ unit_rows(vectors_of(batch)).T  # (questions, rows)
+        kept = min(_K + 1, block.shape[1])
+        best = np.argpartition(-block, kept - 1, axis=1)[:, :kept]
+        for i in range(len(unit)):
+            joined = np.concatenate([scores[i], block[i, best[i]]])
+            order = np.argsort(-joined, kind="stable")[: _K + 1]
+            scores[i], ids[i] = joined[order], np.concatenate([ids[i], names[best[i]]])[order]
+    return [
+        set([one for one in nearest if one != itself][:_K]) for nearest, itself in zip(ids, own, strict=True)
+    ]
+
+
+def _recall(
+    table: Any, questions: Floats, own: list[str], truth: list[set[str]], index: VectorIndex
+) -> float:
+    hits = wanted = 0
+    for question, itself, nearest in zip(questions, own, truth, strict=True):
+        found = asked(table, question, _K + 1, index).select(["id", "_distance"]).to_arrow()
+        others = [one for one in found.column("id").to_pylist() if one != itself][:_K]
+        hits += len(nearest.intersection(others))
+        wanted += len(nearest)
+    return hits / wanted if wanted else 1.0

@@ -1,0 +1,166 @@
+"""Collections as folders below one: `NAME/collection.json` and LanceDB's files beside it."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import uuid
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from embedder.collections.lance.arrow import schema_of
+from embedder.collections.lance.files import (
+    LOCK_WAIT_S,
+    LOCKS,
+    Files,
+    connect,
+    exclusive,
+    translated,
+    writers_lock,
+)
+from embedder.collections.lance.manifest import Manifest, read_manifest, stamp_of, write_manifest
+from embedder.collections.lance.matrix import Memory
+from embedder.collections.lance.table import LanceTable
+from embedder.collections.store import Info
+from embedder.errors import CollectionExists, UnknownCollection
+
+EXACT_ROWS = 100_000
+"""Up to so many rows vectors are searched in memory, one by one: faster than by any index."""
+MEMORY_BYTES = 512 * 2**20
+_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES = 512 * 2**20, 64 * 2**20
+_GONE = "~gone-"
+"""Folders on their way to be deleted; a name of a collection cannot begin so."""
+
+
+class LanceStore:
+    """The contract of `Store` in the folder `root`, which is made when first written to."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+        exact_rows: int = EXACT_ROWS,
+        lock_wait_s: float = LOCK_WAIT_S,
+    ) -> None:
+        self._root = root
+        self._exact_rows = exact_rows
+        self._lock_wait_s = lock_wait_s
+        self._memory = Memory(memory_bytes)
+        self._session: Any = None
+        self._lock = threading.RLock()
+        self._tables: dict[str, LanceTable] = {}
+
+    def names(self) -> list[str]:
+        """Folders that hold a collection."""
+        if not self._root.is_dir():
+            return []
+        folders = (path for path in self._root.iterdir() if not path.name.startswith((LOCKS, _GONE)))
+        return sorted(path.name for path in folders if stamp_of(path) is not None)
+
+    def create(self, name: str, dimensions: int, info: Info) -> LanceTable:
+        """A folder; its manifest, written last, makes it a collection."""
+        from lancedb.index import FTS, BTree
+
+        folder = self._root / name
+        with translated(name):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._exclusive(name):
+            if stamp_of(folder) is not None:
+                raise CollectionExists(name)
+            manifest = Manifest(dimensions, "rows-1", dict(info))
+            with translated(name):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                for left in folder.iterdir():  # by one who was killed here
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+                table = connect(folder, self._cache()).create_table(
+                    manifest.rows,
+                    schema=schema_of(dimensions, ()),
+                    # A row keeps its number when files are compacted, so memory stays right.
+                    storage_options={"new_table_enable_stable_row_ids": "true"},
+                )
+                table.create_index("id", config=BTree())
+                table.create_index("text", config=words_index(FTS))
+                write_manifest(folder, manifest)
+        return self.open(name)
+
+    def open(self, name: str) -> LanceTable:
+        """The table of the folder, the same for everybody in this process."""
+        with self._lock:
+            if stamp_of(self._root / name) is None:
+                self._tables.pop(name, None)
+                raise UnknownCollection(name)
+            if name not in self._tables:
+                files = Files(self._root, name, self._memory, self._cache(), self._lock_wait_s)
+                self._tables[name] = LanceTable(files, self._exact_rows)
+            return self._tables[name]
+
+    def drop(self, name: str) -> None:
+        """Rename the folder, which is the end of the collection, then delete it."""
+        self._closed(name)
+        gone = self._root / f"{_GONE}{uuid.uuid4().hex}"
+        if stamp_of(self._root / name) is None:
+            raise UnknownCollection(name)
+        with self._exclusive(name), translated(name):
+            try:
+                (self._root / name).rename(gone)
+            except FileNotFoundError:
+                raise UnknownCollection(name) from None
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def replace(self, name: str, other: str, mark: int) -> bool:
+        """Move the rows of `other` beside those of `name`, then name them in its manifest."""
+        self._closed(other)
+        old_table = self.open(name)
+        with ExitStack() as locks:
+            for one in sorted((name, other)):
+                locks.enter_context(self._exclusive(one))
+            if old_table.mark != mark:
+                return False
+            folder, source = self._root / name, self._root / other
+            with translated(name):
+                try:
+                    old, new = read_manifest(folder), read_manifest(source)
+                except FileNotFoundError:
+                    raise UnknownCollection(other) from None
+                rows = old.next_rows
+                shutil.rmtree(folder / f"{rows}.lance", ignore_errors=True)  # of one who was killed here
+                (source / f"{new.rows}.lance").rename(folder / f"{rows}.lance")
+                write_manifest(folder, replace(new, rows=rows))
+                shutil.rmtree(source, ignore_errors=True)
+                shutil.rmtree(folder / f"{old.rows}.lance", ignore_errors=True)
+        return True
+
+    def close(self) -> None:
+        """Wait for upkeep everywhere."""
+        with self._lock:
+            tables, self._tables = list(self._tables.values()), {}
+        for table in tables:
+            table.close()
+
+    def _closed(self, name: str) -> None:
+        with self._lock:
+            table = self._tables.pop(name, None)
+        if table is not None:
+            table.close()
+
+    def _exclusive(self, name: str) -> Any:
+        return exclusive(name, threading.RLock(), writers_lock(self._root, name), self._lock_wait_s)
+
+    def _cache(self) -> Any:
+        """LanceDB's own caches, bounded, shared by all collections of the store."""
+        with self._lock:
+            if self._session is None:
+                import lancedb
+
+                self._session = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
+            return self._session
+
+
+def words_index(config: Any) -> Any:
+    """BM25 over words as they are: no stemming, no stop words, no accents taken off, in any language."""
+    return config(
+        base_tokenizer="icu", stem=False, remove_stop_words=False, ascii_folding=False, max_token_length=None
+    )

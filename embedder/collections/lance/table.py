@@ -1,0 +1,289 @@
+"""One collection's rows in LanceDB: one writer at a time, any number of readers, in any processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from embedder.collections.filters import Filter
+from embedder.collections.lance import recall
+from embedder.collections.lance.arrow import (
+    as_table,
+    each_row,
+    last_of_each,
+    new_slots,
+    rows_of,
+    slot_field,
+)
+from embedder.collections.lance.files import Files, folder_bytes
+from embedder.collections.lance.ids import KnownIds
+from embedder.collections.lance.manifest import Manifest, with_slots
+from embedder.collections.lance.matrix import Matrix
+from embedder.collections.lance.queries import columns, condition, parts, scored
+from embedder.collections.lance.sql import one_of
+from embedder.collections.lance.upkeep import KEPT, Debt, Upkeep
+from embedder.collections.rows import Found, Row, Rows
+from embedder.collections.store import Info, Stats
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+_VERSIONS_BETWEEN = 8
+"""Commits of upkeep that may come between reading a table's version and writing to it."""
+_RETRAINED = 4
+"""The index is trained anew when there are so many times the rows it was trained with."""
+
+
+class LanceTable:
+    """The contract of `Table` over a folder. Made by `LanceStore`."""
+
+    def __init__(self, files: Files, exact_rows: int) -> None:
+        self._files = files
+        self._exact_rows = exact_rows
+        self._known = KnownIds()
+        self._debt = Debt()
+        self._upkeep = Upkeep(self._keep_up, files.name)
+
+    @property
+    def dimensions(self) -> int:
+        """Width of the vectors."""
+        return self._files.manifest().dimensions
+
+    @property
+    def info(self) -> Info:
+        """What the owner remembers of the table."""
+        return self._files.manifest().info
+
+    @property
+    def mark(self) -> int:
+        """Lance's version of the table."""
+        return self._read(lambda table, _: int(table.version))
+
+    def write_info(self, info: Info) -> None:
+        """Remember `info`."""
+        with self._files.writing():
+            self._files.write(replace(self._files.manifest(), info=dict(info)))
+
+    def upsert(self, rows: Rows) -> int:
+        """Append rows, or merge them where some id may be there."""
+        rows = last_of_each(rows)
+        if not len(rows):
+            return 0
+        with self._files.writing() as table:
+            manifest = self._with_slots_for(rows, table)
+            # Never less than the version it comes with, be there a commit of another's in between.
+            batch = as_table(rows, manifest.slots, table.version + _VERSIONS_BETWEEN)
+            if self._known.may_hold(table, rows.ids):
+                merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+                new = int(merge.execute(batch).num_inserted_rows)
+            else:
+                table.add(batch)
+                new = len(rows)
+            self._known.wrote(table, rows.ids)
+            self._debt.add(len(rows))
+        self._ask_for_upkeep()
+        return new
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Delete by id, some hundreds at a time."""
+        with self._files.writing() as table:
+            before = table.count_rows()
+            for some in parts(list(dict.fromkeys(ids))):
+                table.delete(one_of("id", some))
+                self._debt.add(len(some))
+            deleted = int(before - table.count_rows())
+        self._ask_for_upkeep()
+        return deleted
+
+    def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Row]:
+        """Rows by id."""
+        wanted = list(dict.fromkeys(ids))
+
+        def found(table: Any, _: Manifest) -> dict[str, Row]:
+            rows = {}
+            for some in parts(wanted):
+                query = table.search().where(one_of("id", some)).select(columns(vectors)).limit(None)
+                rows.update({row.id: row for row in each_row(query.to_arrow(), vectors=vectors)})
+            return rows
+
+        rows = self._read(found)
+        return [rows[row_id] for row_id in wanted if row_id in rows]
+
+    def ids_of(self, documents: Sequence[str]) -> list[str]:
+        """Ids by document."""
+
+        def found(table: Any, _: Manifest) -> list[str]:
+            ids: list[str] = []
+            for some in parts(list(dict.fromkeys(documents))):
+                query = table.search().where(one_of("document", some)).select(["id"]).limit(None)
+                ids += query.to_arrow().column("id").to_pylist()
+            return ids
+
+        return self._read(found)
+
+    def count(self, wanted: Filter | None = None) -> int:
+        """Rows, or those that pass."""
+        return self._read(lambda table, manifest: int(table.count_rows(condition(wanted, manifest))))
+
+    def nearest(
+        self, vector: NDArray[np.float32], k: int, wanted: Filter | None = None, *, vectors: bool = False
+    ) -> list[Found]:
+        """In memory while the table is small, by the index later, else by looking at every row."""
+        if not vector.any():
+            return []
+
+        def found(table: Any, manifest: Manifest) -> list[Found]:
+            matrix = self._matrix(table, manifest)
+            if matrix is not None:
+                return self._nearest_in(matrix, table, manifest, (vector, k, wanted, vectors))
+            if manifest.index is not None:
+                query = recall.asked(table, vector, k, manifest.index)
+            else:
+                query = table.search(vector, vector_column_name="vector").distance_type("cosine")
+                query = query.bypass_vector_index().limit(k)
+            return scored(query, "_distance", condition(wanted, manifest), vectors)
+
+        return self._read(found)
+
+    def keyword(
+        self, query: str, k: int, wanted: Filter | None = None, *, vectors: bool = False
+    ) -> list[Found]:
+        """BM25 by Lance's own index, words cut by ICU, which knows those of languages without spaces."""
+        from lancedb.query import MatchQuery
+
+        def found(table: Any, manifest: Manifest) -> list[Found]:
+            search = table.search(MatchQuery(query, "text"), query_type="fts").limit(k)
+            return scored(search, "_score", condition(wanted, manifest), vectors)
+
+        return self._read(found)
+
+    def scan(self, batch_rows: int = 1000, *, since: int = 0) -> Iterator[Rows]:
+        """Batches as Lance reads them."""
+
+        def begun(table: Any, _: Manifest) -> Any:
+            query = table.search().select(columns(True)).limit(None)
+            return (query.where(f"revision > {since}") if since else query).to_batches(batch_rows)
+
+        for batch in self._read(begun):
+            if batch.num_rows:
+                yield rows_of(batch)
+
+    def ids(self) -> Iterator[list[str]]:
+        """Batches of ids."""
+        for batch in self._read(
+            lambda table, _: table.search().select(["id"]).limit(None).to_batches(65_536)
+        ):
+            yield batch.column("id").to_pylist()
+
+    def stats(self) -> Stats:
+        """Counts, and the index with its measured recall."""
+
+        def found(table: Any, manifest: Manifest) -> Stats:
+            count, index = int(table.count_rows()), manifest.index
+            exact = index is None or count <= self._exact_rows
+            told = f"IVF_RQ, {index.nprobes} probes, refined" if index and not exact else "exact"
+            unindexed = 0 if exact else int(table.index_stats("vector_idx").num_unindexed_rows)
+            return Stats(
+                count,
+                manifest.dimensions,
+                told,
+                None if index is None or exact else index.recall,
+                0 if index is None or exact else index.sample,
+                unindexed,
+                folder_bytes(self._files.folder),
+            )
+
+        return self._read(found)
+
+    def maintain(self) -> None:
+        """Compact and index now; other writers wait."""
+        with self._files.writing() as table:
+            self._optimise(table)
+        self._index()
+
+    def close(self) -> None:
+        """Wait for upkeep."""
+        self._upkeep.close()
+
+    def _read(self, work: Callable[[Any, Manifest], T]) -> T:
+        return self._files.read(work)
+
+    def _matrix(self, table: Any, manifest: Manifest) -> Matrix | None:
+        """The vectors in memory, where they are few enough, or there is no index yet and they fit."""
+        count = table.count_rows()
+        if count > self._exact_rows and (manifest.index is not None or count > 2 * self._exact_rows):
+            return None
+        return self._files.memory.matrix(self._files.key(manifest), count, manifest.dimensions)
+
+    def _nearest_in(
+        self,
+        matrix: Matrix,
+        table: Any,
+        manifest: Manifest,
+        asked: tuple[NDArray[np.float32], int, Filter | None, bool],
+    ) -> list[Found]:
+        vector, k, wanted, vectors = asked
+        with matrix.lock:
+            matrix.follow(table)
+            passing = None
+            if wanted is not None:
+                query = table.search().where(condition(wanted, manifest)).select(["id"]).limit(None)
+                passing = query.to_arrow().column("id").to_pylist()
+            row_ids, scores = matrix.nearest(vector, k, passing)
+        if not len(row_ids):
+            return []
+        taken = table.take_row_ids(row_ids.tolist()).select(columns(vectors)).with_row_id().to_arrow()
+        rows = dict(zip(taken.column("_rowid").to_pylist(), each_row(taken, vectors=vectors), strict=True))
+        return [
+            Found(rows[row_id], float(score))
+            for row_id, score in zip(row_ids.tolist(), scores, strict=True)
+            if row_id in rows  # deleted since
+        ]
+
+    def _with_slots_for(self, rows: Rows, table: Any) -> Manifest:
+        """The manifest with a slot for every column of `rows`, each an Arrow column by then."""
+        manifest = self._files.manifest()
+        wanted = new_slots(rows, manifest.slot_of)
+        if not wanted:
+            return manifest
+        made = with_slots(manifest, wanted)
+        there = set(table.schema.names)
+        # Columns first: killed in between, one is left that nothing names, and the next takes it.
+        fields = [slot_field(kind, column) for _, kind, column in made.slots if column not in there]
+        if fields:
+            table.add_columns(fields)
+        self._files.write(made)
+        return made
+
+    def _ask_for_upkeep(self) -> None:
+        if self._debt.due:
+            self._upkeep.ask()
+
+    def _keep_up(self) -> None:
+        """In a thread of its own, beside readers; if another writes, it will be for them to do."""
+        with self._files.trying():
+            with self._files.writing(wait_s=1.0) as table:
+                self._optimise(table)
+            self._index()
+
+    def _optimise(self, table: Any) -> None:
+        table.optimize(cleanup_older_than=KEPT)
+        self._debt = Debt()
+
+    def _index(self) -> None:
+        """Make the index of vectors where the table has outgrown looking at each. Others write meanwhile."""
+        manifest = self._files.manifest()
+        table = self._files.table()
+        count = table.count_rows()
+        grown = manifest.index is None or count > _RETRAINED * manifest.index.rows
+        if count <= self._exact_rows or not grown:
+            return
+        made = recall.build(table, count)
+        with self._files.writing():
+            now = self._files.manifest()
+            if now.rows == manifest.rows:
+                self._files.write(replace(now, index=made))

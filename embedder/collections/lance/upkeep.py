@@ -1,0 +1,77 @@
+"""What a LanceDB table needs now and then: compaction, its indexes brought up to date, versions forgotten.
+
+LanceDB does none of it by itself, and each write leaves a file and a version behind.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+COMMITS, ROWS = 24, 100_000
+"""After so many writes, or so many rows written, there is something to do."""
+_REST = 10
+"""It takes at most about a tenth of the time: after each run so many times its length is rest."""
+_LEAST_REST_S = 2.0
+KEPT = timedelta(minutes=15)
+"""Versions are kept so long, for readers that are in the middle of one."""
+
+
+@dataclass(slots=True)
+class Debt:
+    """What was written since the last upkeep."""
+
+    commits: int = 0
+    rows: int = 0
+
+    def add(self, rows: int) -> None:
+        """Note one write of so many rows."""
+        self.commits += 1
+        self.rows += rows
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time."""
+        return self.commits >= COMMITS or self.rows >= ROWS
+
+
+class Upkeep:
+    """Runs `work` in a thread of its own when asked, once at a time and never too often."""
+
+    def __init__(self, work: Callable[[], None], name: str) -> None:
+        self._work = work
+        self._name = name
+        self._lock = threading.Lock()
+        self._running: threading.Thread | None = None
+        self._not_before_s = 0.0
+        self._closed = False
+
+    def ask(self) -> None:
+        """Begin soon, unless it is running, resting or closed."""
+        with self._lock:
+            if self._closed or self._running is not None or time.monotonic() < self._not_before_s:
+                return
+            # Not a daemon: an interpreter that ends waits for the commit that is being made.
+            self._running = threading.Thread(target=self._run, name=f"upkeep-{self._name}")
+            self._running.start()
+
+    def close(self) -> None:
+        """Wait for what runs; nothing begins after."""
+        with self._lock:
+            self._closed = True
+            running = self._running
+        if running is not None and running is not threading.current_thread():
+            running.join()
+
+    def _run(self) -> None:
+        started_s = time.monotonic()
+        try:
+            self._work()
+        finally:
+            took_s = time.monotonic() - started_s
+            with self._lock:
+                self._not_before_s = time.monotonic() + max(_LEAST_REST_S, _REST * took_s)
+                self._running = None

@@ -1,0 +1,184 @@
+"""Searching a collection: by meaning, by words, by both; every hit says what its score is made of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from embedder.collections.filters import Filter
+from embedder.collections.rows import Found, Row
+from embedder.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from embedder.collections.collection import Collection
+
+Mode = Literal["semantic", "keyword", "hybrid"]
+
+MAX_TOP_K = 1000
+_FUSED = 100
+"""How far down each ranking goes that hybrid search joins, at least."""
+_CANDIDATES = 4
+"""Of so many times the wanted hits the diverse ones are chosen, and rankings joined."""
+
+SCORES: Mapping[str, str] = {
+    "semantic": "Cosine of question and text in all dimensions: 1 is the same direction, 0 is unrelated.",
+    "keyword": "BM25: rare words count more, as does a word in a short text; only the order means something.",
+    "hybrid": "Reciprocal rank fusion: weight / (60 + rank) in meaning and in words, as a share of the most "
+    "there can be; 1 is first in both.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is searched for: words, or a `vector` `(d,)` in their place.
+
+    `min_score` is of the mode's own score. `weights` are those of meaning and of words in hybrid
+    search. `diversity` 0 to 1 trades nearness for difference (maximal marginal relevance).
+    """
+
+    query: str = ""
+    vector: NDArray[np.float32] | None = None
+    mode: Mode = "semantic"
+    top_k: int = 10
+    wanted: Filter | None = None
+    min_score: float | None = None
+    weights: tuple[float, float] = (1.0, 1.0)
+    diversity: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A row with its score and the parts of it: `cosine`, `bm25`, `meaning_rank`, `words_rank`."""
+
+    row: Row
+    score: float
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hits, best first, or as `diversity` chose them; `score` says what their scores are."""
+
+    hits: list[Hit]
+    score: str
+
+
+async def search(collection: Collection, question: Question) -> Answer:
+    """The best hits of `question` in `collection`.
+
+    Raises:
+        InvalidInput: nothing to look for, or a number out of its range.
+        ModelMismatch
+    """
+    _check(question)
+    meant, worded = await asyncio.gather(_by_meaning(collection, question), _by_words(collection, question))
+    hits = await asyncio.to_thread(_ranked, question, meant, worded)
+    return Answer(hits, SCORES[question.mode])
+
+
+def _check(question: Question) -> None:
+    if question.mode not in SCORES:
+        raise InvalidInput(f"'mode' must be one of {', '.join(SCORES)}.", param="mode")
+    if not 1 <= question.top_k <= MAX_TOP_K:
+        raise InvalidInput(f"'top_k' must be 1 to {MAX_TOP_K:,}.", param="top_k")
+    if not 0 <= question.diversity <= 1:
+        raise InvalidInput("'diversity' must be 0 to 1.", param="diversity")
+    if not (min(question.weights) >= 0 and 0 < sum(question.weights) < float("inf")):
+        raise InvalidInput("'weights' must be two numbers of 0 or more, not both 0.", param="weights")
+    words_needed = question.mode != "semantic" or question.vector is None
+    if words_needed and not question.query.strip():
+        raise InvalidInput("There is nothing to look for: 'query' is empty.", param="query")
+
+
+async def _by_meaning(collection: Collection, question: Question) -> list[Found]:
+    import numpy as np
+
+    if question.mode == "keyword":
+        return []
+    vector = question.vector
+    if vector is None:
+        vector = (await collection.embed([question.query]))[0]
+    vector = np.asarray(vector, dtype=np.float32)
+    if vector.shape != (collection.table.dimensions,) or not np.isfinite(vector).all():
+        raise InvalidInput(f"'vector' must be {collection.table.dimensions} finite numbers.", param="vector")
+    depth, vectors = _depth(question), _looks_at_vectors(question)
+    return await asyncio.to_thread(collection.table.nearest, vector, depth, question.wanted, vectors=vectors)
+
+
+async def _by_words(collection: Collection, question: Question) -> list[Found]:
+    if question.mode == "semantic":
+        return []
+    return await asyncio.to_thread(
+        collection.table.keyword,
+        question.query,
+        _depth(question),
+        question.wanted,
+        vectors=_looks_at_vectors(question),
+    )
+
+
+def _depth(question: Question) -> int:
+    if question.mode == "hybrid":
+        return max(_FUSED, _CANDIDATES * question.top_k)
+    return question.top_k * (_CANDIDATES if question.diversity else 1)
+
+
+def _looks_at_vectors(question: Question) -> bool:
+    return question.diversity > 0
+
+
+def _ranked(question: Question, meant: Sequence[Found], worded: Sequence[Found]) -> list[Hit]:
+    hits = {
+        "semantic": lambda: [Hit(one.row, one.score, {"cosine": one.score}) for one in meant],
+        "keyword": lambda: [Hit(one.row, one.score, {"bm25": one.score}) for one in worded],
+        "hybrid": lambda: _fused(question, meant, worded),
+    }[question.mode]()
+    if question.min_score is not None:
+        hits = [hit for hit in hits if hit.score >= question.min_score]
+    if question.diversity and hits:
+        hits = _diverse(hits, question)
+    return hits[: question.top_k]
+
+
+def _fused(question: Question, meant: Sequence[Found], worded: Sequence[Found]) -> list[Hit]:
+    """Both rankings joined, a hit in only one of them too."""
+    import numpy as np
+
+    from embedder.analysis.ranking import RRF_K, fused
+
+    rows: dict[str, Row] = {}
+    for one in (*meant, *worded):
+        rows.setdefault(one.row.id, one.row)
+    places = {row_id: place for place, row_id in enumerate(rows)}
+    rankings = [
+        np.array([places[one.row.id] for one in ranking], dtype=np.int64) for ranking in (meant, worded)
+    ]
+    scores = fused(rankings, len(rows), question.weights)
+    scores *= (RRF_K + 1) / sum(question.weights)
+    parts: dict[str, dict[str, float]] = {row_id: {} for row_id in rows}
+    for found, score, rank in ((meant, "cosine", "meaning_rank"), (worded, "bm25", "words_rank")):
+        for place, one in enumerate(found, start=1):
+            parts[one.row.id] |= {score: one.score, rank: place}
+    order = np.argsort(-scores, kind="stable")
+    ids = list(rows)
+    return [
+        Hit(rows[ids[place]], float(scores[place]), parts[ids[place]]) for place in order if scores[place] > 0
+    ]
+
+
+def _diverse(hits: list[Hit], question: Question) -> list[Hit]:
+    import numpy as np
+
+    from embedder.analysis.ranking import diversified
+
+    worth = np.array([hit.score for hit in hits], dtype=np.float32)
+    if question.mode == "keyword":  # BM25 has no upper end; beside cosines it needs one
+        worth = worth / max(float(worth.max()), 1e-9)
+    vectors = np.stack([hit.row.vector for hit in hits if hit.row.vector is not None])
+    chosen = diversified(worth, vectors, question.top_k, question.diversity)
+    return [hits[place] for place in chosen]

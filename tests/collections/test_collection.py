@@ -1,0 +1,252 @@
+"""Collections over a runtime without a model: adding, changing, searching, and which model may."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from embedder import Engine, Settings
+from embedder.collections import Collection, Collections, NewText, Question, parse_filter
+from embedder.collections.lance.store import LanceStore
+from embedder.collections.rows import content_id
+from embedder.errors import (
+    BackendFailed,
+    CollectionExists,
+    InvalidInput,
+    ModelMismatch,
+    UnknownCollection,
+    UnknownModel,
+)
+from tests.collections.conftest import NARROW, TEXTS, WIDE, Runtime
+
+
+def ids(answer: Any) -> list[str]:
+    return [hit.row.id for hit in answer.hits]
+
+
+async def test_it_knows_the_model_it_was_made_by(collections: Collections, filled: Collection) -> None:
+    about = (await collections.open("things")).about
+    assert (about.model, about.fingerprint, about.dimensions) == (WIDE, "hashing-32-64", 32)
+    assert about.metadata == {"note": "n"}
+    assert about.created > 1.7e9
+    with pytest.raises(CollectionExists):
+        await collections.create("things")
+    assert await collections.names() == ["things"]
+    await collections.delete("things")
+    assert await collections.names() == []
+    for name in ("things", "../things", "", ".things", "x" * 65, "~locks"):
+        with pytest.raises(UnknownCollection):
+            await collections.open(name)
+        with pytest.raises(UnknownCollection):
+            await collections.delete(name)
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "..", "a b", "x" * 65, "ü", "a\n", None, 7, "~locks"])
+async def test_a_name_that_could_be_a_path_is_refused(collections: Collections, name: Any) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await collections.create(name)
+    assert refused.value.param == "name"
+
+
+async def test_texts_are_found_by_meaning_words_and_both(filled: Collection) -> None:
+    # The runtime is no model: only a text's own words, with the prompt for documents, are its direction.
+    exact = (await filled.embed([TEXTS[2]], kind="document"))[0]
+    meant = await filled.search(Question(vector=exact, top_k=2))
+    assert ids(meant)[0] == "t2"
+    assert meant.hits[0].score == pytest.approx(1, abs=1e-5)
+    assert meant.hits[0].parts == {"cosine": meant.hits[0].score}
+    worded = await filled.search(Question("cat dog", mode="keyword"))
+    assert ids(worded)[0] == "t1"
+    assert set(ids(worded)) == {"t0", "t1", "t4"}
+    assert all(hit.parts == {"bm25": hit.score} and hit.score > 0 for hit in worded.hits)
+    both = await filled.search(Question("cat", vector=exact, mode="hybrid"))
+    assert len(both.hits) == 5
+    parts = {hit.row.id: hit.parts for hit in both.hits}
+    assert parts["t2"]["meaning_rank"] == 1
+    assert "bm25" not in parts["t2"]
+    assert {row_id for row_id, told in parts.items() if "words_rank" in told} == {"t0", "t1"}
+    first = both.hits[0]
+    expected = sum(1 / (60 + first.parts[rank]) for rank in ("meaning_rank", "words_rank")) * 61 / 2
+    assert first.score == pytest.approx(expected, rel=1e-5)
+    only_words = await filled.search(Question("cat", vector=exact, mode="hybrid", weights=(0.0, 1.0)))
+    assert ids(only_words) == ids(await filled.search(Question("cat", mode="keyword")))
+    assert only_words.hits[0].score == pytest.approx(1)
+
+
+async def test_filters_thresholds_and_diversity(filled: Collection) -> None:
+    exact = (await filled.embed([TEXTS[1]], kind="document"))[0]
+    late = parse_filter({"type": "gte", "key": "n", "value": 2})
+    for mode in ("semantic", "keyword", "hybrid"):
+        found = await filled.search(Question("dog cat", vector=exact, mode=mode, wanted=late))
+        assert found.hits
+        assert all(hit.row.columns["n"] >= 2 for hit in found.hits)
+    near = await filled.search(Question(vector=exact, min_score=0.9))
+    assert ids(near) == ["t1"]
+    await filled.add([NewText(TEXTS[1], f"copy{n}") for n in range(6)])
+    alike = await filled.search(Question(vector=exact, top_k=3))
+    assert len({hit.row.text for hit in alike.hits}) == 1
+    diverse = await filled.search(Question(vector=exact, top_k=3, diversity=0.7))
+    assert diverse.hits[0].row.text == TEXTS[1]
+    assert len({hit.row.text for hit in diverse.hits}) == 3
+
+
+async def test_an_id_or_the_content_says_what_is_replaced(
+    filled: Collection, runtimes: dict[str, Runtime]
+) -> None:
+    again = await filled.add([NewText("new words", "t0"), NewText("without an id"), NewText("without an id")])
+    assert again.ids == ["t0", content_id("without an id"), content_id("without an id")]
+    assert (again.new, again.replaced) == (1, 1)
+    assert await filled.count() == 6
+    assert content_id("a", "b") != content_id("a") != content_id("ab")
+    changed = await filled.update("t1", columns={"n": 100})
+    assert changed is not None
+    assert (changed.text, changed.document, changed.columns) == (TEXTS[1], "book", {"n": 100})
+    before = len(runtimes[WIDE].encoded)
+    assert (await filled.update("t1", document="other")) is not None
+    assert len(runtimes[WIDE].encoded) == before, "the same words were embedded again"
+    assert (await filled.update("t2", text="other words")) is not None
+    assert runtimes[WIDE].encoded[-1] == "other words"
+    assert await filled.update("none", text="x") is None
+    exact = (await filled.embed(["other words"], kind="document"))[0]
+    assert ids(await filled.search(Question(vector=exact, top_k=1))) == ["t2"]
+    assert await filled.delete(["t0", "none"], documents=["book"]) == 4
+    assert {row.id for row in await filled.get(["t0", "t1", "t2", "t3"])} == {"t1"}
+
+
+async def test_a_text_that_fails_leaves_the_others(filled: Collection) -> None:
+    told: list[tuple[int, int]] = []
+    added = await filled.add(
+        [NewText("fine"), NewText("impossible"), NewText("fine too")],
+        progress=lambda *done: told.append(done),
+    )
+    assert [failed.index for failed in added.failed] == [1]
+    assert added.new == 2
+    assert told[-1] == (3, 3)
+    assert await filled.count() == 7
+
+
+async def test_another_model_is_refused_with_a_sentence(
+    collections: Collections, filled: Collection, engine: Engine, tmp_path: Path, runtimes: dict[str, Runtime]
+) -> None:
+    vectors = np.ones((1, 32), dtype=np.float32)
+    with pytest.raises(ModelMismatch, match="re-embed"):
+        await filled.add([NewText("x")], vectors=vectors, fingerprint="another")
+    with pytest.raises(InvalidInput, match="32 dimensions"):
+        await filled.add([NewText("x")], vectors=np.ones((1, 16)))
+    assert (await filled.add([NewText("x")], vectors=vectors, fingerprint="hashing-32-64")).new == 1
+    settings = Settings.load({"model": NARROW})
+    async with Engine(settings, loader=lambda *_: Runtime(NARROW, dimensions=16)) as narrow:
+        others = Collections(LanceStore(tmp_path / "store"), narrow)
+        stranger = await others.open("things")
+        with pytest.raises(ModelMismatch, match=f"made by {WIDE}.*of {NARROW}"):
+            await stranger.search(Question("cat"))
+        with pytest.raises(ModelMismatch):
+            await stranger.add([NewText("x")])
+        assert (await stranger.search(Question("cat", mode="keyword"))).hits
+        await others.close()
+    with pytest.raises(UnknownModel):
+        await collections.create("other", model="nobody/knows")
+
+
+async def test_the_same_model_under_another_name_is_welcome(filled: Collection, tmp_path: Path) -> None:
+    settings = Settings.load({"model": "alias"})
+    async with (
+        Engine(settings, loader=lambda *_: Runtime("alias", dimensions=32)) as engine,
+        Collections(LanceStore(tmp_path / "store"), engine) as others,
+    ):
+        assert (await (await others.open("things")).search(Question("cat"))).hits
+
+
+async def test_vectors_without_a_model_are_searched_by_vector_and_words(collections: Collections) -> None:
+    made = await collections.create_for_vectors("bare", 2)
+    await made.add([NewText("right"), NewText("up")], vectors=[[2, 0], [0, 3]])
+    found = await made.search(Question(vector=np.array([1, 0.1], dtype=np.float32)))
+    assert [hit.row.text for hit in found.hits] == ["right", "up"]
+    assert (await made.search(Question("up", mode="keyword"))).hits[0].row.text == "up"
+    with pytest.raises(InvalidInput, match="by words"):
+        await made.search(Question("up"))
+    for dimensions in (0, 16_385):
+        with pytest.raises(InvalidInput):
+            await collections.create_for_vectors("bad", dimensions)
+
+
+@pytest.mark.parametrize(
+    ("question", "param"),
+    [
+        (Question(), "query"),
+        (Question("  "), "query"),
+        (Question(vector=np.ones(32, dtype=np.float32), mode="hybrid"), "query"),
+        (Question("x", top_k=0), "top_k"),
+        (Question("x", top_k=1001), "top_k"),
+        (Question("x", mode="other"), "mode"),  # type: ignore[arg-type]
+        (Question("x", diversity=1.1), "diversity"),
+        (Question("x", weights=(0.0, 0.0)), "weights"),
+        (Question("x", weights=(-1.0, 2.0)), "weights"),
+        (Question("x", weights=(float("nan"), 1.0)), "weights"),
+        (Question(vector=np.ones(31, dtype=np.float32)), "vector"),
+        (Question(vector=np.full(32, np.nan, dtype=np.float32)), "vector"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_refused(
+    filled: Collection, question: Question, param: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await filled.search(question)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        NewText(""),
+        NewText(" \n"),
+        NewText("x" * 1_000_001),
+        NewText("\ud800"),
+        NewText("a\x00b"),
+        NewText(None),  # type: ignore[arg-type]
+        NewText("x", id="i" * 257),
+        NewText("x", id="\ud800"),
+        NewText("x", document="d" * 257),
+        NewText("x", columns={"k": [1]}),  # type: ignore[dict-item]
+        NewText("x", columns={"": 1}),
+        NewText("x", columns={"k": float("inf")}),
+        NewText("x", columns={f"k{n}": 1 for n in range(65)}),
+        NewText("x", columns=[("k", 1)]),  # type: ignore[arg-type]
+    ],
+)
+async def test_texts_that_cannot_be_kept_are_refused_and_nothing_is(filled: Collection, new: NewText) -> None:
+    with pytest.raises(InvalidInput):
+        await filled.add([NewText("sound"), new])
+    assert await filled.count() == 5
+
+
+async def test_a_cancelled_add_keeps_what_it_said(
+    filled: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedder.collections.collection._WRITE_ROWS", 200)
+    told = [0]
+    reached = asyncio.Event()
+
+    def progress(done: int, total: int) -> None:
+        told.append(done)
+        reached.set()
+
+    many = [NewText(f"text number {n}", f"m{n}") for n in range(3000)]
+    task = asyncio.create_task(filled.add(many, progress=progress))
+    await asyncio.wait_for(reached.wait(), 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    count = await filled.count() - 5
+    assert 0 < told[-1] <= count < 3000
+    assert len(await filled.get([f"m{n}" for n in range(told[-1])])) == told[-1]
+
+
+async def test_backend_failures_of_everything_are_raised(filled: Collection) -> None:
+    with pytest.raises(BackendFailed):
+        await filled.add([NewText(f"impossible {n}") for n in range(20)])
+    assert await filled.count() == 5

@@ -1,0 +1,136 @@
+"""What was acknowledged survives a killed writer; readers see whole batches; one writes at a time."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.collections.lance.store import LanceStore
+from embedder.collections.store import Table
+from embedder.errors import CollectionBusy
+from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
+from tests.collections.writer import ROWS, batch_ids, text_of
+from tests.conftest import ROOT
+
+
+def writer(folder: Path, first: int, last: int | None = None) -> subprocess.Popen[str]:
+    """A writer of its own process, open by the time this returns."""
+    arguments = [str(folder), str(first), *([] if last is None else [str(last)])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.collections.writer", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    if process.stdout.readline() != "open\n":
+        process.wait()
+        process.stdout.close()
+        pytest.fail("the writer did not start")
+    return process
+
+
+def check_nothing_is_lost(table: Table, acknowledged: list[int]) -> None:
+    """Acknowledged batches are there, whole and searchable; the one cut off is whole or absent."""
+    ids = {row_id for some in table.ids() for row_id in some}
+    for batch in acknowledged:
+        assert set(batch_ids(batch)) <= ids, f"batch {batch} was acknowledged and is not whole"
+        assert f"doomed-{batch}" not in ids, "what was deleted is back"
+    assert table.count() == len(ids)
+    by_batch: dict[str, int] = {}
+    for row_id in ids - {"counter"}:
+        by_batch[row_id.split("-")[0]] = by_batch.get(row_id.split("-")[0], 0) + 1
+    assert {count for batch, count in by_batch.items() if batch != "doomed"} <= {ROWS}
+    if acknowledged:
+        (counter,) = table.get(["counter"])
+        assert counter.columns["batch"] in (acknowledged[-1], acknowledged[-1] + 1)
+        last = f"{acknowledged[-1]}-7"
+        assert table.keyword(text_of(last), 3)[0].row.id == last
+        found = table.nearest(vectors_of([text_of(last)])[0], 1)
+        assert (found[0].row.id, found[0].score) == (last, pytest.approx(1.0, abs=1e-5))
+
+
+@pytest.mark.parametrize("seed", [0])
+def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    acknowledged: list[int] = []
+    for _ in range(5):
+        process = writer(tmp_path / "store", acknowledged[-1] + 2 if acknowledged else 0)
+        assert process.stdout is not None
+        try:
+            acknowledged += [int(process.stdout.readline()) for _ in range(chance.randint(1, 12))]
+            time.sleep(chance.random() * 0.1)  # somewhere within a write
+            process.kill()
+            acknowledged += [int(line) for line in process.stdout.read().splitlines() if line.strip()]
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        store = LanceStore(tmp_path / "store", exact_rows=200)
+        table = store.open("things")
+        check_nothing_is_lost(table, acknowledged)
+        store.close()
+    store = LanceStore(tmp_path / "store", exact_rows=200)
+    table = store.open("things")
+    table.maintain()
+    check_nothing_is_lost(table, acknowledged)
+    assert table.upsert(rows_of(["still writable"])) == 1
+    store.close()
+
+
+def test_readers_beside_a_writer_see_whole_batches_and_ever_more(tmp_path: Path) -> None:
+    process = writer(tmp_path / "store", 0, 60)
+    store = LanceStore(tmp_path / "store", exact_rows=200)
+    table = store.open("things")
+    question = np.ones(DIMENSIONS, dtype=np.float32)
+    seen = [0]
+    try:
+        while process.poll() is None:
+            count = sum(1 for some in table.ids() for row_id in some if row_id[0].isdigit())
+            assert count % ROWS == 0, "half a batch was seen"
+            assert count >= seen[-1], "rows that were there were gone"
+            seen.append(count)
+            hits = table.nearest(question, 5)
+            assert len({hit.row.id for hit in hits}) == min(5, len(hits))
+            assert len(hits) >= min(5, count)
+            assert table.stats().count >= count
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+    assert process.returncode == 0
+    assert table.count() == 60 * ROWS + 1
+    assert len(set(seen)) > 3, "it was not looked at while it grew"
+    store.close()
+
+
+def test_a_second_writer_waits_and_is_then_told(tmp_path: Path) -> None:
+    first = LanceStore(tmp_path / "store")
+    table = first.create("things", DIMENSIONS, {})
+    second = LanceStore(tmp_path / "store", lock_wait_s=0.2)
+    other = second.open("things")
+    with table._files.writing():
+        for refused in (
+            lambda: other.upsert(rows_of(["x"])),
+            lambda: other.delete(["x"]),
+            lambda: other.write_info({}),
+            lambda: second.drop("things"),
+        ):
+            with pytest.raises(CollectionBusy):
+                refused()
+        assert other.count() == 0, "reading needs no lock"
+    assert other.upsert(rows_of(["x"])) == 1
+    assert table.count() == 1
+    # Each knows of the other's rows before it writes.
+    assert table.upsert(rows_of({"x": "new words"})) == 0
+    assert other.upsert(rows_of({"x": "newer words", "y": "y"})) == 1
+    assert [row.text for row in table.get(["x"])] == ["newer words"]
+    first.close()
+    second.close()

@@ -1,0 +1,246 @@
+"""The contract of a store, held by every one of them."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from embedder.collections.filters import matches, parse_filter
+from embedder.collections.rows import Rows
+from embedder.collections.store import Store, Table
+from embedder.errors import CollectionExists, UnknownCollection
+from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
+
+TEXTS = [f"text number {n} about {'cats' if n % 3 else 'dogs'}" for n in range(1000)]
+
+
+@pytest.fixture
+def table(store: Store) -> Table:
+    return store.create("things", DIMENSIONS, {"model": "m"})
+
+
+def everything(table: Table) -> dict[str, tuple[str, str, dict, list[float]]]:
+    """All rows by id, as a scan gives them."""
+    found = {}
+    for rows in table.scan(100):
+        assert len(rows) <= 100
+        for place, row_id in enumerate(rows.ids):
+            assert row_id not in found, "a row came twice"
+            told = rows.texts[place], rows.documents[place], dict(rows.columns[place])
+            found[row_id] = (*told, rows.vectors[place].tolist())
+    return found
+
+
+def test_tables_come_and_go_by_name(store: Store) -> None:
+    assert store.names() == []
+    store.create("one", 4, {"a": 1})
+    store.create("Two.2_x-y", 8, {"b": [True, None, "東"]})
+    assert store.names() == ["Two.2_x-y", "one"]
+    assert store.open("one").dimensions == 4
+    assert store.open("Two.2_x-y").info == {"b": [True, None, "東"]}
+    with pytest.raises(CollectionExists):
+        store.create("one", 4, {})
+    store.drop("one")
+    assert store.names() == ["Two.2_x-y"]
+    for missing in (lambda: store.open("one"), lambda: store.drop("one")):
+        with pytest.raises(UnknownCollection):
+            missing()
+    assert store.create("one", 5, {}).dimensions == 5
+    assert store.open("one").count() == 0
+
+
+def test_info_is_what_was_written_last(store: Store, table: Table) -> None:
+    table.write_info({"model": "m", "note": "'quoted' \"too\""})
+    assert store.open("things").info == {"model": "m", "note": "'quoted' \"too\""}
+
+
+def test_an_empty_table_answers(table: Table) -> None:
+    assert table.count() == 0
+    assert table.get(["a"]) == []
+    assert table.delete(["a"]) == 0
+    assert table.ids_of(["d"]) == []
+    assert table.nearest(np.ones(DIMENSIONS, dtype=np.float32), 3) == []
+    assert table.keyword("words", 3) == []
+    assert list(table.scan()) == []
+    assert table.upsert(rows_of([])) == 0
+    assert table.stats().count == 0
+    table.maintain()
+
+
+def test_rows_come_back_as_they_were(table: Table) -> None:
+    columns = [
+        {"s": "it's", "n": 1, "f": 2.5, "t": True, "big": 2**62},
+        {},
+        {"東 京.[\"']": "\\ \n\t % _ --", "n": "a string where others have numbers"},
+    ]
+    rows = rows_of({"a'b": "One.", "\n": "Two; DROP", "c": "三"}, document="d'1", columns=columns)
+    assert table.upsert(rows) == 3
+    assert everything(table) == {
+        row_id: (text, "d'1", told, vector.tolist())
+        for row_id, text, told, vector in zip(rows.ids, rows.texts, columns, rows.vectors, strict=True)
+    }
+    (got,) = table.get(["a'b"], vectors=True)
+    assert (got.id, got.text, got.document, got.columns) == ("a'b", "One.", "d'1", columns[0])
+    assert {name: type(value) for name, value in got.columns.items()} == {
+        "s": str, "n": int, "f": float, "t": bool, "big": int
+    }  # fmt: skip
+    np.testing.assert_array_equal(got.vector, rows.vectors[0])
+    assert table.get(["c"])[0].vector is None
+    assert [row.id for row in table.get(["c", "none", "a'b", "c"])] == ["c", "a'b"]
+
+
+def test_a_row_takes_the_place_of_the_one_with_its_id(table: Table) -> None:
+    table.upsert(rows_of({"a": "old a", "b": "old b"}, columns=[{"x": 1, "y": 1}, {"x": 2}]))
+    assert table.upsert(rows_of({"b": "new b", "c": "new c"}, columns=[{"x": "three"}, {}])) == 1
+    assert table.count() == 3
+    assert {row_id: row[0] for row_id, row in everything(table).items()} == {
+        "a": "old a", "b": "new b", "c": "new c"
+    }  # fmt: skip
+    assert table.get(["b"])[0].columns == {"x": "three"}
+    twice = Rows(["d", "d"], ["first", "last"], ["", ""], [{}, {}], vectors_of(["first", "last"]))
+    assert table.upsert(twice) == 1
+    assert table.get(["d"])[0].text == "last"
+    assert [hit.row.text for hit in table.nearest(vectors_of(["last"])[0], 1)] == ["last"]
+
+
+def test_deleting_by_id_and_finding_those_of_a_document(table: Table) -> None:
+    table.upsert(rows_of(TEXTS[:700], document="one"))
+    table.upsert(rows_of(TEXTS[700:750], document="two"))
+    assert sorted(table.ids_of(["two", "none"])) == sorted(TEXTS[700:750])
+    assert table.delete([*TEXTS[100:700], "none", TEXTS[100]]) == 600
+    assert table.count() == 150
+    assert table.keyword("number 333", 1000)[0].row.id != TEXTS[333]
+    assert {row_id for some in table.ids() for row_id in some} == {*TEXTS[:100], *TEXTS[700:750]}
+    assert table.upsert(rows_of([TEXTS[333]])) == 1
+    assert table.keyword("333", 10)[0].row.id == TEXTS[333]
+
+
+def test_nearest_are_the_true_ones_with_their_cosines(table: Table) -> None:
+    table.upsert(rows_of(TEXTS))
+    table.maintain()
+    vectors = vectors_of(TEXTS)
+    for question in vectors_of(["a question", "another"]) * 3:
+        cosines = vectors @ question / np.linalg.norm(vectors, axis=1) / np.linalg.norm(question)
+        true = np.argsort(-cosines)[:10]
+        found = table.nearest(question, 10, vectors=True)
+        assert len({TEXTS[row] for row in true} & {hit.row.id for hit in found}) >= 9
+        scores = [hit.score for hit in found]
+        assert scores == sorted(scores, reverse=True)
+        by_text = dict(zip(TEXTS, cosines, strict=True))
+        np.testing.assert_allclose(scores, [by_text[hit.row.id] for hit in found], atol=1e-5)
+        for hit in found:
+            np.testing.assert_array_equal(hit.row.vector, vectors[TEXTS.index(hit.row.id)])
+
+
+def test_a_vector_of_zeros_is_near_to_nothing(table: Table) -> None:
+    table.upsert(rows_of(["zero", "one"], vectors=[[0.0] * DIMENSIONS, [1.0] * DIMENSIONS]))
+    assert [hit.row.id for hit in table.nearest(np.ones(DIMENSIONS, dtype=np.float32), 5)] == ["one"]
+    assert table.nearest(np.zeros(DIMENSIONS, dtype=np.float32), 5) == []
+    assert table.count() == 2
+
+
+def test_words_are_found_in_any_case_and_language_and_rare_ones_count_more(table: Table) -> None:
+    told = {
+        "a": "The cat sat on the mat",
+        "b": "A dog and a CAT",
+        "c": "Nothing of the kind",
+        "d": "東京は晴れです",
+        "e": "Straße nach Köln",
+        "f": "สวัสดีชาวโลก",
+    }
+    table.upsert(rows_of(told))
+    for _ in range(2):  # before it is indexed, and after
+        assert {hit.row.id for hit in table.keyword("cat", 10)} == {"a", "b"}
+        assert [hit.row.id for hit in table.keyword("東京", 10)] == ["d"]
+        assert [hit.row.id for hit in table.keyword("STRASSE straße", 10)] == ["e"]
+        assert [hit.row.id for hit in table.keyword("สวัสดี", 10)] == ["f"]
+        assert table.keyword("cat mat", 10)[0].row.id == "a"
+        assert table.keyword("zebra", 10) == []
+        for odd in ("", "***", 'a AND "b', "(", "x" * 5000, "\x00", "💥"):
+            assert len(table.keyword(odd, 10)) <= 2
+        table.maintain()
+
+
+def test_filters_mean_the_same_everywhere(table: Table) -> None:
+    columns = [{"n": n, "parity": "odd" if n % 2 else "even", "late": n > 500} for n in range(1000)]
+    table.upsert(rows_of(TEXTS, columns=columns))
+    table.maintain()
+    for told in (
+        {"type": "eq", "key": "parity", "value": "odd"},
+        {"type": "gte", "key": "n", "value": 990},
+        {"type": "in", "key": "n", "value": [1, 2.0, "3", 4000]},
+        {"type": "ne", "key": "missing", "value": 1},
+        {"type": "eq", "key": "missing", "value": 1},
+        {
+            "type": "and",
+            "filters": [
+                {"type": "eq", "key": "late", "value": True},
+                {"type": "or", "filters": [
+                    {"type": "lt", "key": "n", "value": 510}, {"type": "eq", "key": "n", "value": 999}
+                ]},
+            ],
+        },
+    ):  # fmt: skip
+        wanted = parse_filter(told)
+        passing = {text for text, row in zip(TEXTS, columns, strict=True) if matches(wanted, row)}
+        assert table.count(wanted) == len(passing)
+        near = {hit.row.id for hit in table.nearest(vectors_of(["q"])[0], 5, wanted)}
+        assert near <= passing
+        assert len(near) == min(5, len(passing))
+        worded = {hit.row.id for hit in table.keyword("text", 5, wanted)}
+        assert worded <= passing
+        assert len(worded) == min(5, len(passing))
+
+
+def test_what_was_written_since_a_mark_comes_again(table: Table) -> None:
+    table.upsert(rows_of(TEXTS[:10]))
+    table.maintain()
+    for _ in range(12):
+        table.upsert(rows_of(["again and again"]))
+    mark = table.mark
+    assert table.mark == mark
+    table.upsert(rows_of({TEXTS[0]: "changed", "new": "new"}))
+    table.maintain()
+    since = {row_id for rows in table.scan(since=mark) for row_id in rows.ids}
+    assert {TEXTS[0], "new"} <= since
+    assert not since & set(TEXTS[1:10])
+    before = table.mark
+    table.delete(["new"])
+    assert table.mark > before
+
+
+def test_one_table_takes_the_place_of_another_unless_it_was_written_to(store: Store, table: Table) -> None:
+    table.upsert(rows_of(["old"]))
+    other = store.create(".things", 2, {"model": "n"})
+    rows = Rows(["new"], ["new"], [""], [{"x": 1}], np.ones((1, 2), dtype=np.float32))
+    other.upsert(rows)
+    mark = table.mark
+    table.upsert(rows_of(["newer"]))
+    assert not store.replace("things", ".things", mark)
+    assert table.count() == 2
+    assert store.replace("things", ".things", table.mark)
+    assert store.names() == ["things"]
+    assert (table.dimensions, table.info, table.count()) == (2, {"model": "n"}, 1)
+    assert [hit.row.id for hit in table.nearest(np.ones(2, dtype=np.float32), 3)] == ["new"]
+    assert table.count(parse_filter({"type": "eq", "key": "x", "value": 1})) == 1
+    table.upsert(Rows(["third"], ["third"], [""], [{}], np.ones((1, 2), dtype=np.float32)))
+    assert table.count() == 2
+
+
+def test_many_threads_write_and_read(table: Table) -> None:
+    def write(part: int) -> None:
+        for start in range(0, 250, 50):
+            table.upsert(rows_of(TEXTS[part * 250 + start : part * 250 + start + 50]))
+            found = table.nearest(vectors_of([TEXTS[part * 250 + start]])[0], 1)
+            seen.append(found[0].row.id == TEXTS[part * 250 + start])
+
+    seen: list[bool] = []
+    threads = [threading.Thread(target=write, args=(part,)) for part in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [True] * 20
+    assert set(everything(table)) == set(TEXTS)
