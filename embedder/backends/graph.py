@@ -7,7 +7,6 @@ by one call. With many rows it is no faster than the packed encoder; `crossover`
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice, repeat
@@ -18,6 +17,7 @@ import numpy as np
 from embedder.backends.architectures import Unsupported
 from embedder.backends.encoder import Affine, Encoder, Group, Layer
 from embedder.backends.linear import Activation, PlainLinear
+from embedder.backends.trial import CLEARLY, best_s, one_thread
 from embedder.libraries import settle_environment
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ _MOST_BYTES = 512 * 2**20
 
 _TRIAL_TOKENS = (16, 32, 64, 128, 256)
 _TRIAL_TEXT_TOKENS, _TRIALS = 16, 5
-_CLEARLY = 0.95
-"""Share of the other's time below which one is taken: a tie is noise."""
 
 
 class GraphEncoder:
@@ -217,38 +215,24 @@ def crossover(packed: Encode, graph: Encode) -> int:
 
     A trial of about a second, for batches of short texts.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     found = 0
-    try:
-        with torch.inference_mode():
-            for tokens in _TRIAL_TOKENS:
-                # Twice where need be: other work beside a trial must not be kept as a machine's nature.
-                if not any(_is_faster(graph, packed, tokens) for _ in range(2)):
-                    break
-                found = tokens
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        for tokens in _TRIAL_TOKENS:
+            # Twice where need be: other work beside a trial must not be kept as a machine's nature.
+            if not any(_is_faster(graph, packed, tokens) for _ in range(2)):
+                break
+            found = tokens
     return found
 
 
 def _is_faster(one: Encode, other: Encode, tokens: int) -> bool:
-    one_s, other_s = _best_s([one, other], tokens)
-    return one_s <= _CLEARLY * other_s
-
-
-def _best_s(encoders: Sequence[Encode], tokens: int) -> list[float]:
-    """Seconds for a batch of so many tokens by each, in turn; the best of some trials."""
+    """Whether `one` takes clearly less time for a batch of so many tokens in short texts."""
     import torch
 
     texts = tokens // _TRIAL_TEXT_TOKENS
     places = torch.arange(_TRIAL_TEXT_TOKENS).repeat(texts)
-    best = [float("inf")] * len(encoders)
-    for _ in range(_TRIALS):
-        for number, encode in enumerate(encoders):
-            started_s = time.perf_counter()
-            encode(places, places, [(texts, _TRIAL_TEXT_TOKENS)])
-            best[number] = min(best[number], time.perf_counter() - started_s)
-    return best
+    groups = [(texts, _TRIAL_TEXT_TOKENS)]
+    one_s, other_s = best_s(
+        [lambda: one(places, places, groups), lambda: other(places, places, groups)], _TRIALS
+    )
+    return one_s <= CLEARLY * other_s

@@ -8,13 +8,13 @@ weights laid out for it once. Which is faster is measured when a model is loaded
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from embedder.backends.placement import Placement
+from embedder.backends.trial import CLEARLY, best_s, one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,9 +41,7 @@ _FUSED_ROWS = 64
 
 _LEAST_STEP = 8
 
-_TRIAL_TOKENS, _TRIALS = 128, 5
-_CLEARLY = 0.95
-"""Share of the other's time below which oneDNN is taken: a tie is noise."""
+_TRIAL_TOKENS, _TRIALS = 128, 15
 _CLOSE = 1e-4
 
 _INT8_MOST = 127
@@ -150,15 +148,8 @@ def choose_product(placement: Placement, hidden: int) -> Product:
 
 def fastest_product(hidden: int) -> Product:
     """Whichever float32 product is faster on this processor, by a trial on one thread."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            return _fastest(hidden)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        return _fastest(hidden)
 
 
 def _fastest(hidden: int) -> Product:
@@ -171,17 +162,8 @@ def _fastest(hidden: int) -> Product:
         close = torch.allclose(onednn(rows), plain(rows), rtol=_CLOSE, atol=_CLOSE * hidden**0.5)
     except (AttributeError, RuntimeError, TypeError):  # a torch without oneDNN, or with another of its forms
         return Product(PlainLinear)
-    plain_s, onednn_s = _seconds(plain, rows), _seconds(onednn, rows)
-    if not close or onednn_s > _CLEARLY * plain_s:
+    plain_s, onednn_s = best_s([lambda: plain(rows), lambda: onednn(rows)], _TRIALS)
+    if not close or onednn_s > CLEARLY * plain_s:
         return Product(PlainLinear)
     _LOG.debug("Linear layers by oneDNN: %.0f %% of the time of torch's own.", 100 * onednn_s / plain_s)
     return Product(onednn_linear, rounds=True)
-
-
-def _seconds(linear: Linear, rows: Tensor) -> float:
-    best_s = float("inf")
-    for _ in range(_TRIALS):
-        started_s = time.perf_counter()
-        linear(rows)
-        best_s = min(best_s, time.perf_counter() - started_s)
-    return best_s
