@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedder.collections.filters import parse_filter
 from embedder.collections.lance.store import LanceStore
 from embedder.collections.store import Table
 from embedder.errors import CollectionBusy
@@ -134,3 +135,21 @@ def test_a_second_writer_waits_and_is_then_told(tmp_path: Path) -> None:
     assert [row.text for row in table.get(["x"])] == ["newer words"]
     first.close()
     second.close()
+
+
+def test_a_column_that_a_killed_writer_had_only_begun_is_cleared_away(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    store = LanceStore(tmp_path / "store")
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of(["a", "b"], columns=[{"n": 1}, {"n": 2}]))
+    table._files.table().add_columns(pa.field("s1", pa.float64()))
+    assert table.upsert(rows_of(["b", "c"], columns=[{"word": "x"}, {"word": "y", "n": 3}])) == 1
+    assert {row.id: dict(row.columns) for row in table.get(["a", "b", "c"])} == {
+        "a": {"n": 1},
+        "b": {"word": "x"},
+        "c": {"word": "y", "n": 3},
+    }
+    assert table.count(parse_filter({"type": "in", "key": "word", "value": ["x", "y"]})) == 2
+    assert table.count(parse_filter({"type": "gt", "key": "n", "value": 0})) == 2
+    store.close()

@@ -51,6 +51,21 @@ def test_tables_come_and_go_by_name(store: Store) -> None:
     assert store.open("one").count() == 0
 
 
+def test_a_table_of_the_same_name_is_another(store: Store) -> None:
+    first = store.create("things", DIMENSIONS, {})
+    first.upsert(rows_of(["old one"]))
+    assert first.nearest(vectors_of(["old one"])[0], 1)[0].row.id == "old one"
+    store.drop("things")
+    with pytest.raises(UnknownCollection):
+        first.count()
+    second = store.create("things", DIMENSIONS, {})
+    assert second.upsert(rows_of({"old one": "new words"})) == 1
+    (found,) = second.nearest(vectors_of(["new words"])[0], 5)
+    assert (found.row.text, found.score) == ("new words", pytest.approx(1, abs=1e-5))
+    assert second.upsert(rows_of({"old one": "newer words"})) == 0
+    assert second.count() == 1
+
+
 def test_info_is_what_was_written_last(store: Store, table: Table) -> None:
     table.write_info({"model": "m", "note": "'quoted' \"too\""})
     assert store.open("things").info == {"model": "m", "note": "'quoted' \"too\""}

@@ -18,12 +18,12 @@ class KnownIds:
     """
 
     def __init__(self) -> None:
-        self._version = -1
+        self._of: tuple[str, int] = ("", 0)
         self._hashes = np.empty(0, dtype=np.int64)
 
     def may_hold(self, table: Any, ids: Sequence[str]) -> bool:
         """Whether any of `ids` may be in the table."""
-        if table.version != self._version:
+        if (table.name, table.version) != self._of:
             self._read(table)
         asked = _hashed(ids)
         places = np.searchsorted(self._hashes, asked)
@@ -33,13 +33,13 @@ class KnownIds:
     def wrote(self, table: Any, ids: Sequence[str]) -> None:
         """Note that the one who writes to the table has written `ids`."""
         self._hashes = np.sort(np.concatenate([self._hashes, _hashed(ids)]), kind="stable")
-        self._version = table.version
+        self._of = table.name, table.version
 
     def _read(self, table: Any) -> None:
         batches = table.search().select(["id"]).limit(None).to_batches(65_536)
         hashes = [_hashed(batch.column("id").to_pylist()) for batch in batches]
         self._hashes = np.sort(np.concatenate([np.empty(0, dtype=np.int64), *hashes]))
-        self._version = table.version
+        self._of = table.name, table.version
 
 
 def _hashed(ids: Sequence[str]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -46,10 +47,10 @@ class Manifest:
         """Arrow column of a column's name and kind."""
         return {(name, kind): column for name, kind, column in self.slots}
 
-    @property
-    def next_rows(self) -> str:
-        """A name for the table that will take the place of this one."""
-        return f"rows-{int(self.rows.rpartition('-')[2]) + 1}"
+
+def fresh_rows() -> str:
+    """A name for a table that none had before: what is kept in memory of one is never taken for another's."""
+    return f"rows-{uuid.uuid4().hex[:16]}"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -123,8 +123,8 @@ class Memory:
             if wanted_bytes > self._max_bytes:
                 self._held.pop(key, None)
                 return None
-            matrix = self._held.pop(key, None) or Matrix(dimensions)
-            self._held[key] = matrix
+            matrix = self._held.setdefault(key, Matrix(dimensions))
+            self._held.move_to_end(key)
             others = [one for one in self._held if one != key]
             room = self._max_bytes - max(wanted_bytes, matrix.held_bytes)
             while others and sum(self._held[one].held_bytes for one in others) > room:

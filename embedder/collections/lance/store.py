@@ -20,7 +20,13 @@ from embedder.collections.lance.files import (
     translated,
     writers_lock,
 )
-from embedder.collections.lance.manifest import Manifest, read_manifest, stamp_of, write_manifest
+from embedder.collections.lance.manifest import (
+    Manifest,
+    fresh_rows,
+    read_manifest,
+    stamp_of,
+    write_manifest,
+)
 from embedder.collections.lance.matrix import Memory
 from embedder.collections.lance.table import LanceTable
 from embedder.collections.store import Info
@@ -70,7 +76,7 @@ class LanceStore:
         with self._exclusive(name):
             if stamp_of(folder) is not None:
                 raise CollectionExists(name)
-            manifest = Manifest(dimensions, "rows-1", dict(info))
+            manifest = Manifest(dimensions, fresh_rows(), dict(info))
             with translated(name):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 for left in folder.iterdir():  # by one who was killed here
@@ -122,15 +128,16 @@ class LanceStore:
             folder, source = self._root / name, self._root / other
             with translated(name):
                 try:
-                    old, new = read_manifest(folder), read_manifest(source)
+                    new = read_manifest(source)
                 except FileNotFoundError:
                     raise UnknownCollection(other) from None
-                rows = old.next_rows
-                shutil.rmtree(folder / f"{rows}.lance", ignore_errors=True)  # of one who was killed here
+                rows = fresh_rows()
                 (source / f"{new.rows}.lance").rename(folder / f"{rows}.lance")
                 write_manifest(folder, replace(new, rows=rows))
                 shutil.rmtree(source, ignore_errors=True)
-                shutil.rmtree(folder / f"{old.rows}.lance", ignore_errors=True)
+                for left in folder.glob("rows-*.lance"):  # the old, and those of one who was killed here
+                    if left.name != f"{rows}.lance":
+                        shutil.rmtree(left, ignore_errors=True)
         return True
 
     def close(self) -> None:

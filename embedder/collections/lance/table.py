@@ -14,6 +14,7 @@ from embedder.collections.lance.arrow import (
     last_of_each,
     new_slots,
     rows_of,
+    schema_of,
     slot_field,
 )
 from embedder.collections.lance.files import Files, folder_bytes
@@ -247,17 +248,16 @@ class LanceTable:
     def _with_slots_for(self, rows: Rows, table: Any) -> Manifest:
         """The manifest with a slot for every column of `rows`, each an Arrow column by then."""
         manifest = self._files.manifest()
+        own = {*schema_of(manifest.dimensions, manifest.slots).names}
+        if left := [column for column in table.schema.names if column not in own]:
+            table.drop_columns(left)  # of one who was killed before the manifest named it
         wanted = new_slots(rows, manifest.slot_of)
-        if not wanted:
-            return manifest
-        made = with_slots(manifest, wanted)
-        there = set(table.schema.names)
-        # Columns first: killed in between, one is left that nothing names, and the next takes it.
-        fields = [slot_field(kind, column) for _, kind, column in made.slots if column not in there]
-        if fields:
-            table.add_columns(fields)
-        self._files.write(made)
-        return made
+        if wanted:
+            made = with_slots(manifest, wanted)
+            table.add_columns([slot_field(kind, column) for _, kind, column in made.slots[-len(wanted) :]])
+            self._files.write(made)
+            return made
+        return manifest
 
     def _ask_for_upkeep(self) -> None:
         if self._debt.due:
