@@ -130,14 +130,18 @@ class DiskCache:
         connection = sqlite3.connect(
             self._path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False
         )
-        self._connections.append(connection)  # before anything can fail: `close` closes it
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        # The last rows may be lost with the power; the file is whole either way.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-        connection.executescript(_TABLE)
-        self._inode = self._path.stat().st_ino
+        try:
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            connection.execute("PRAGMA journal_mode = WAL")
+            # The last rows may be lost with the power; the file is whole either way.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+            connection.executescript(_TABLE)
+            self._inode = self._path.stat().st_ino
+        except BaseException:
+            connection.close()
+            raise
+        self._connections.append(connection)
         return connection
 
     def _read(self, keys: Sequence[bytes]) -> list[tuple[bytes, int, bytes]]:
