@@ -14,18 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.analysis.clusters import ClusterName, name_clusters
+from embedder.analysis.contrast import WordCounts
 from embedder.analysis.neighbours import KEPT_NEIGHBOURS, Neighbours, nearest_neighbours
 from embedder.analysis.projection import Projection
 from embedder.analysis.ranking import KeywordIndex
-from embedder.analysis.similarity import Floats
+from embedder.analysis.similarity import Floats, OnProgress
 from embedder.types import ModelInfo
 
 MAX_BYTES = 512 * 2**20
 MAX_LAYOUTS = 8
 """So many layouts of a dataset are kept: the first one and the newest."""
-PCA, AXES, FROM_FILE = "pca", "axes-", "file"
-"""Keys: of PCA's layout, what those by two semantic axes begin with, of places that a file has."""
+PCA, PCA_3D, AXES, FROM_FILE = "pca", "pca-3d", "axes-", "file"
+"""Keys: of PCA's layouts, what those by two semantic axes begin with, of places that a file has."""
 NEIGHBOURS = "neighbours"
+FEW_TEXTS = 4000
+"""Up to so many texts neighbours take less than another process would need to be told."""
+FindNeighbours = Callable[[Floats, OnProgress], Coroutine[Any, Any, Neighbours]]
 _Worked = TypeVar("_Worked")
 
 
@@ -41,6 +45,8 @@ class Workings:
     layouts: dict[str, Projection] = field(default_factory=dict)
     newest: str = PCA
     legends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    find_neighbours: FindNeighbours | None = None
+    """Finds them elsewhere than in a thread of this process; set by whoever keeps the dataset."""
     shares: dict[str, float] = field(default_factory=dict)
     """How far what takes seconds has come, by its name, 0 to 1."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
@@ -137,12 +143,20 @@ class Dataset:
         For whatever needs neighbours: clicks, layouts, duplicates, outliers. A second for some 5,000
         texts, half a minute for 50,000; whoever asks meanwhile waits for the same, and
         `workings.shares[NEIGHBOURS]` says how far it is.
+
+        Raises:
+            TesseraError: the process that finds them failed, or too many wait for it.
         """
 
         def told(share: float) -> None:
             self.workings.shares[NEIGHBOURS] = share
 
-        return await self.workings.once(NEIGHBOURS, lambda: nearest_neighbours(self.vectors, progress=told))
+        find = self.workings.find_neighbours
+        if find is None or len(self.texts) <= FEW_TEXTS:
+            return await self.workings.once(
+                NEIGHBOURS, lambda: nearest_neighbours(self.vectors, progress=told)
+            )
+        return await self.workings.once_elsewhere(NEIGHBOURS, lambda: find(self.vectors, told))
 
     @property
     def known_neighbours(self) -> Neighbours | None:
@@ -153,6 +167,10 @@ class Dataset:
     async def keyword_index(self) -> KeywordIndex:
         """The texts' words, indexed once."""
         return await self.workings.once("keywords", lambda: KeywordIndex(self.texts))
+
+    async def word_counts(self) -> WordCounts:
+        """Which texts hold which word, counted once."""
+        return await self.workings.once("words", lambda: WordCounts(self.texts))
 
     async def cluster_names(self, key: str) -> list[ClusterName]:
         """Names of a layout's clusters, made once."""
@@ -168,11 +186,17 @@ class Datasets:
     """Datasets by id, bounded in bytes and in time since somebody last looked."""
 
     def __init__(
-        self, expiry_s: float, *, max_bytes: int = MAX_BYTES, clock: Callable[[], float] = time.monotonic
+        self,
+        expiry_s: float,
+        *,
+        max_bytes: int = MAX_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+        find_neighbours: FindNeighbours | None = None,
     ) -> None:
         self.expiry_s = expiry_s
         self.max_bytes = max_bytes
         self._clock = clock
+        self._find_neighbours = find_neighbours
         self._kept: OrderedDict[str, tuple[Dataset, float]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -180,6 +204,7 @@ class Datasets:
 
     def put(self, dataset: Dataset) -> None:
         """Keep `dataset` under its id, in place of what was there."""
+        dataset.workings.find_neighbours = self._find_neighbours
         self._kept[dataset.id] = dataset, self._clock()
         self._kept.move_to_end(dataset.id)
         self._tidy()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.analysis.contrast import special_values, special_words
-from embedder.analysis.density import local_density
+from embedder.analysis.contrast import WordCounts, special_values
+from embedder.analysis.density import density_grid, local_density
 from embedder.errors import InvalidInput
 from embedder.replica import resolve_prompt
 from embedder.types import EmbedOptions
@@ -20,11 +20,12 @@ MAX_GROUPS = 200
 MAX_NUMBERED_GROUPS = 20
 MAX_LEGEND = 40
 MAX_CELL_CHARS = 400
+MAX_NAME_CHARS = 48
 
 
 def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
     """Name, size, model and colours, which are numbered for `colour`; densities are of layout `key`."""
-    model = dataset.model
+    model, layout = dataset.model, dataset.layout(key)
     return {
         "id": dataset.id,
         "name": dataset.name,
@@ -43,8 +44,9 @@ def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
         "columns": list(dataset.columns),
         "colours": [_legend(dataset, name, key) for name in colours(dataset)],
         "layout": dataset.workings.newest,
+        "dimensions": layout.points.shape[1],
         "layouts": ["pca", *dataset.workings.layouts],
-        "explained_share": dataset.flat.explained_share,
+        "explained_share": layout.explained_share,
     }
 
 
@@ -75,7 +77,11 @@ def colour(dataset: Dataset, number: int, key: str | None = None) -> NDArray[Any
 
 
 async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
-    """The clusters of a layout: label of each row, and of each cluster its name, size and place."""
+    """The clusters of a layout: label of each row, and of each cluster its names, size and place.
+
+    `name` is its keywords, `nearest` the text nearest its centre, shortened; `at` has a number for
+    each dimension of the layout.
+    """
     layout = dataset.layout(key)
     labels = layout.clusters
     if labels is None:
@@ -83,10 +89,40 @@ async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
     names = await dataset.cluster_names(key)
     found = []
     for label, name in enumerate(names):
-        place = np.median(layout.points[labels == label], axis=0)
-        said = " · ".join(name.keywords) or dataset.texts[name.row][:40]
-        found.append({"name": said, "row": name.row, "size": name.size, "x": place[0], "y": place[1]})
+        nearest = shortened(dataset.texts[name.row], MAX_NAME_CHARS)
+        found.append(
+            {
+                "name": " · ".join(name.keywords) or nearest,
+                "nearest": nearest,
+                "row": name.row,
+                "size": name.size,
+                "at": np.median(layout.points[labels == label], axis=0).tolist(),
+            }
+        )
     return {"labels": labels.tolist(), "clusters": found}
+
+
+def density(dataset: Dataset, key: str) -> NDArray[np.float32]:
+    """The density of a layout for contours: low x, low y, high x, high y, then the grid's rows.
+
+    Raises:
+        InvalidInput: the layout has three dimensions, or no text.
+    """
+    points = dataset.layout(key).points
+    if points.shape[1] != 2 or not len(points):
+        raise InvalidInput("Contours are drawn in two dimensions only.")
+    grid = density_grid(points)
+    return np.concatenate([grid.low, grid.high, grid.shares.ravel()]).astype("<f4")
+
+
+def shortened(text: str, chars: int) -> str:
+    """`text` on one line, of at most `chars` characters, cut between words where that is possible."""
+    line = " ".join(text.split())
+    if len(line) <= chars:
+        return line
+    cut = line[: chars - 1]
+    words = cut.rpartition(" ")[0]
+    return (words if len(words) > chars // 2 else cut).rstrip(",;:.- ") + "…"
 
 
 def row(dataset: Dataset, number: int, chars: int) -> dict[str, Any]:
@@ -105,7 +141,7 @@ def row(dataset: Dataset, number: int, chars: int) -> dict[str, Any]:
     }
 
 
-def selection(dataset: Dataset, rows: NDArray[np.int64]) -> dict[str, Any]:
+def selection(dataset: Dataset, rows: NDArray[np.int64], words: WordCounts) -> dict[str, Any]:
     """What is special about `rows` against all: words, and values of every column worth a colour."""
     grouped = [name for name in colours(dataset) if name in dataset.columns]
     values = {
@@ -115,7 +151,7 @@ def selection(dataset: Dataset, rows: NDArray[np.int64]) -> dict[str, Any]:
     }
     return {
         "n": len(rows),
-        "words": [asdict(word) for word in special_words(dataset.texts, rows)],
+        "words": [asdict(word) for word in words.special(rows)],
         "values": {name: special for name, special in values.items() if special},
     }
 

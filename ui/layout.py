@@ -1,4 +1,4 @@
-"""Layouts from a process of their own, so that the API keeps its pace.
+"""Neighbours and layouts from a process of their own, so that the API keeps its pace.
 
 A plain subprocess rather than `multiprocessing` or an executor: it doesn't import the program's
 main module again, its environment (one thread, its own compile cache) is set before numba
@@ -16,15 +16,27 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import OrderedDict
-from dataclasses import asdict
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
+from embedder.analysis.neighbours import KEPT_NEIGHBOURS, Neighbours
 from embedder.analysis.projection import LayoutOptions, Projection
 from embedder.analysis.similarity import Floats, OnProgress, as_vectors
 from embedder.errors import TesseraError
-from ui.layout_process import FRAME, OK, PROGRESS, REQUEST, SHARE, unpacked
+from ui.layout_process import (
+    FRAME,
+    OK,
+    PROGRESS,
+    REQUEST,
+    SHARE,
+    sent_neighbours,
+    unpacked,
+    unpacked_neighbours,
+)
 
 log = logging.getLogger("tessera.page")
 
@@ -32,6 +44,7 @@ LIMIT_S = 300.0
 MAX_WAITING = 16
 REMEMBERED = 32
 MAX_ANSWER_BYTES = 2**28
+_Made = TypeVar("_Made")
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
@@ -41,10 +54,24 @@ class LayoutFailed(TesseraError):
     """No such layout this time; the one on screen stays."""
 
 
-class LayoutWorker:
-    """One process, one layout at a time, the rest waiting in order.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What the process is sent: rows, a wish as JSON, and neighbours of the rows, if they are known."""
 
-    Starts with the first layout (or `warm`), again after it was killed or died. `folder` keeps
+    rows: Floats
+    asked: bytes
+    neighbours: Neighbours | None
+
+    @classmethod
+    def of(cls, vectors: Floats, asked: dict[str, Any], neighbours: Neighbours | None) -> _Work:
+        rows = np.ascontiguousarray(as_vectors(vectors), dtype="<f4")
+        return cls(rows, json.dumps(asked).encode(), neighbours)
+
+
+class LayoutWorker:
+    """One process, one piece of work at a time, the rest waiting in order.
+
+    Starts with the first one (or `warm`), again after it was killed or died. `folder` keeps
     what numba compiles.
     """
 
@@ -76,24 +103,48 @@ class LayoutWorker:
         vectors: Floats,
         options: LayoutOptions = LayoutOptions(),  # frozen
         progress: OnProgress | None = None,
+        neighbours: Neighbours | None = None,
     ) -> Projection:
         """The layout of float32 `(n, d)` with its clusters; cancelling kills the process in mid-work.
+
+        `neighbours` of the same rows, where they are known, spare it finding them.
 
         Raises:
             LayoutFailed: too many wait, it took longer than `limit_s`, or the process died.
         """
-        rows = np.ascontiguousarray(as_vectors(vectors), dtype="<f4")
-        asked = json.dumps(asdict(options)).encode()
-        key = await asyncio.to_thread(_digest, rows, asked)
+        work = _Work.of(vectors, {"layout": asdict(options)}, neighbours)
+        key = await asyncio.to_thread(_digest, work)
+        async with self._at_work():
+            if key not in self._known:
+                made = await self._compute(work, progress, unpacked)
+                if made.points.shape != (len(vectors), options.dimensions):
+                    raise _failed("wrong shape")
+                self._remember(key, made)
+            self._known.move_to_end(key)
+            return self._known[key]
+
+    async def neighbours(self, vectors: Floats, progress: OnProgress | None = None) -> Neighbours:
+        """The `KEPT_NEIGHBOURS` nearest of every row of float32 `(n, d)`; cancelling kills the process.
+
+        Raises:
+            LayoutFailed: as `project`.
+        """
+        work = _Work.of(vectors, {"neighbours": KEPT_NEIGHBOURS}, None)
+        async with self._at_work():
+            made = await self._compute(work, progress, unpacked_neighbours)
+        if made.indices.shape != (len(vectors), min(KEPT_NEIGHBOURS, len(vectors))):
+            raise _failed("wrong shape")
+        return made
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self) -> AsyncGenerator[None, None]:
+        """Waits for its turn, unless too many wait already."""
         if self._stopped or self._waiting >= self.max_waiting:
             raise LayoutFailed("Too many layouts are waiting; the map stays as it is. Try again in a minute.")
         self._waiting += 1
         try:
             async with self._turn:
-                if key not in self._known:
-                    self._remember(key, await self._compute(rows, asked, progress or (lambda share: None)))
-                self._known.move_to_end(key)
-                return self._known[key]
+                yield
         finally:
             self._waiting -= 1
 
@@ -107,12 +158,14 @@ class LayoutWorker:
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    async def _compute(self, rows: Floats, asked: bytes, progress: OnProgress) -> Projection:
+    async def _compute(
+        self, work: _Work, progress: OnProgress | None, unpack: Callable[[bytes], _Made]
+    ) -> _Made:
         answered = False
         try:
             async with asyncio.timeout(self.limit_s):
                 process = await self._started()
-                kind, payload = await _exchange(process, rows, asked, progress)
+                kind, payload = await _exchange(process, work, progress or (lambda share: None))
             answered = True
         except TimeoutError:
             raise LayoutFailed(
@@ -123,15 +176,12 @@ class LayoutWorker:
         finally:
             if not answered:  # cancelled, too late or dead: what it says next belongs to nobody
                 await self._kill()
+        if kind != OK:
+            raise _failed(payload[:80].decode(errors="replace"))
         try:
-            if kind == OK:
-                made = await asyncio.to_thread(unpacked, payload)
-                if made.points.shape == (len(rows), 2):
-                    return made
+            return await asyncio.to_thread(unpack, payload)
         except (ValueError, KeyError, OSError):
-            payload = b"an answer that makes no sense"
-        name = payload[:80].decode(errors="replace") if kind != OK else "wrong shape"
-        raise LayoutFailed(f"The layout failed ({name}); the map stays as it is.")
+            raise _failed("an answer that makes no sense") from None
 
     async def _started(self) -> Process:
         if self._stopped:
@@ -162,12 +212,14 @@ class LayoutWorker:
         await asyncio.shield(process.wait())
 
 
-async def _exchange(process: Process, rows: Floats, asked: bytes, progress: OnProgress) -> tuple[int, bytes]:
-    """Send vectors, tell of progress, read status and payload."""
+async def _exchange(process: Process, work: _Work, progress: OnProgress) -> tuple[int, bytes]:
+    """Send the work, tell of progress, read status and payload."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(REQUEST.pack(len(asked), *rows.shape) + asked)
-    process.stdin.write(rows.tobytes())  # a transport would slice a two-dimensional view by rows
+    known = 0 if work.neighbours is None else work.neighbours.k
+    process.stdin.write(REQUEST.pack(len(work.asked), *work.rows.shape, known) + work.asked)
+    process.stdin.write(work.rows.tobytes())  # a transport would slice a two-dimensional view by rows
+    process.stdin.write(await asyncio.to_thread(sent_neighbours, work.neighbours))
     await process.stdin.drain()
     while True:
         kind, length = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
@@ -179,7 +231,12 @@ async def _exchange(process: Process, rows: Floats, asked: bytes, progress: OnPr
         progress(*SHARE.unpack(payload))
 
 
-def _digest(rows: Floats, asked: bytes) -> bytes:
-    digest = hashlib.blake2b(rows.data, digest_size=16, person=str(rows.shape[1]).encode())
-    digest.update(asked)
+def _failed(why: str) -> LayoutFailed:
+    return LayoutFailed(f"The layout failed ({why}); the map stays as it is.")
+
+
+def _digest(work: _Work) -> bytes:
+    """Of rows and wish; neighbours follow from the rows."""
+    digest = hashlib.blake2b(work.rows.data, digest_size=16, person=str(work.rows.shape[1]).encode())
+    digest.update(work.asked)
     return digest.digest()

@@ -1,6 +1,6 @@
-"""The process that computes UMAP layouts: `python -m ui.layout_process`, started by `ui.layout`.
+"""The process of neighbours and layouts: `python -m ui.layout_process`, started by `ui.layout`.
 
-Vectors come in on standard input, layouts leave on standard output, one after the other until
+Vectors come in on standard input, answers leave on standard output, one after the other until
 input ends. It imports neither gradio nor torch, and leaves when its parent has gone.
 """
 
@@ -14,57 +14,75 @@ import struct
 import sys
 import threading
 import time
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from embedder.analysis.maps import map_of
-from embedder.analysis.neighbours import Neighbours
+from embedder.analysis.neighbours import Neighbours, nearest_neighbours
 from embedder.analysis.projection import LayoutOptions, Method, Projection
+from embedder.analysis.similarity import Floats, OnProgress
 
-REQUEST = struct.Struct("<III")
-"""Bytes of the options as JSON, rows and columns; the options and float32 `(n, d)` follow."""
+REQUEST = struct.Struct("<IIII")
+"""Bytes of what is asked as JSON, rows, columns, and neighbours a row, all of which follow in this order.
+
+`{"neighbours": k}` asks for neighbours, `{"layout": options}` for a map; float32 `(n, d)`; int32 and
+float32 `(n, k)` where neighbours are known.
+"""
 FRAME = struct.Struct("<BI")
 """`OK`, `FAILED` or `PROGRESS`, and how many bytes follow: an NPZ, an error's class name, a float32 share."""
 OK, FAILED, PROGRESS = 0, 1, 2
 SHARE = struct.Struct("<f")
+TOLD_S = 0.1
 NICENESS = 10
 
 
 def answer(source: BinaryIO, sink: BinaryIO) -> bool:
-    """Compute one layout; False where input has ended."""
+    """Do one piece of work; False where input has ended."""
     head = source.read(REQUEST.size)
     if len(head) < REQUEST.size:
         return False
-    length, n, d = REQUEST.unpack(head)
-    asked, body = source.read(length), source.read(4 * n * d)
-    if len(body) < 4 * n * d:
+    length, n, d, k = REQUEST.unpack(head)
+    told, body, near = source.read(length), source.read(4 * n * d), source.read(8 * n * k)
+    if len(body) < 4 * n * d or len(near) < 8 * n * k:
         return False
 
     def send(kind: int, payload: bytes) -> None:
         sink.write(FRAME.pack(kind, len(payload)) + payload)
         sink.flush()
 
+    last_s = 0.0
+
+    def progress(share: float) -> None:
+        nonlocal last_s
+        if share == 1 or time.monotonic() - last_s > TOLD_S:
+            last_s = time.monotonic()
+            send(PROGRESS, SHARE.pack(share))
+
     try:
-        options = LayoutOptions(**json.loads(asked))
         vectors = np.frombuffer(body, dtype="<f4").reshape(n, d)
-        made = map_of(vectors, options, lambda share: send(PROGRESS, SHARE.pack(share)))
-        kind, payload = OK, packed(made)
+        payload = done(json.loads(told), vectors, read_neighbours(near, n, k), progress)
+        kind = OK
     except Exception as error:
         kind, payload = FAILED, type(error).__name__.encode()
     send(kind, payload)
     return True
 
 
+def done(asked: dict[str, Any], vectors: Floats, known: Neighbours | None, progress: OnProgress) -> bytes:
+    """The work itself, as NPZ."""
+    if "neighbours" in asked:
+        return packed_neighbours(nearest_neighbours(vectors, asked["neighbours"], progress=progress))
+    return packed(map_of(vectors, LayoutOptions(**asked["layout"]), progress, known))
+
+
 def packed(made: Projection) -> bytes:
-    """A layout with its clusters and neighbours as NPZ; int32 holds any row."""
-    arrays = {"points": made.points.astype("<f4"), "clusters": np.asarray(made.clusters, dtype="<i4")}
-    if made.neighbours is not None:
-        arrays["indices"] = made.neighbours.indices.astype("<i4")
-        arrays["distances"] = made.neighbours.distances.astype("<f4")
-    sink = io.BytesIO()
-    np.savez(sink, allow_pickle=False, method=np.array(made.method), **arrays)
-    return sink.getvalue()
+    """A layout with its clusters as NPZ."""
+    return _npz(
+        points=made.points.astype("<f4"),
+        clusters=np.asarray(made.clusters, dtype="<i4"),
+        method=np.array(made.method),
+    )
 
 
 def unpacked(payload: bytes) -> Projection:
@@ -74,15 +92,44 @@ def unpacked(payload: bytes) -> Projection:
         ValueError, KeyError: it isn't that.
     """
     with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-        neighbours = None
-        if "indices" in arrays:
-            neighbours = Neighbours(arrays["indices"].astype(np.int64), arrays["distances"])
-        return Projection(
-            arrays["points"],
-            cast("Method", str(arrays["method"])),
-            neighbours=neighbours,
-            clusters=arrays["clusters"],
-        )
+        method = cast("Method", str(arrays["method"]))
+        return Projection(arrays["points"], method, clusters=arrays["clusters"])
+
+
+def packed_neighbours(made: Neighbours) -> bytes:
+    """Neighbours as NPZ; int32 holds any row."""
+    return _npz(indices=made.indices.astype("<i4"), distances=made.distances.astype("<f4"))
+
+
+def unpacked_neighbours(payload: bytes) -> Neighbours:
+    """What `packed_neighbours` packed.
+
+    Raises:
+        ValueError, KeyError: it isn't that.
+    """
+    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+        return Neighbours(arrays["indices"].astype(np.int64), arrays["distances"])
+
+
+def sent_neighbours(known: Neighbours | None) -> bytes:
+    """Neighbours as they follow a request."""
+    if known is None:
+        return b""
+    return known.indices.astype("<i4").tobytes() + known.distances.astype("<f4").tobytes()
+
+
+def read_neighbours(sent: bytes, n: int, k: int) -> Neighbours | None:
+    """What `sent_neighbours` made of `k` neighbours of each of `n` rows."""
+    if not k:
+        return None
+    indices = np.frombuffer(sent, dtype="<i4", count=n * k).astype(np.int64).reshape(n, k)
+    return Neighbours(indices, np.frombuffer(sent, dtype="<f4", offset=4 * n * k).reshape(n, k))
+
+
+def _npz(**arrays: np.ndarray[Any, Any]) -> bytes:
+    sink = io.BytesIO()
+    np.savez(sink, allow_pickle=False, **arrays)
+    return sink.getvalue()
 
 
 def leave_with_parent(parent: int) -> None:

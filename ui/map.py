@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from embedder.analysis.clusters import clusters_of
-from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, Projection
+from embedder.analysis.maps import map_of
+from embedder.analysis.projection import EXACT_NEIGHBOURS_LIMIT, SMALLEST_UMAP, LayoutOptions
 from embedder.errors import InvalidInput
 from ui.components import script_component
-from ui.datasets import AXES, FROM_FILE, PCA, Dataset
+from ui.datasets import AXES, FROM_FILE, NEIGHBOURS, PCA, PCA_3D, Dataset
 from ui.layout import LayoutFailed
 from ui.owned import RUNTIME
 from ui.session import Session
@@ -58,13 +59,18 @@ def options_of(told: Any) -> LayoutOptions:
     method = asked.get("method", "umap")
     if method not in ("umap", "tsne", "pca"):
         raise InvalidInput("There is no such layout; choose UMAP, t-SNE or PCA.")
+    dimensions = asked.get("dimensions", 2)
+    if type(dimensions) is not int or dimensions not in (2, 3):
+        raise InvalidInput("A map has two dimensions or three.")
+    if method == "tsne" and dimensions == 3:
+        raise InvalidInput("t-SNE is drawn in two dimensions only; UMAP and PCA have three as well.")
     numbers: dict[str, Any] = {}
     for name, (kind, low, high) in _LIMITS.items():
         value = asked.get(name, getattr(_DEFAULTS, name))
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInput(f"{name} is a number from {low:g} to {high:g}.")
         numbers[name] = kind(value)
-    return LayoutOptions(method=method, **numbers)
+    return LayoutOptions(method=method, dimensions=dimensions, **numbers)
 
 
 def axes_of(told: Any) -> str:
@@ -74,12 +80,13 @@ def axes_of(told: Any) -> str:
 
 
 def key_of(options: LayoutOptions) -> str:
-    """Names a layout among those of its dataset."""
+    """Names a layout among those of its dataset; the page's script and its address read it."""
     if options.method == "pca":
-        return PCA
+        return PCA if options.dimensions == 2 else PCA_3D
     if options.method == "tsne":
         return f"tsne-{options.perplexity:g}-{options.seed}"
-    return f"umap-{options.n_neighbors}-{options.min_dist:g}-{options.seed}"
+    flat = f"umap-{options.n_neighbors}-{options.min_dist:g}-{options.seed}"
+    return flat if options.dimensions == 2 else f"{flat}-3d"
 
 
 async def arrange(
@@ -108,49 +115,70 @@ async def arrange(
         yield shown(dataset, laid), "", False
         return
     options = options_of(asked)
+    few = len(dataset.texts) < SMALLEST_UMAP and options.method != "pca"
+    if few:
+        options = replace(options, method="pca")
     key = key_of(options)
-    if len(dataset.texts) < SMALLEST_UMAP and key != PCA:
-        few = f"{many(len(dataset.texts), 'text')}: too few for neighbourhoods, so PCA draws them."
-        yield shown(dataset, PCA), status(few, kind="done"), False
-        return
-    if key not in dataset.workings.layouts:
+    # Before any other layout, PCA's plane stands as it is, without clusters.
+    if key not in dataset.workings.layouts and not (few and key == PCA):
         async for line in laid_out(desk, dataset, key, options):
             yield gr.skip(), line, True
     if session.dataset is not dataset:  # other texts came meanwhile, and with them their own map
         yield gr.skip(), gr.skip(), False
         return
     dataset.workings.newest = key if key in dataset.workings.layouts else PCA
-    yield shown(dataset), "", False
+    said = f"{many(len(dataset.texts), 'text')}: too few for neighbourhoods, so PCA draws them."
+    yield shown(dataset), status(said, kind="done") if few else "", False
 
 
 async def laid_out(
     desk: Desk, dataset: Dataset, key: str, options: LayoutOptions
 ) -> AsyncGenerator[str, None]:
-    """Compute a layout and keep it; yields lines with the share that is done."""
+    """Compute a layout and keep it; yields lines with the share of the stage that is done."""
     if options.method == "pca":
-        clusters = await asyncio.to_thread(clusters_of, dataset.flat.points)
-        dataset.add_layout(
-            key, Projection(dataset.flat.points, "pca", dataset.flat.explained_share, None, clusters)
-        )
+        dataset.add_layout(key, await asyncio.to_thread(map_of, dataset.vectors, options))
         return
     name = {"umap": "UMAP", "tsne": "t-SNE"}[options.method]
-    share, started_s = 0.0, time.monotonic()
+    shares = dataset.workings.shares
+    neighbours = None
+    if len(dataset.texts) <= EXACT_NEIGHBOURS_LIMIT:
+        finding = asyncio.create_task(dataset.neighbours())
+        async for line in followed(finding, lambda: shares.get(NEIGHBOURS, 0.0), f"{name}: neighbours"):
+            yield line
+        neighbours = finding.result()
+    share = 0.0
 
     def told(done: float) -> None:
         nonlocal share
         share = max(share, done)
 
-    work = asyncio.create_task(desk.worker.project(dataset.vectors, options, told))
+    work = asyncio.create_task(desk.worker.project(dataset.vectors, options, told, neighbours))
+    async for line in followed(work, lambda: share, f"{name}: layout"):
+        yield line
+    made = work.result()
+    # Vectors that don't differ have no neighbourhoods: it's PCA's layout that comes back.
+    plain = key_of(replace(options, method="pca"))
+    dataset.add_layout(plain if made.method == "pca" else key, made)
+
+
+async def followed(
+    work: asyncio.Task[Any], share: Callable[[], float], stage: str
+) -> AsyncGenerator[str, None]:
+    """Lines about a stage until `work` is done; who leaves before that cancels it.
+
+    Raises:
+        TesseraError: what `work` raised.
+    """
+    started_s = time.monotonic()
     try:
         while not work.done():
-            left = (time.monotonic() - started_s) * (1 - share) / share if share > 0.05 else 0.0
+            done = share()
+            left = (time.monotonic() - started_s) * (1 - done) / done if done > 0.05 else 0.0
             time_left = f", about {left:.0f} s left" if left >= 1 else ""
-            stage = "neighbours" if share == 0 else f"layout {share:.0%}{time_left}"
-            yield status(f"{name}: {stage}. The map can be used meanwhile.", share=share)
+            told = f" {done:.0%}" if done else ""
+            yield status(f"{stage}{told}{time_left}. The map can be used meanwhile.", share=done)
             await asyncio.wait([work], timeout=TOLD_S)
-        made = await work
-        # Vectors that don't differ have no neighbourhoods: it's PCA's layout that comes back.
-        dataset.add_layout(PCA if made.method == "pca" else key, made)
+        await work
     finally:
         if not work.done():
             work.cancel()

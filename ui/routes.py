@@ -73,6 +73,10 @@ def make_routes(desk: Desk) -> FastAPI:
     async def clusters(dataset_id: Id, key: str) -> Response:
         return as_json(await describe.clusters(found(dataset_id), key[:64]))
 
+    @app.get("/data/{dataset_id}/density/{key}")
+    async def density(dataset_id: Id, key: str) -> Response:
+        return as_binary(await asyncio.to_thread(describe.density, found(dataset_id), key[:64]))
+
     @app.get("/data/{dataset_id}/colour/{number}")
     async def colour(dataset_id: Id, number: int, layout: str = "") -> Response:
         key = layout[:64] or None
@@ -101,7 +105,8 @@ def make_routes(desk: Desk) -> FastAPI:
         rows = np.unique(np.array(asked.rows, dtype=np.int64))
         if len(rows):
             check_row(dataset, int(rows[-1]))
-        return as_json(await asyncio.to_thread(describe.selection, dataset, rows))
+        words = await dataset.word_counts()
+        return as_json(await asyncio.to_thread(describe.selection, dataset, rows, words))
 
     @app.post("/data/{dataset_id}/search")
     async def search(dataset_id: Id, asked: Search) -> Response:

@@ -17,7 +17,11 @@ from ui import describe
 from ui.assets import SCRIPTS, plotly_bundle
 from ui.datasets import Dataset
 
-OFFLINE_SCRIPTS = ("dom.js", "colours.js", "legend.js", "plot.js", "offline.js")
+OFFLINE_SCRIPTS = (
+    *("dom.js", "colours.js", "dots.js", "legend.js", "labels.js"),
+    *("plane.js", "space.js", "plot.js", "offline.js"),
+)
+"""In the order in which they need each other: in one file they share one scope, names of constants too."""
 OFFLINE_TEXT_CHARS = 400
 
 
@@ -79,6 +83,7 @@ async def told(dataset: Dataset, key: str) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "model": dataset.model.id,
+        "dimensions": about["dimensions"],
         "points": [round(float(value), 4) for value in dataset.layout(key).points.ravel()],
         "texts": [text[:OFFLINE_TEXT_CHARS] for text in dataset.texts],
         "colours": colours,

@@ -45,7 +45,7 @@ class Desk:
     """Part of ids that would be known otherwise, where the page asks for a login."""
 
     def __post_init__(self) -> None:
-        self.datasets = Datasets(self.settings.page_session_s)
+        self.datasets = Datasets(self.settings.page_session_s, find_neighbours=self.worker.neighbours)
         self.sessions = Sessions(self.settings.page_session_s, self.datasets)
 
     def session(self, request: Any) -> Session:

@@ -1,5 +1,7 @@
 // The address holds the view, so that a reload or another person finds it again.
 
+import { optionsOf } from "./settings.js";
+
 const QUERY_CHARS = 500;
 
 export function remember({ id, toolbar, layoutKey, searching, row, axes, prompting }) {
@@ -7,6 +9,8 @@ export function remember({ id, toolbar, layoutKey, searching, row, axes, prompti
   const name = toolbar.colour.selectedOptions[0]?.textContent;
   if (name) state.set("colour", name);
   if (layoutKey) state.set("layout", layoutKey);
+  if (toolbar.names.value !== "name") state.set("names", toolbar.names.value);
+  if (toolbar.contours.checked) state.set("contours", "1");
   const query = toolbar.query.value.trim();
   if (searching.scores && query) {
     state.set("q", query.slice(0, QUERY_CHARS));
@@ -18,9 +22,14 @@ export function remember({ id, toolbar, layoutKey, searching, row, axes, prompti
   history.replaceState(history.state, "", `?${state}${location.hash}`);
 }
 
-// The search and the text in focus that an address asks for; colour and layout were seen to before.
+// What an address asks for beside texts and colour, which were seen to before. A layout that is not
+// kept any more is made anew.
 export async function restore(explorer, wanted) {
-  const { toolbar, about } = explorer;
+  const { toolbar, about, layoutKey } = explorer;
+  if ([...toolbar.names.options].some(({ value }) => value === wanted.get("names"))) explorer.plot.showNames((toolbar.names.value = wanted.get("names")));
+  if (wanted.get("contours") === "1") await explorer.layouts.contours((toolbar.contours.checked = true));
+  const options = optionsOf(wanted.get("layout"));
+  if (options && wanted.get("layout") !== layoutKey) explorer.layouts.ask(options);
   await explorer.axes.restore(wanted);
   if (wanted.has("q")) {
     toolbar.query.value = wanted.get("q");

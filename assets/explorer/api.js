@@ -46,6 +46,13 @@ export class Api {
     return this.json(`/clusters/${encodeURIComponent(layout)}`);
   }
 
+  // Low and high are the places of the grid's first and last row and column.
+  async density(layout) {
+    const numbers = new Float32Array(await (await this._answer(`/density/${encodeURIComponent(layout)}`)).arrayBuffer());
+    const shares = numbers.subarray(4);
+    return { low: numbers.subarray(0, 2), high: numbers.subarray(2, 4), shares, cells: Math.sqrt(shares.length) };
+  }
+
   async colour(number, kind, layout) {
     const bytes = await (await this._answer(`/colour/${number}?layout=${encodeURIComponent(layout)}`)).arrayBuffer();
     return kind === "group" ? new Uint8Array(bytes) : new Float32Array(bytes);

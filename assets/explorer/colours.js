@@ -10,6 +10,7 @@ export const DISTINCT = LIGHT.length;
 
 export const accent = () => (isDark() ? "#2dd4bf" : "#0d9488");
 export const rest = () => (isDark() ? "#5b5f68" : "#b3b8c0");
+export const ground = () => (isDark() ? "#18181b" : "#ffffff");
 
 // The two sides of zero.
 export const below = () => (isDark() ? "#ff7f3a" : "#d55e00");
@@ -35,8 +36,23 @@ export function amountColour(value, low, high) {
 export const amountScale = AMOUNT.map((colour, place) => [place / (AMOUNT.length - 1), colour]);
 export const amountGradient = `linear-gradient(90deg, ${AMOUNT.join(", ")})`;
 
+// From nothing, where hardly a text is, to the accent where most are.
+export function contourColours() {
+  const most = isDark() ? 0.3 : 0.24;
+  return [0, 0.25, 0.5, 0.75, 1].map((share) => [share, withStrength(accent(), most * share)]);
+}
+
+// A colour, written in either way, with an opacity.
+export function withStrength(colour, strength) {
+  return `rgba(${channels(colour).join(",")},${strength.toFixed(3)})`;
+}
+
 function mix(one, two, share) {
-  const part = (colour, from) => parseInt(colour.slice(from, from + 2), 16);
-  const channel = (from) => Math.round(part(one, from) * (1 - share) + part(two, from) * share);
-  return `rgb(${channel(1)},${channel(3)},${channel(5)})`;
+  const [from, to] = [channels(one), channels(two)];
+  return `rgb(${from.map((value, place) => Math.round(value * (1 - share) + to[place] * share)).join(",")})`;
+}
+
+function channels(colour) {
+  if (colour.startsWith("#")) return [1, 3, 5].map((from) => parseInt(colour.slice(from, from + 2), 16));
+  return colour.match(/\d+/g).slice(0, 3).map(Number);
 }

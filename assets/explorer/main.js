@@ -7,6 +7,7 @@ import { Axes } from "./axes.js";
 import { Colouring } from "./colouring.js";
 import { count, debounced, make, showTab } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
+import { Layouts } from "./layouts.js";
 import { Legend } from "./legend.js";
 import { lookedAt } from "./onmap.js";
 import { Panel } from "./panel.js";
@@ -15,7 +16,6 @@ import { Prompting } from "./prompting.js";
 import { Searching } from "./searching.js";
 import { Toolbar } from "./toolbar.js";
 import { wish } from "./wishes.js";
-import { aboutLayout } from "./words.js";
 
 const NEIGHBOURS = 10;
 
@@ -28,7 +28,10 @@ class Explorer {
       onClear: () => this.clear(),
       onColour: (value, name) => this.guarded(() => ((this.colouring.picked = name), this.colourBy(value))),
       onMode: (mode) => this.plot?.setMode(mode),
-      onLayout: (options) => (options.method === "axes" ? this.axes.again() : this.trigger("input", { layout: options })),
+      onLayout: (options) => this.layouts.ask(options),
+      onDimensions: (dimensions) => this.layouts.inDimensions(dimensions),
+      onNames: (kind) => (this.plot.showNames(kind), this.remember()),
+      onContours: (wanted) => this.guarded(async () => (await this.layouts.contours(wanted), this.remember())),
       onAll: () => this.plot.showAll(),
       onPicture: (format) => this.guarded(() => this.savePicture(format)),
       onThreshold: debounced((least) => this.guarded(() => this.searching.setLeast(least)), 60),
@@ -52,6 +55,7 @@ class Explorer {
     });
     this.searching = new Searching(this);
     this.colouring = new Colouring(this);
+    this.layouts = new Layouts(this);
     this.axes = new Axes(this);
     this.prompting = new Prompting(this);
     this.keyboard = new Keyboard(this);
@@ -91,12 +95,9 @@ class Explorer {
       this.panel.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
       await this.plot.setFocus(null);
     }
-    const method = key.split("-")[0];
-    this.message.textContent = aboutLayout(about, method, this.plot);
-    if (method in { umap: 0, tsne: 0, pca: 0 }) this.toolbar.layout.value = method;
-    this.toolbar.offerFile(about.layouts.includes("file"), method === "file");
+    this.toolbar.offerFile(about.layouts.includes("file"), key === "file");
     await this.axes.write();
-    await this.plot.setPoints(points, { tween: !fresh });
+    await this.layouts.show(points, { tween: !fresh });
     await this.colouring.choices();
     this.plot.setLabels(clusters.clusters);
     if (this.row !== null) await this.plot.setFocus(this.row, this.near);

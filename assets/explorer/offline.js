@@ -34,7 +34,7 @@ function openOffline() {
     stage,
     legend.element,
   );
-  return plot.setPoints(Float32Array.from(told.points)).then(() => choose(colour.value)).then(() => {
+  return plot.setPoints(Float32Array.from(told.points), { dimensions: told.dimensions }).then(() => choose(colour.value)).then(() => {
     plot.setLabels(told.clusters);
     stage.dataset.painted = String(told.texts.length);
   });

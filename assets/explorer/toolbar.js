@@ -1,21 +1,17 @@
 // Above the map: search, colours, tools, layout. Each control is a plain HTML one.
 
 import { make } from "./dom.js";
+import { LayoutSettings } from "./settings.js";
 
 const MODES = { semantic: "Meaning", hybrid: "Meaning + words", keyword: "Words (BM25)", regex: "Pattern (regex)" };
 const LAYOUTS = { umap: "UMAP", tsne: "t-SNE", pca: "PCA" };
 const TOOLS = { pan: "Move", lasso: "Lasso", select: "Box" };
 const FILES = { csv: "CSV", jsonl: "JSONL", parquet: "Parquet", npz: "NPZ (numpy)", projector: "TSV pair (Embedding Projector)", html: "HTML, opens offline" };
 const BINS = 48;
-const PARAMETERS = [
-  ["n_neighbors", "Neighbours", 2, 100, 1, 15, "UMAP: how many nearest texts hold each one. Few show detail, many the whole."],
-  ["min_dist", "Least distance", 0, 0.99, 0.01, 0.1, "UMAP: how close dots may lie. 0 packs groups, more spreads them."],
-  ["perplexity", "Perplexity", 2, 100, 1, 30, "t-SNE: about how many neighbours each text listens to."],
-  ["seed", "Seed", 0, 9999, 1, 42, "The same seed gives the same map of the same texts."],
-];
+const NAMES = { name: "Keywords", nearest: "Text nearest the centre", none: "None" };
 
 export class Toolbar {
-  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold, onPicture }) {
+  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold, onPicture, onDimensions, onNames, onContours }) {
     this.query = make("input", { type: "search", placeholder: "Search these texts   /", maxLength: 4000, id: "tx-query", "aria-label": "Search these texts", autocomplete: "off" });
     this.mode = select(MODES, "How to search", "tx-mode");
     this.colour = make("select", { id: "tx-colour", "aria-label": "Colour by" });
@@ -39,7 +35,10 @@ export class Toolbar {
       make("button", { type: "button", textContent: name, "aria-pressed": String(mode === "pan"), "data-mode": mode, on: { click: () => this.setMode(mode) } }),
     );
     this.onMode = onMode;
-    const settings = this._settings(onLayout);
+    this.settings = new LayoutSettings(() => onLayout(this.options()));
+    this.dimensions = [2, 3].map((number) =>
+      make("button", { type: "button", textContent: `${number}-D`, "aria-pressed": String(number === 2), "data-dimensions": number, on: { click: () => onDimensions(number) } }),
+    );
     this.form = make(
       "form",
       { className: "tx-search", role: "search", on: { submit: (event) => (event.preventDefault(), onSearch(false)) } },
@@ -53,7 +52,9 @@ export class Toolbar {
       this.form,
       make("label", { className: "tx-pick" }, "Colour", this.colour),
       make("label", { className: "tx-pick" }, "Layout", this.layout),
-      settings,
+      make("div", { className: "tx-tools", role: "group", "aria-label": "Dimensions" }, ...this.dimensions),
+      this.settings.element,
+      this._view(onNames, onContours),
       make("div", { className: "tx-tools", role: "group", "aria-label": "What dragging does" }, ...this.tools),
       make("button", { type: "button", textContent: "Show all", on: { click: onAll } }),
       this._save(onPicture),
@@ -70,9 +71,27 @@ export class Toolbar {
     this.onMode(mode);
   }
 
-  options() {
-    const values = Object.fromEntries(Object.entries(this.parameters).map(([name, input]) => [name, Number(input.value)]));
-    return { method: this.layout.value, ...values };
+  // What the controls ask for, in as many dimensions as are on screen unless others are wanted.
+  options(dimensions = this.shownDimensions) {
+    const { value: method } = this.layout;
+    return { method, dimensions: method === "tsne" || method === "axes" ? 2 : dimensions, ...this.settings.values };
+  }
+
+  get shownDimensions() {
+    return Number(this.dimensions.find((button) => button.getAttribute("aria-pressed") === "true").dataset.dimensions);
+  }
+
+  // The controls say what is on screen; a space is turned by dragging, so there is nothing to draw a lasso on.
+  showLayout(options, dimensions) {
+    if (options.method) this.layout.value = options.method;
+    this.settings.show(options);
+    for (const button of this.dimensions) button.setAttribute("aria-pressed", String(Number(button.dataset.dimensions) === dimensions));
+    for (const tool of this.tools) {
+      tool.disabled = dimensions === 3 && tool.dataset.mode !== "pan";
+      tool.title = tool.disabled ? "In 2-D only: in 3-D, dragging turns the map" : "";
+    }
+    if (dimensions === 3) this.setMode("pan");
+    this.contours.disabled = dimensions === 3;
   }
 
   setColours(colours, chosen) {
@@ -125,20 +144,24 @@ export class Toolbar {
     return details;
   }
 
-  _settings(onLayout) {
-    this.parameters = {};
-    const fields = PARAMETERS.map(([name, label, min, max, step, value, said]) => {
-      this.parameters[name] = make("input", { type: "number", min, max, step, value, id: `tx-${name}` });
-      return make("label", { className: "tx-parameter" }, make("b", { textContent: label }), this.parameters[name], make("small", { textContent: said }));
-    });
-    const apply = make("button", { type: "button", className: "primary", textContent: "Lay out again" });
-    const details = make("details", { className: "tx-menu tx-settings" }, make("summary", { textContent: "⚙", title: "Settings of the layout", "aria-label": "Settings of the layout" }), make("div", {}, ...fields, apply));
-    apply.addEventListener("click", () => {
-      if (!Object.values(this.parameters).every((input) => input.reportValidity())) return;
-      details.open = false;
-      onLayout(this.options());
-    });
-    return details;
+  // What stands on and under the dots.
+  _view(onNames, onContours) {
+    this.names = select(NAMES, "Names of clusters", "tx-names");
+    this.contours = make("input", { type: "checkbox", id: "tx-contours" });
+    this.names.addEventListener("change", () => onNames(this.names.value));
+    this.contours.addEventListener("change", () => onContours(this.contours.checked));
+    const said = (sentence) => make("small", { textContent: sentence });
+    return make(
+      "details",
+      { className: "tx-menu tx-view" },
+      make("summary", { textContent: "View" }),
+      make(
+        "div",
+        {},
+        make("label", { className: "tx-parameter" }, make("b", { textContent: "Names" }), this.names, said("Of clusters: words that set one apart from the others, or its most central text.")),
+        make("label", { className: "tx-parameter" }, make("b", { textContent: "Density contours" }), this.contours, said("Lines of equal crowding under the dots, in 2-D.")),
+      ),
+    );
   }
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from embedder.analysis.neighbours import Neighbours, nearest_neighbours
 from embedder.analysis.order import leaf_order
-from embedder.analysis.projection import Projection, pca_2d, umap_2d
+from embedder.analysis.projection import Projection, pca_2d, pca_layout, umap_layout
 from embedder.analysis.similarity import cosine_similarity, top_k, unit_rows
 
 __all__ = [
@@ -14,7 +14,8 @@ __all__ = [
     "leaf_order",
     "nearest_neighbours",
     "pca_2d",
+    "pca_layout",
     "top_k",
-    "umap_2d",
+    "umap_layout",
     "unit_rows",
 ]

@@ -33,21 +33,29 @@ def special_values(values: Sequence[str], selected: NDArray[np.int64], *, count:
     return _best(names, inside, whole, len(selected), len(values), count=count)
 
 
-def special_words(texts: Sequence[str], selected: NDArray[np.int64], *, count: int = 12) -> list[Special]:
-    """The words that more of the texts `selected` hold than the others do, best first."""
-    from sklearn.feature_extraction.text import CountVectorizer
+class WordCounts:
+    """Which of `texts` hold which word, counted once for any number of selections."""
 
-    vectorizer = CountVectorizer(
-        binary=True, stop_words="english", token_pattern=r"(?u)\b[^\W\d_][\w'-]+\b", max_features=50_000
-    )
-    try:
-        held = vectorizer.fit_transform(texts)
-    except ValueError:  # no words at all
-        return []
-    inside = np.asarray(held[selected].sum(axis=0)).ravel()
-    whole = np.asarray(held.sum(axis=0)).ravel()
-    names = vectorizer.get_feature_names_out()
-    return _best(names, inside, whole, len(selected), len(texts), count=count)
+    def __init__(self, texts: Sequence[str]) -> None:
+        from scipy.sparse import csr_matrix
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        vectorizer = CountVectorizer(
+            binary=True, stop_words="english", token_pattern=r"(?u)\b[^\W\d_][\w'-]+\b", max_features=50_000
+        )
+        try:
+            self._held = vectorizer.fit_transform(texts).tocsr()
+            self._names = vectorizer.get_feature_names_out()
+        except ValueError:  # no words at all
+            self._held = csr_matrix((len(texts), 0), dtype=np.int64)
+            self._names = np.empty(0, dtype=object)
+        self._whole = np.asarray(self._held.sum(axis=0)).ravel()
+
+    def special(self, selected: NDArray[np.int64], *, count: int = 12) -> list[Special]:
+        """The words that more of the rows `selected` hold than the others do, best first."""
+        inside = np.asarray(self._held[selected].sum(axis=0)).ravel()
+        total = self._held.shape[0]
+        return _best(self._names, inside, self._whole, len(selected), total, count=count)
 
 
 def _best(

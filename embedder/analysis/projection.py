@@ -1,4 +1,4 @@
-"""Two-dimensional layouts of vectors: PCA at once, UMAP or t-SNE where there is time for it.
+"""Layouts of vectors in two or three dimensions: PCA at once, UMAP or t-SNE where there is time for it.
 
 All are deterministic: equal vectors in equal order give equal layouts. Distances in a layout
 are only a hint; scores are always taken in the original space.
@@ -19,7 +19,7 @@ from embedder.analysis.similarity import Floats, OnProgress, as_vectors, unit_ro
 
 SEED = 42
 N_NEIGHBOURS = 15
-EXACT_NEIGHBOURS_LIMIT = 20_000
+EXACT_NEIGHBOURS_LIMIT = 100_000
 """Up to so many vectors neighbours are exact, by one product; beyond, UMAP searches them itself."""
 _TSNE_ITERATIONS = 500
 _FFT_FROM = 10_000
@@ -33,32 +33,35 @@ Method = Literal["umap", "tsne", "pca", "axes", "file"]
 
 @dataclass(frozen=True, slots=True)
 class LayoutOptions:
-    """How to lay out: `n_neighbors` and `min_dist` are UMAP's, `perplexity` is t-SNE's."""
+    """How to lay out: `n_neighbors` and `min_dist` are UMAP's, `perplexity` is t-SNE's.
+
+    `dimensions` is 2 or 3; t-SNE has 2 only.
+    """
 
     method: Method = "umap"
     n_neighbors: int = N_NEIGHBOURS
     min_dist: float = 0.1
     perplexity: float = 30.0
     seed: int = SEED
+    dimensions: int = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """`points` float32 `(n, 2)`.
+    """`points` float32 `(n, 2)` or `(n, 3)`.
 
-    `explained_share` is the share of variance PCA's axes hold, else None. `neighbours` are those
-    that the layout was made from, `clusters` int32 `(n,)` the groups in it, each where they are known.
+    `explained_share` is the share of variance PCA's axes hold, else None. `clusters` int32 `(n,)` are
+    the groups in the layout, where they are known.
     """
 
     points: NDArray[np.float32]
     method: Method
     explained_share: float | None = None
-    neighbours: Neighbours | None = None
     clusters: NDArray[np.int32] | None = None
 
 
-def pca_2d(vectors: ArrayLike) -> Projection:
-    """The two directions of largest variance of `(n, d)`.
+def pca_layout(vectors: ArrayLike, dimensions: int = 2) -> Projection:
+    """The `dimensions` directions of largest variance of `(n, d)`, largest first.
 
     A missing direction (one vector, all equal, one dimension) is zeros. Signs are fixed by
     scikit-learn's convention: the largest loading of each axis is positive.
@@ -68,8 +71,8 @@ def pca_2d(vectors: ArrayLike) -> Projection:
     """
     rows = as_vectors(vectors)
     n, d = rows.shape
-    points = np.zeros((n, 2), dtype=np.float32)
-    axes = min(2, n, d)
+    points = np.zeros((n, dimensions), dtype=np.float32)
+    axes = min(dimensions, n, d)
     # float64: with equal rows float32 leaves a spread of rounding that would fill the picture.
     centred = rows.astype(np.float64) - (rows.mean(axis=0, dtype=np.float64) if n else 0.0)
     if axes == 0 or not _has_spread(centred, rows):
@@ -81,27 +84,35 @@ def pca_2d(vectors: ArrayLike) -> Projection:
     return Projection(points, "pca", float(np.clip(pca.explained_variance_ratio_.sum(), 0.0, 1.0)))
 
 
-def umap_2d(
+def pca_2d(vectors: ArrayLike) -> Projection:
+    """`pca_layout` in the plane."""
+    return pca_layout(vectors, 2)
+
+
+def umap_layout(
     vectors: ArrayLike,
     options: LayoutOptions = LayoutOptions(),  # frozen
     *,
+    neighbours: Neighbours | None = None,
     progress: OnProgress | None = None,
 ) -> Projection:
     """UMAP (McInnes, Healy, Melville 2018) of `(n, d)` by cosine distance, with a fixed seed.
 
     Fewer than `SMALLEST_UMAP` vectors, or vectors all in one direction, get PCA's layout.
-    `n_neighbors` is cut to n - 1. Compiles for seconds on first use: run it in a process of its own.
+    `n_neighbors` is cut to n - 1. `neighbours` are taken where they are enough, else found.
+    Compiles for seconds on first use: run it in a process of its own.
 
     Raises:
         ValueError: it's not two-dimensional, or not finite.
     """
     rows = unit_rows(vectors)
     n = len(rows)
-    flat = pca_2d(rows)
+    flat = pca_layout(rows, options.dimensions)
     if n < SMALLEST_UMAP or not flat.points.any():
         return flat
     kept = max(2, min(options.n_neighbors, n - 1))
-    neighbours = nearest_neighbours(rows, kept) if n <= EXACT_NEIGHBOURS_LIMIT else None
+    if n <= EXACT_NEIGHBOURS_LIMIT:
+        neighbours = _enough(neighbours, rows, kept)
     with warnings.catch_warnings():
         # Said on import and on fitting: no Tensorflow; and that without a search index later
         # points cannot be added, which nothing here asks for.
@@ -109,7 +120,7 @@ def umap_2d(
         from umap import UMAP
 
         reducer = UMAP(
-            n_components=2,
+            n_components=options.dimensions,
             n_neighbors=kept,
             min_dist=options.min_dist,
             metric="cosine",
@@ -120,43 +131,43 @@ def umap_2d(
             tqdm_kwds={"disable": progress is None, "file": _Bar(progress), "mininterval": 0.2},
         )
         points = np.asarray(reducer.fit_transform(rows), dtype=np.float32)
-    if neighbours is None:
-        found = np.asarray(reducer._knn_indices, dtype=np.int64), np.asarray(reducer._knn_dists, np.float32)
-        neighbours = Neighbours(*found)
     # A vertex cut off from the graph comes back as NaN: it keeps its first place.
     lost = ~np.isfinite(points).all(axis=1)
     points[lost] = _scaled(flat.points)[lost]
-    return Projection(points - points.mean(axis=0), "umap", neighbours=neighbours)
+    return Projection(points - points.mean(axis=0), "umap")
 
 
-def tsne_2d(
+def tsne_layout(
     vectors: ArrayLike,
     options: LayoutOptions = LayoutOptions(method="tsne"),  # frozen
     *,
+    neighbours: Neighbours | None = None,
     progress: OnProgress | None = None,
 ) -> Projection:
     """t-SNE (van der Maaten, Hinton 2008; FIt-SNE where n is large) of `(n, d)` by cosine distance.
 
     Fewer than `SMALLEST_UMAP` vectors, or vectors all in one direction, get PCA's layout.
-    `perplexity` is cut to (n - 1) / 3.
+    `perplexity` is cut to (n - 1) / 3. `neighbours` are taken where they are enough, else found.
 
     Raises:
-        ValueError: it's not two-dimensional, or not finite.
+        ValueError: it's not two-dimensional, not finite, or asked for in three dimensions.
     """
+    if options.dimensions != 2:
+        raise ValueError("t-SNE is laid out in two dimensions only.")
     rows = unit_rows(vectors)
     n = len(rows)
-    flat = pca_2d(rows)
+    flat = pca_layout(rows)
     if n < SMALLEST_UMAP or not flat.points.any():
         return flat
     from openTSNE import TSNE, affinity
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
     perplexity = max(1.0, min(options.perplexity, (n - 1) / 3))
-    kept = min(n - 1, int(3 * perplexity))
-    neighbours = nearest_neighbours(rows, kept + 1)
+    kept = min(n - 1, int(3 * perplexity)) + 1
+    near = _enough(neighbours, rows, kept).nearest(kept)
     affinities = affinity.PerplexityBasedNN(
         perplexity=perplexity,
-        knn_index=PrecomputedNeighbors(neighbours.indices[:, 1:], neighbours.distances[:, 1:]),
+        knn_index=PrecomputedNeighbors(near.indices[:, 1:], near.distances[:, 1:]),
     )
     told = progress or (lambda share: None)
     start = flat.points / max(float(flat.points[:, 0].std()), 1e-12) * 1e-4
@@ -168,7 +179,14 @@ def tsne_2d(
         callbacks_every_iters=25,
     )
     points = np.asarray(model.fit(affinities=affinities), dtype=np.float32)
-    return Projection(points - points.mean(axis=0), "tsne", neighbours=neighbours)
+    return Projection(points - points.mean(axis=0), "tsne")
+
+
+def _enough(known: Neighbours | None, rows: Floats, kept: int) -> Neighbours:
+    """`known`, if it has `kept` of each row, else those found now."""
+    if known is not None and len(known.indices) == len(rows) and known.k >= min(kept, len(rows)):
+        return known
+    return nearest_neighbours(rows, kept)
 
 
 class _Bar:

@@ -17,12 +17,12 @@ from embedder.types import ModelInfo
 
 CHUNK_ROWS = 500
 MAX_UNICODE_BYTES = 256 * 2**20
-_OWN = ("text", "x", "y", "cluster", "embedding")
+_OWN = ("text", "x", "y", "z", "cluster", "embedding")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapTable:
-    """Row i of everything is text i: `vectors` `(n, d)`, `points` `(n, 2)`, a cluster's name or nothing."""
+    """Row i of everything is text i: `vectors` `(n, d)`, `points` `(n, 2 or 3)`, a cluster or nothing."""
 
     texts: Sequence[str]
     columns: Mapping[str, Sequence[str]]
@@ -30,6 +30,11 @@ class MapTable:
     points: NDArray[np.float32]
     clusters: Sequence[str]
     model: ModelInfo
+
+    @property
+    def axes(self) -> str:
+        """The letters of the layout's dimensions."""
+        return "xyz"[: self.points.shape[1]]
 
     @property
     def names(self) -> dict[str, str]:
@@ -43,19 +48,19 @@ def csv_chunks(table: MapTable) -> Iterator[bytes]:
 
     sink = io.StringIO(newline="")
     writer = csv.writer(sink)
-    writer.writerow(["text", *table.names.values(), "x", "y", "cluster", "embedding"])
+    writer.writerow(["text", *table.names.values(), *table.axes, "cluster", "embedding"])
     for row, text in enumerate(table.texts):
         beside = [column[row] for column in table.columns.values()]
         numbers = orjson.dumps(table.vectors[row], option=orjson.OPT_SERIALIZE_NUMPY).decode()
-        x, y = table.points[row]
-        writer.writerow([text, *beside, f"{x:.6g}", f"{y:.6g}", table.clusters[row], numbers])
+        place = [f"{value:.6g}" for value in table.points[row]]
+        writer.writerow([text, *beside, *place, table.clusters[row], numbers])
         if row % CHUNK_ROWS == CHUNK_ROWS - 1:
             yield _taken(sink)
     yield _taken(sink)
 
 
 def jsonl_chunks(table: MapTable) -> Iterator[bytes]:
-    """One object a line: `text`, `embedding`, `x`, `y`, `cluster`, `columns`."""
+    """One object a line: `text`, `embedding`, `x`, `y` and perhaps `z`, `cluster`, `columns`."""
     import orjson
 
     option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
@@ -65,8 +70,7 @@ def jsonl_chunks(table: MapTable) -> Iterator[bytes]:
                 {
                     "text": table.texts[row],
                     "embedding": table.vectors[row],
-                    "x": table.points[row, 0],
-                    "y": table.points[row, 1],
+                    **dict(zip(table.axes, table.points[row], strict=True)),
                     "cluster": table.clusters[row],
                     "columns": {name: column[row] for name, column in table.columns.items()},
                 },
@@ -104,7 +108,7 @@ def parquet(table: MapTable) -> bytes:
 
 
 def npz(table: MapTable) -> bytes:
-    """As `exports.write_npz`, with `points` float32 `(n, 2)` and `clusters` unicode `(n,)`.
+    """As `exports.write_npz`, with `points` float32 `(n, 2 or 3)` and `clusters` unicode `(n,)`.
 
     Raises:
         TooLarge: a text so long that unicode arrays would take too much room.

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedder.analysis import pca_2d, projection, umap_2d
+from embedder.analysis import pca_2d, projection, umap_layout
 
 
 def clusters(n: int = 120, d: int = 32) -> tuple[np.ndarray, np.ndarray]:
@@ -47,35 +47,35 @@ def test_pca_keeps_distances_of_a_plane() -> None:
 def test_equal_vectors_fall_on_one_point(n: int) -> None:
     vectors = np.full((n, 5), 0.1, dtype=np.float32)
     assert not pca_2d(vectors).points.any()
-    assert not umap_2d(vectors).points.any()
+    assert not umap_layout(vectors).points.any()
 
 
 def test_too_few_for_umap_get_pca() -> None:
-    assert umap_2d(np.eye(projection.SMALLEST_UMAP - 1)).method == "pca"
+    assert umap_layout(np.eye(projection.SMALLEST_UMAP - 1)).method == "pca"
 
 
 @pytest.mark.parametrize("n", [5, 14, 120])
 def test_umap_is_finite_and_repeatable(n: int) -> None:
     vectors, _ = clusters(n)
-    first = umap_2d(vectors)
+    first = umap_layout(vectors)
     assert first.method == "umap"
     assert first.points.shape == (n, 2)
     assert np.isfinite(first.points).all()
-    np.testing.assert_array_equal(first.points, umap_2d(vectors).points)
+    np.testing.assert_array_equal(first.points, umap_layout(vectors).points)
 
 
 def test_umap_survives_duplicates_and_zero_vectors() -> None:
     vectors, _ = clusters(30)
     vectors[:20] = vectors[0]
     vectors[20:23] = 0
-    assert np.isfinite(umap_2d(vectors).points).all()
+    assert np.isfinite(umap_layout(vectors).points).all()
 
 
 def test_umap_keeps_neighbourhoods_and_parts_clusters() -> None:
     from sklearn.manifold import trustworthiness
 
     vectors, whose = clusters()
-    points = umap_2d(vectors).points
+    points = umap_layout(vectors).points
     assert trustworthiness(vectors, points, n_neighbors=5, metric="cosine") > 0.8
     centres = np.stack([points[whose == c].mean(axis=0) for c in range(3)])
     nearest = np.linalg.norm(points[:, None] - centres[None], axis=-1).argmin(axis=1)

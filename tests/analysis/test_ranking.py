@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.analysis.contrast import special_values, special_words
+from embedder.analysis.contrast import WordCounts, special_values
 from embedder.analysis.ranking import RRF_K, KeywordIndex, diversified, fused, matching
 from embedder.analysis.similarity import blend
 from embedder.errors import InvalidInput
@@ -95,7 +95,7 @@ def test_what_is_special_is_more_than_chance_would_make_it() -> None:
     by_chance = special_values(kinds, rng.permutation(100)[:30])
     assert not [value for value in by_chance if value.z > 3]
     texts = ["ripe apple in a tree" if kind == "fruit" else "fast engine on a road" for kind in kinds]
-    words = {word.name for word in special_words(texts, selected)}
+    words = {word.name for word in WordCounts(texts).special(selected)}
     assert words == {"ripe", "apple", "tree"}
 
 
@@ -103,7 +103,7 @@ def test_what_is_special_is_more_than_chance_would_make_it() -> None:
 def test_nothing_is_special_of_none_or_all(selected: list[int]) -> None:
     rows = np.array(selected, dtype=np.int64)
     assert special_values(list("aabbcc"), rows) == []
-    assert special_words(TEXTS, rows) == []
+    assert WordCounts(TEXTS).special(rows) == []
 
 
 def test_weights_of_a_fusion_count_each_ranking() -> None:

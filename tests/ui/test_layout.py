@@ -8,16 +8,20 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from embedder.analysis import umap_2d
+from embedder.analysis import nearest_neighbours, pca_2d, umap_layout
 from embedder.analysis.projection import LayoutOptions
+from embedder.types import ModelInfo
 from ui import layout_process
+from ui.datasets import Dataset, Datasets
 from ui.layout import LayoutFailed, LayoutWorker
 
+INFO = ModelInfo("m", 16, 64, "f", "test", True)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,7 +57,7 @@ async def test_the_process_gives_the_layout_umap_gives_here(worker: LayoutWorker
     rows = vectors(40)
     found = await worker.project(rows)
     assert found.method == "umap"
-    np.testing.assert_allclose(found.points, umap_2d(rows).points, atol=1e-3)
+    np.testing.assert_allclose(found.points, umap_layout(rows).points, atol=1e-3)
 
 
 async def test_vectors_larger_than_a_pipe_arrive_whole(worker: LayoutWorker) -> None:
@@ -131,7 +135,7 @@ def test_a_failing_layout_is_answered_by_its_class_name(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(layout_process, "map_of", fail)
     sink = io.BytesIO()
-    asked = layout_process.REQUEST.pack(2, 1, 1) + b"{}" + b"\0" * 4
+    asked = layout_process.REQUEST.pack(13, 1, 1, 0) + b'{"layout": {}}'[:13] + b"\0" * 4
     assert layout_process.answer(io.BytesIO(asked), sink)
     assert sink.getvalue() == layout_process.FRAME.pack(layout_process.FAILED, 17) + b"ZeroDivisionError"
     assert not layout_process.answer(io.BytesIO(b"cut"), sink)
@@ -189,7 +193,7 @@ def test_the_process_imports_neither_gradio_nor_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-async def test_a_layout_comes_with_clusters_neighbours_and_progress(worker: LayoutWorker) -> None:
+async def test_a_layout_comes_with_clusters_and_progress(worker: LayoutWorker) -> None:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 16)) * 4
     made = (np.repeat(centres, 60, axis=0) + rng.normal(size=(240, 16)) * 0.3).astype(np.float32)
@@ -197,8 +201,6 @@ async def test_a_layout_comes_with_clusters_neighbours_and_progress(worker: Layo
     layout = await worker.project(made, LayoutOptions(n_neighbors=10), told.append)
     assert layout.method == "umap"
     assert layout.clusters is not None
-    assert layout.neighbours is not None
-    assert layout.neighbours.indices.shape == (240, 10)
     groups = [set(layout.clusters[start : start + 60].tolist()) - {-1} for start in range(0, 240, 60)]
     assert sum(map(len, groups)) == len(set.union(*groups)) >= 4, "no cluster mixes two of the groups"
     assert told == sorted(told)
@@ -210,3 +212,50 @@ async def test_a_layout_comes_with_clusters_neighbours_and_progress(worker: Layo
     tsne = await worker.project(made, LayoutOptions(method="tsne"))
     assert tsne.method == "tsne"
     assert tsne.points.shape == (240, 2)
+
+
+async def test_neighbours_come_from_the_process_and_layouts_are_made_from_them(worker: LayoutWorker) -> None:
+    rows = vectors(300, seed=9)
+    told: list[float] = []
+    known = await worker.neighbours(rows, told.append)
+    expected = nearest_neighbours(rows)
+    np.testing.assert_array_equal(known.indices, expected.indices)
+    np.testing.assert_allclose(known.distances, expected.distances, atol=1e-6)
+    assert told[-1] == 1.0
+    for options in (LayoutOptions(), LayoutOptions(dimensions=3), LayoutOptions(method="tsne")):
+        alone = (await worker.project(rows, options)).points
+        worker._known.clear()
+        given = (await worker.project(rows, options, neighbours=known)).points
+        assert given.shape == (300, options.dimensions)
+        np.testing.assert_array_equal(given, alone)
+        worker._known.clear()
+    # Not only taken along: from other neighbours another map is made.
+    wrong = replace(known, indices=known.indices[:, ::-1].copy())
+    flat = (await worker.project(rows, neighbours=wrong)).points
+    worker._known.clear()
+    assert not np.array_equal(flat, (await worker.project(rows)).points)
+
+
+async def test_neighbours_nobody_waits_for_any_more_are_not_found(worker: LayoutWorker) -> None:
+    await worker.warm()
+    rows = vectors(30_000, seed=10)
+    kept = Datasets(60, find_neighbours=worker.neighbours)
+    nothing = pca_2d(np.empty((0, 16)))
+    texts = [""] * len(rows)
+    one = Dataset("d", texts, {}, rows, np.ones(len(rows), np.int64), frozenset(), INFO, nothing)
+    kept.put(one)
+    both = [asyncio.create_task(one.neighbours()) for _ in range(2)]
+    await asyncio.sleep(0.5)
+    process = worker.process_id
+    assert process is not None
+    both[0].cancel()
+    await asyncio.sleep(0.1)
+    assert alive(process), "the other one still waits"
+    both[1].cancel()
+    await asyncio.gather(*both, return_exceptions=True)
+    for _ in range(50):
+        if not alive(process):
+            break
+        await asyncio.sleep(0.1)
+    assert not alive(process)
+    assert one.known_neighbours is None

@@ -1,0 +1,201 @@
+// A layout of two dimensions: dots on a plotly canvas, contours of their density below them.
+
+import { accent, contourColours, rest } from "./colours.js";
+import { isDark } from "./dom.js";
+import { BRIGHT, FADED, along, bounds, dotSize, sampled } from "./dots.js";
+
+const SVG_POINTS = 3000;
+const GL_POINTS = 60000;
+const TWEENED_POINTS = 12000;
+const TWEEN_MS = 600;
+const DOTS = 0, LINES = 1, RINGS = 2, FOCUS = 3, CONTOURS = 4;
+
+export class Plane {
+  constructor(canvas, plotly, webgl, calls) {
+    Object.assign(this, { canvas, plotly, webgl, calls });
+    this.rows = [];
+    this.ready = this._draw();
+  }
+
+  get largest() {
+    return this.webgl ? GL_POINTS : SVG_POINTS;
+  }
+
+  // Positions as x, y, x, y…, or of a space, whose first two directions are drawn.
+  async setPoints(positions, dimensions, { tween = true } = {}) {
+    await this.ready;
+    const n = positions.length / dimensions;
+    const rows = sampled(n, this.largest);
+    const [x, y] = [0, 1].map((axis) => along(positions, rows, axis, dimensions));
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const moves = tween && !still && this.positions && rows.length === this.rows.length && n <= TWEENED_POINTS;
+    const before = moves ? this.drawn : null;
+    this.at = (row, axis) => positions[dimensions * row + axis];
+    this.positions = positions;
+    this.rows = rows;
+    this.drawn = { x, y };
+    const goal = bounds(x, y);
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    if (before) {
+      const from = this._ranges();
+      const started = performance.now();
+      for (let share = 0; share < 1 && turn === this.turn; ) {
+        share = Math.min(1, (performance.now() - started) / TWEEN_MS);
+        const eased = 1 - (1 - share) ** 3;
+        const between = (one, two) => Float32Array.from(two, (value, place) => one[place] + (value - one[place]) * eased);
+        await this._place(between(before.x, x), between(before.y, y), blend(from, goal, eased));
+        await new Promise(requestAnimationFrame);
+      }
+    } else {
+      await this._place(x, y, goal);
+    }
+  }
+
+  // A colour and a strength, 0 to 1, for each row.
+  async setLook(colourOf, strengthOf) {
+    await this.ready;
+    this.look = [colourOf, strengthOf];
+    if (!this.rows.length) return;
+    const color = this.rows.map(colourOf);
+    const opacity = this.rows.map((row) => FADED + (BRIGHT - FADED) * strengthOf(row));
+    await this.plotly.restyle(this.canvas, { "marker.color": [color], "marker.opacity": [opacity], "marker.size": dotSize(this.rows.length) }, [DOTS]);
+  }
+
+  // Lines from a row to others, rings around those and a dot on the row itself.
+  async setFocus(row, others = []) {
+    await this.ready;
+    const focused = row === null ? [] : [row];
+    const lines = focused.flatMap((one) => others.flatMap((other) => [one, other, null]));
+    const of = (rows, axis) => rows.map((one) => (one === null ? null : this.at(one, axis)));
+    const all = [lines, focused.length ? others : [], focused];
+    await this.plotly.restyle(this.canvas, { x: all.map((rows) => of(rows, 0)), y: all.map((rows) => of(rows, 1)) }, [LINES, RINGS, FOCUS]);
+  }
+
+  // Lines of equal density, from a grid over the plane; none where there is no grid.
+  async setContours(grid) {
+    await this.ready;
+    this.grid = grid;
+    if (!grid) return this.plotly.restyle(this.canvas, { visible: false }, [CONTOURS]);
+    const { low, high, cells, shares } = grid;
+    const z = Array.from({ length: cells }, (_, row) => Array.from(shares.subarray(row * cells, (row + 1) * cells), Math.sqrt)); // by the root, thin places show as well
+    const step = (axis) => (high[axis] - low[axis]) / (cells - 1);
+    return this.plotly.restyle(this.canvas, { visible: true, z: [z], x0: low[0], y0: low[1], dx: step(0), dy: step(1), colorscale: [contourColours()] }, [CONTOURS]);
+  }
+
+  placeOf([x, y]) {
+    const { xaxis, yaxis } = this.canvas._fullLayout ?? {};
+    return xaxis?._length ? [xaxis._offset + xaxis.l2p(x), yaxis._offset + yaxis.l2p(y)] : null;
+  }
+
+  async setStretched(stretched) {
+    if (stretched === Boolean(this.stretched)) return;
+    this.stretched = stretched;
+    await this.ready;
+    await this.plotly.relayout(this.canvas, { "yaxis.scaleanchor": stretched ? false : "x" });
+  }
+
+  setMode(mode) {
+    return this.plotly.relayout(this.canvas, { dragmode: mode });
+  }
+
+  showAll() {
+    return this.drawn && this._relayout(bounds(this.drawn.x, this.drawn.y));
+  }
+
+  // What is on screen for a picture of its own: names as plotly's annotations.
+  picture(labels, ground, ink, notes) {
+    const named = labels.map(({ text, at: [x, y] }) => ({ x, y, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }));
+    return { data: this.canvas.data, layout: { ...this.canvas.layout, annotations: [...notes, ...named], paper_bgcolor: ground, plot_bgcolor: ground } };
+  }
+
+  // A row in the middle of the picture, unless it is in it already.
+  bringIntoView(row) {
+    const { xaxis, yaxis } = this.canvas._fullLayout;
+    const [x, y] = [this.at(row, 0), this.at(row, 1)];
+    const within = (axis, value) => value > Math.min(...axis.range) && value < Math.max(...axis.range);
+    if (within(xaxis, x) && within(yaxis, y)) return;
+    const move = (axis, value) => {
+      const half = (axis.range[1] - axis.range[0]) / 2;
+      return [value - half, value + half];
+    };
+    this._relayout({ x: move(xaxis, x), y: move(yaxis, y) });
+  }
+
+  async repaint() {
+    await this.ready;
+    await this.plotly.restyle(this.canvas, { "line.color": rest() }, [LINES]);
+    await this.plotly.restyle(this.canvas, { "marker.color": [accent(), accent()], "marker.line.color": [accent(), isDark() ? "#18181b" : "#ffffff"] }, [RINGS, FOCUS]);
+    if (this.grid) await this.setContours(this.grid);
+    if (this.look) await this.setLook(...this.look);
+  }
+
+  resize() {
+    return this.plotly.Plots.resize(this.canvas);
+  }
+
+  async _draw() {
+    const type = this.webgl ? "scattergl" : "scatter";
+    const quiet = { hoverinfo: "skip", showlegend: false, x: [], y: [] };
+    const traces = [
+      { type, mode: "markers", hoverinfo: "none", x: [], y: [], marker: { size: 6, line: { width: 0 } }, selected: { marker: { opacity: 1 } }, unselected: { marker: {} } },
+      { type, mode: "lines", line: { width: 1, color: rest() }, ...quiet },
+      { type, mode: "markers", marker: { size: 12, symbol: "circle-open", color: accent(), line: { width: 2, color: accent() } }, ...quiet },
+      { type, mode: "markers", marker: { size: 15, color: accent(), line: { width: 3, color: "#ffffff" } }, ...quiet },
+      { type: "contour", visible: false, z: [], hoverinfo: "skip", showscale: false, autocontour: false, contours: { coloring: "fill", start: 0.15, end: 0.95, size: 0.1 }, line: { width: 0.5, smoothing: 0.9, color: rest() } },
+    ];
+    const axis = { visible: false, showgrid: false, zeroline: false, range: [-1, 1] };
+    const layout = {
+      autosize: true,
+      margin: { l: 0, r: 0, t: 0, b: 0 },
+      xaxis: { ...axis },
+      yaxis: { ...axis, scaleanchor: "x" },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      showlegend: false,
+      hovermode: "closest",
+      hoverdistance: 12,
+      dragmode: "pan",
+    };
+    const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, displaylogo: false, showTips: false };
+    await this.plotly.newPlot(this.canvas, traces, layout, config);
+    const rowOf = (event) => this.rows[event.points.find((point) => point.curveNumber === DOTS)?.pointNumber];
+    this.canvas.on("plotly_click", (event) => {
+      const row = rowOf(event);
+      if (row !== undefined) this.calls.onClick(row);
+    });
+    this.canvas.on("plotly_selected", (event) => {
+      if (!event) return;
+      const rows = event.points.filter((point) => point.curveNumber === DOTS).map((point) => this.rows[point.pointNumber]);
+      // Else the next lasso would drag this one, and plotly would fade the points itself.
+      this.plotly.relayout(this.canvas, { selections: [] });
+      this.plotly.restyle(this.canvas, { selectedpoints: null }, [DOTS]);
+      if (event.range || event.lassoPoints) this.calls.onSelect(rows);
+    });
+    this.canvas.on("plotly_hover", (event) => this.calls.onHover(rowOf(event), event.event));
+    this.canvas.on("plotly_unhover", () => this.calls.onHover());
+    this.canvas.on("plotly_doubleclick", () => this.showAll());
+    this.canvas.on("plotly_relayouting", () => this.calls.onMove());
+    this.canvas.on("plotly_relayout", () => this.calls.onMoved());
+  }
+
+  async _place(x, y, ranges) {
+    const shared = { x: [x], y: [y], "marker.size": dotSize(x.length) };
+    await this.plotly.update(this.canvas, shared, { "xaxis.range": ranges.x, "yaxis.range": ranges.y }, [DOTS]);
+    if (this.look && x.length !== this.canvas.data[DOTS].marker.opacity?.length) await this.setLook(...this.look);
+  }
+
+  _ranges() {
+    const { xaxis, yaxis } = this.canvas._fullLayout;
+    return { x: [...xaxis.range], y: [...yaxis.range] };
+  }
+
+  async _relayout(ranges) {
+    await this.plotly.relayout(this.canvas, { "xaxis.range": ranges.x, "yaxis.range": ranges.y });
+    this.calls.onMove();
+  }
+}
+
+function blend(from, to, share) {
+  const between = (one, two) => two.map((value, place) => one[place] + (value - one[place]) * share);
+  return { x: between(from.x, to.x), y: between(from.y, to.y) };
+}

@@ -1,0 +1,119 @@
+// A layout of three dimensions, turned by dragging. Needs WebGL.
+
+import { accent, ground, rest, withStrength } from "./colours.js";
+import { BRIGHT, FADED, along, dotSize, sampled } from "./dots.js";
+
+const SPACE_POINTS = 30000;
+const AXES = ["x", "y", "z"];
+// A dot of a space is drawn smaller than one of a plane: the nearest ones would hide the rest.
+const DOT_SHARE = 0.75;
+const EYE = { x: 1.15, y: 1.15, z: 0.75 };
+const OF_DOTS = 0, OF_LINES = 1, OF_RINGS = 2, OF_FOCUS = 3;
+
+export class Space {
+  constructor(canvas, plotly, _webgl, calls) {
+    Object.assign(this, { canvas, plotly, calls });
+    this.rows = [];
+    this.ready = this._draw();
+  }
+
+  get largest() {
+    return SPACE_POINTS;
+  }
+
+  // Positions as x, y, z, x, y, z…
+  async setPoints(positions, dimensions) {
+    await this.ready;
+    this.rows = sampled(positions.length / dimensions, this.largest);
+    this.at = (row, axis) => positions[dimensions * row + axis];
+    const places = Object.fromEntries(AXES.map((name, axis) => [name, [along(positions, this.rows, axis, dimensions)]]));
+    await this.plotly.restyle(this.canvas, { ...places, "marker.size": dotSize(this.rows.length) * DOT_SHARE }, [OF_DOTS]);
+    if (this.look) await this.setLook(...this.look);
+  }
+
+  // Its dots have no opacity each: a faded one takes on the colour of the ground.
+  async setLook(colourOf, strengthOf) {
+    await this.ready;
+    this.look = [colourOf, strengthOf];
+    if (!this.rows.length) return;
+    const color = this.rows.map((row) => withStrength(colourOf(row), (FADED + (BRIGHT - FADED) * strengthOf(row)) / BRIGHT));
+    await this.plotly.restyle(this.canvas, { "marker.color": [color] }, [OF_DOTS]);
+  }
+
+  async setFocus(row, others = []) {
+    await this.ready;
+    const focused = row === null ? [] : [row];
+    const lines = focused.flatMap((one) => others.flatMap((other) => [one, other, null]));
+    const all = [lines, focused.length ? others : [], focused];
+    const of = (axis) => all.map((rows) => rows.map((one) => (one === null ? null : this.at(one, axis))));
+    await this.plotly.restyle(this.canvas, Object.fromEntries(AXES.map((name, axis) => [name, of(axis)])), [OF_LINES, OF_RINGS, OF_FOCUS]);
+  }
+
+  setContours() {}
+
+  // Where the camera sees a place; null where that is behind it, or plotly no longer tells.
+  placeOf(at) {
+    const scene = this.canvas._fullLayout?.scene?._scene;
+    const { model, view, projection } = scene?.glplot?.cameraParams ?? {};
+    if (!projection) return null;
+    let point = [...at.map((value, axis) => value * scene.dataScale[axis]), 1];
+    for (const matrix of [model, view, projection]) point = [0, 1, 2, 3].map((row) => point.reduce((sum, value, column) => sum + matrix[4 * column + row] * value, 0));
+    if (point[3] <= 0) return null;
+    const { offsetWidth, offsetHeight } = this.canvas;
+    return [(0.5 + point[0] / point[3] / 2) * offsetWidth, (0.5 - point[1] / point[3] / 2) * offsetHeight];
+  }
+
+  setMode() {}
+
+  showAll() {
+    return this.plotly.relayout(this.canvas, { "scene.camera": camera() });
+  }
+
+  picture(labels, background, ink) {
+    const annotations = labels.map(({ text, at: [x, y, z] }) => ({ x, y, z, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: background, opacity: 0.85, borderpad: 1 }));
+    const scene = { ...this.canvas.layout.scene, annotations };
+    return { data: this.canvas.data, layout: { ...this.canvas.layout, scene, paper_bgcolor: background } };
+  }
+
+  bringIntoView() {}
+
+  async repaint() {
+    await this.ready;
+    await this.plotly.restyle(this.canvas, { "line.color": rest() }, [OF_LINES]);
+    await this.plotly.restyle(this.canvas, { "marker.color": [accent(), accent()], "marker.line.color": [accent(), ground()] }, [OF_RINGS, OF_FOCUS]);
+    if (this.look) await this.setLook(...this.look);
+  }
+
+  resize() {
+    return this.plotly.Plots.resize(this.canvas);
+  }
+
+  async _draw() {
+    const quiet = { hoverinfo: "skip", showlegend: false, x: [], y: [], z: [] };
+    const type = "scatter3d";
+    const traces = [
+      { type, mode: "markers", hoverinfo: "none", x: [], y: [], z: [], marker: { size: 4, opacity: BRIGHT, line: { width: 0 } } },
+      { type, mode: "lines", line: { width: 2, color: rest() }, ...quiet },
+      { type, mode: "markers", marker: { size: 8, symbol: "circle-open", color: accent(), line: { width: 2, color: accent() } }, ...quiet },
+      { type, mode: "markers", marker: { size: 9, color: accent(), line: { width: 2, color: ground() } }, ...quiet },
+    ];
+    const axis = { visible: false, showspikes: false };
+    const scene = { xaxis: axis, yaxis: { ...axis }, zaxis: { ...axis }, aspectmode: "data", dragmode: "orbit", camera: camera(), hovermode: "closest" };
+    const layout = { autosize: true, margin: { l: 0, r: 0, t: 0, b: 0 }, scene, paper_bgcolor: "rgba(0,0,0,0)", showlegend: false };
+    const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, displaylogo: false, showTips: false };
+    await this.plotly.newPlot(this.canvas, traces, layout, config);
+    const rowOf = (event) => this.rows[event.points.find((point) => point.curveNumber === OF_DOTS)?.pointNumber];
+    this.canvas.on("plotly_click", (event) => {
+      const row = rowOf(event);
+      if (row !== undefined) this.calls.onClick(row);
+    });
+    this.canvas.on("plotly_hover", (event) => this.calls.onHover(rowOf(event), event.event));
+    this.canvas.on("plotly_unhover", () => this.calls.onHover());
+    this.canvas.on("plotly_relayouting", () => this.calls.onMove());
+    this.canvas.on("plotly_relayout", () => this.calls.onMoved());
+  }
+}
+
+function camera() {
+  return { eye: { ...EYE }, center: { x: 0, y: 0, z: 0 }, up: { x: 0, y: 0, z: 1 } };
+}
