@@ -112,7 +112,7 @@ def umap_layout(
         return flat
     kept = max(2, min(options.n_neighbors, n - 1))
     if n <= EXACT_NEIGHBOURS_LIMIT:
-        neighbours = _enough(neighbours, rows, kept)
+        neighbours = _enough(neighbours, vectors, kept)
     with warnings.catch_warnings():
         # Said on import and on fitting: no Tensorflow; and that without a search index later
         # points cannot be added, which nothing here asks for.
@@ -164,7 +164,7 @@ def tsne_layout(
 
     perplexity = max(1.0, min(options.perplexity, (n - 1) / 3))
     kept = min(n - 1, int(3 * perplexity)) + 1
-    near = _enough(neighbours, rows, kept).nearest(kept)
+    near = _enough(neighbours, vectors, kept).nearest(kept)
     affinities = affinity.PerplexityBasedNN(
         perplexity=perplexity,
         knn_index=PrecomputedNeighbors(near.indices[:, 1:], near.distances[:, 1:]),
@@ -182,8 +182,9 @@ def tsne_layout(
     return Projection(points - points.mean(axis=0), "tsne")
 
 
-def _enough(known: Neighbours | None, rows: Floats, kept: int) -> Neighbours:
-    """`known`, if it has `kept` of each row, else those found now."""
+def _enough(known: Neighbours | None, vectors: ArrayLike, kept: int) -> Neighbours:
+    """`known`, if it has `kept` of each row, else those found now: the same to the last digit."""
+    rows = as_vectors(vectors)
     if known is not None and len(known.indices) == len(rows) and known.k >= min(kept, len(rows)):
         return known
     return nearest_neighbours(rows, kept)
@@ -206,10 +207,11 @@ class _Bar:
 
 
 def _knn(neighbours: Neighbours | None, kept: int) -> tuple[Any, Any, Any]:
-    """As UMAP takes them: indices, distances, no search index."""
+    """As UMAP takes them: indices, distances, no search index. It writes into them, so they are copies."""
     if neighbours is None:
         return None, None, None
-    return neighbours.indices[:, :kept], neighbours.distances[:, :kept], None
+    near = neighbours.nearest(kept)
+    return near.indices.copy(), near.distances.copy(), None
 
 
 def _has_spread(centred: NDArray[np.float64], rows: Floats) -> bool:

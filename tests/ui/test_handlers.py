@@ -12,6 +12,7 @@ from embedder import Settings
 from embedder.errors import FileUnreadable, InvalidInput
 from ui import code, loading, similarity, upload, vectors
 from ui import map as map_view
+from ui.layout import LayoutWorker
 from ui.page import cancelled, with_cancel
 from ui.session import Session
 from ui.view import Desk, as_gradio, bind_stream, sentence_of, status, uploads_folder
@@ -148,7 +149,7 @@ async def test_a_link_in_the_upload_folder_is_not_followed_out(desk: Desk) -> No
 async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: Path) -> None:
     settings = Settings(cache_dir=tmp_path, batch_tokens=32)
     async with hashing_engine(settings, delay_s=0.02) as engine:
-        desk = Desk(engine, settings, None)  # type: ignore[arg-type]  # no layout is asked for
+        desk = Desk(engine, settings, LayoutWorker(settings.cache_dir))
         session = desk.sessions.of("a")
         await paste(desk, session, "kept")
 
@@ -209,7 +210,7 @@ async def test_a_search_on_the_map_is_the_last_call(desk: Desk) -> None:
 async def test_texts_are_on_the_map_before_all_have_vectors(tmp_path: Path) -> None:
     settings = Settings(cache_dir=tmp_path, batch_tokens=64)
     async with hashing_engine(settings, delay_s=0.02) as engine:
-        desk = Desk(engine, settings, None)  # type: ignore[arg-type]  # no layout is asked for
+        desk = Desk(engine, settings, LayoutWorker(settings.cache_dir))
         session = desk.sessions.of("a")
         texts = "\n".join(f"text number {i}" for i in range(1500))
         sizes = []

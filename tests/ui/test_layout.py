@@ -135,7 +135,7 @@ def test_a_failing_layout_is_answered_by_its_class_name(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(layout_process, "map_of", fail)
     sink = io.BytesIO()
-    asked = layout_process.REQUEST.pack(13, 1, 1, 0) + b'{"layout": {}}'[:13] + b"\0" * 4
+    asked = layout_process.REQUEST.pack(14, 1, 1, 0) + b'{"layout": {}}' + b"\0" * 4
     assert layout_process.answer(io.BytesIO(asked), sink)
     assert sink.getvalue() == layout_process.FRAME.pack(layout_process.FAILED, 17) + b"ZeroDivisionError"
     assert not layout_process.answer(io.BytesIO(b"cut"), sink)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from embedder import Engine, Settings
+from ui.layout import LayoutWorker
 from ui.samples import FIRST_SAMPLE, SAMPLES, Sample, ready_made
 from ui.view import Desk
 
@@ -28,7 +29,7 @@ def test_a_sample_is_different_texts_with_columns(name: str) -> None:
 async def test_the_first_sample_has_the_vectors_that_the_model_gives_it(tmp_path: Path) -> None:
     settings = Settings(cache_dir=tmp_path)
     async with Engine(settings) as engine:
-        desk = Desk(engine, settings, None)  # type: ignore[arg-type]  # no layout is asked for
+        desk = Desk(engine, settings, LayoutWorker(settings.cache_dir))
         early = await ready_made(desk, FIRST_SAMPLE, None)
         assert early is not None, "it is there before the model is loaded"
         info = await engine.model_info()
@@ -51,7 +52,7 @@ async def test_behind_a_login_the_samples_id_cannot_be_guessed(tmp_path: Path) -
     settings = Settings(cache_dir=tmp_path, page_auth=("ann:secret",))
     ids = []
     for _ in range(2):
-        desk = Desk(Engine(settings), settings, None)  # type: ignore[arg-type]  # nothing is computed
+        desk = Desk(Engine(settings), settings, LayoutWorker(settings.cache_dir))
         sample = await ready_made(desk, FIRST_SAMPLE, None)
         assert sample is not None
         assert sample.id == f"sample-{desk.secret}"
@@ -63,7 +64,7 @@ async def test_another_model_of_that_name_embeds_the_sample_itself(tmp_path: Pat
     settings = Settings(cache_dir=tmp_path)
     async with hashing_engine(settings) as engine:
         await engine.model_info()
-        desk = Desk(engine, settings, None)  # type: ignore[arg-type]
+        desk = Desk(engine, settings, LayoutWorker(settings.cache_dir))
         assert await ready_made(desk, FIRST_SAMPLE, None) is None
 
 

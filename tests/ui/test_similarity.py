@@ -48,7 +48,7 @@ async def put(desk: Desk, texts: list[str], clusters: list[int] | None = None) -
     )
     if clusters:
         points = made.flat.points
-        made.add_layout("umap", Projection(points, "umap", None, None, np.array(clusters, dtype=np.int32)))
+        made.add_layout("umap", Projection(points, "umap", None, np.array(clusters, dtype=np.int32)))
     desk.datasets.put(made)
     return made
 
