@@ -32,12 +32,6 @@ export class Axes {
     explorer.stage.append(...Object.values(this.edges));
     explorer.toolbar.element.querySelector(".tx-settings").after(this.element);
     this.form.addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.submitted());
-    this.element.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !this.element.open) return;
-      event.stopPropagation();
-      this.element.open = false;
-      this.element.querySelector("summary").focus();
-    });
     this.forget();
   }
 

@@ -4,6 +4,7 @@
 import { remember, restore } from "./address.js";
 import { Api, Gone } from "./api.js";
 import { Axes } from "./axes.js";
+import { card } from "./card.js";
 import { Colouring } from "./colouring.js";
 import { count, debounced, make, showTab } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
@@ -51,7 +52,7 @@ class Explorer {
     this.plot = new Plot(this.stage, plotly, {
       onClick: (row) => this.guarded(() => this.focus(row)),
       onSelect: (rows) => this.guarded(() => this.select(rows)),
-      describe: (row) => this.describe(row),
+      describe: (row) => card(this, row),
     });
     this.searching = new Searching(this);
     this.colouring = new Colouring(this);
@@ -72,14 +73,25 @@ class Explorer {
     this.selected = null;
   }
 
-  // Texts on screen: other ones, or more of the same, or another layout of the same.
-  async show({ id, layout }) {
-    const turn = (this.turn = (this.turn ?? 0) + 1);
+  // Texts on screen: other ones, or more of the same, or another layout of the same. One after the other,
+  // of those that come meanwhile the newest: else an older one could end last and stay.
+  async show(value) {
+    this.next = value;
+    if (this.showing) return;
+    this.showing = true;
+    while (this.next) {
+      const { id, layout } = this.next;
+      this.next = null;
+      await this.guarded(() => this.draw(id, layout));
+    }
+    this.showing = false;
+  }
+
+  async draw(id, layout) {
     const api = id === this.id ? this.api : new Api(document.baseURI, id);
     const about = await api.about(layout);
     const key = layout ?? about.layout;
     const [points, clusters] = await Promise.all([api.points(key), about.whole ? api.clusters(key) : { labels: [], clusters: [] }]);
-    if (turn !== this.turn) return;
     const fresh = id !== this.id;
     const grown = fresh || about.n !== this.about.n;
     Object.assign(this, { id, api, about, clusters, layoutKey: key });
@@ -239,16 +251,6 @@ class Explorer {
     });
   }
 
-  async describe(row) {
-    const [text] = await this.api.rows([row]);
-    const beside = Object.entries(text.cells).slice(0, 4).map(([name, value]) => make("div", { className: "tx-beside" }, make("b", { textContent: name }), ` ${value}`));
-    const cluster = this.clusters.clusters[this.clusters.labels[row]];
-    const { scores } = this.searching;
-    const score = scores ? [make("div", { className: "tx-beside" }, make("b", { textContent: "score" }), ` ${scores[row].toFixed(4)}`)] : [];
-    const group = cluster ? [make("div", { className: "tx-beside" }, make("b", { textContent: "cluster" }), ` ${cluster.name}`)] : [];
-    return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...score, ...this.axes.beside(row), ...beside, ...group];
-  }
-
   remember() {
     lookedAt(this);
     remember(this);
@@ -278,7 +280,7 @@ export function mount(element, { watch, trigger, props }, plotly) {
   const explorer = new Explorer(element.querySelector(".tx"), plotly, trigger);
   const show = () => {
     const value = props.value ? JSON.parse(props.value) : null;
-    if (value?.id) explorer.guarded(() => explorer.show(value));
+    if (value?.id) explorer.show(value);
   };
   watch("value", show);
   show();

@@ -4,6 +4,7 @@ import { Api } from "./api.js";
 import { count, make } from "./dom.js";
 import { MostSimilar, NearDuplicates, Outliers } from "./finds.js";
 import { HeatMap } from "./heatmap.js";
+import { tend } from "./menus.js";
 import { onMap } from "./onmap.js";
 import { Pair } from "./pair.js";
 import { Tabs } from "./tabs.js";
@@ -42,6 +43,7 @@ class Similarity {
       make("div", { className: "tx-toolbar" }, make("label", { className: "tx-pick", htmlFor: "sx-shown" }, "Shown", this.choice), this.back, this._save()),
       make("div", { className: "tx-main sx-main" }, make("div", { className: "tx-left" }, this.heat.element, this.message), this.tabs.element),
     );
+    tend(root);
     new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.seen()).observe(root);
     new MutationObserver(() => this.heat.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   }

@@ -7,6 +7,7 @@ const SPACE_POINTS = 30000;
 const AXES = ["x", "y", "z"];
 // A dot of a space is drawn smaller than one of a plane: the nearest ones would hide the rest.
 const DOT_SHARE = 0.75;
+const CLICK_PX = 5;
 const EYE = { x: 1.15, y: 1.15, z: 0.75 };
 const OF_DOTS = 0, OF_LINES = 1, OF_RINGS = 2, OF_FOCUS = 3;
 
@@ -102,13 +103,24 @@ export class Space {
     const layout = { autosize: true, margin: { l: 0, r: 0, t: 0, b: 0 }, scene, paper_bgcolor: "rgba(0,0,0,0)", showlegend: false };
     const config = { displayModeBar: false, scrollZoom: true, doubleClick: false, displaylogo: false, showTips: false };
     await this.plotly.newPlot(this.canvas, traces, layout, config);
-    const rowOf = (event) => this.rows[event.points.find((point) => point.curveNumber === OF_DOTS)?.pointNumber];
-    this.canvas.on("plotly_click", (event) => {
-      const row = rowOf(event);
-      if (row !== undefined) this.calls.onClick(row);
+    this._listen();
+  }
+
+  // plotly finds the dot under the pointer as it draws, without the pointer's event, and tells of a
+  // click only if it draws between press and release: so both are taken from the page.
+  _listen() {
+    let pointer, pressed, pointed;
+    this.canvas.addEventListener("pointermove", (event) => (pointer = event), { capture: true, passive: true });
+    this.canvas.addEventListener("pointerdown", (event) => (pressed = event), { capture: true, passive: true });
+    this.canvas.addEventListener("click", (event) => {
+      const moved = pressed ? Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) : 0;
+      if (pointed !== undefined && moved < CLICK_PX) this.calls.onClick(pointed);
     });
-    this.canvas.on("plotly_hover", (event) => this.calls.onHover(rowOf(event), event.event));
-    this.canvas.on("plotly_unhover", () => this.calls.onHover());
+    this.canvas.on("plotly_hover", ({ points }) => {
+      pointed = this.rows[points.find((point) => point.curveNumber === OF_DOTS)?.pointNumber];
+      if (pointer) this.calls.onHover(pointed, pointer);
+    });
+    this.canvas.on("plotly_unhover", () => this.calls.onHover((pointed = undefined)));
     this.canvas.on("plotly_relayouting", () => this.calls.onMove());
     this.canvas.on("plotly_relayout", () => this.calls.onMoved());
   }

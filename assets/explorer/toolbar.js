@@ -1,6 +1,7 @@
 // Above the map: search, colours, tools, layout. Each control is a plain HTML one.
 
 import { make } from "./dom.js";
+import { tend } from "./menus.js";
 import { LayoutSettings } from "./settings.js";
 
 const MODES = { semantic: "Meaning", hybrid: "Meaning + words", keyword: "Words (BM25)", regex: "Pattern (regex)" };
@@ -60,6 +61,7 @@ export class Toolbar {
       this._save(onPicture),
       this.found,
     );
+    tend(this.element);
     this.colour.addEventListener("change", () => onColour(this.colour.value, this.colour.selectedOptions[0].textContent));
     this.layout.addEventListener("change", () => onLayout(this.options()));
     this.mode.addEventListener("change", () => this.query.value.trim() && onSearch(true));
@@ -123,7 +125,6 @@ export class Toolbar {
     return least;
   }
 
-  // Where the files of the texts on screen are to be had.
   // Places that a file brought are one more layout to choose.
   offerFile(there, here) {
     const option = this.layout.querySelector("option[value=file]");
@@ -132,6 +133,7 @@ export class Toolbar {
     if (here) this.layout.value = "file";
   }
 
+  // Where the files of the texts on screen are to be had.
   setFiles(addressOf) {
     for (const [format, link] of Object.entries(this.files)) link.href = addressOf(format);
   }
