@@ -8,7 +8,7 @@ const AXES = ["x", "y", "z"];
 // A dot of a space is drawn smaller than one of a plane: the nearest ones would hide the rest.
 const DOT_SHARE = 0.75;
 const CLICK_PX = 5;
-const EYE = { x: 1.15, y: 1.15, z: 0.75 };
+const EYE = { x: 1, y: 1, z: 0.65 };
 const OF_DOTS = 0, OF_LINES = 1, OF_RINGS = 2, OF_FOCUS = 3;
 
 export class Space {

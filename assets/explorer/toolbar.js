@@ -161,7 +161,7 @@ export class Toolbar {
         "div",
         {},
         make("label", { className: "tx-parameter" }, make("b", { textContent: "Names" }), this.names, said("Of clusters: words that set one apart from the others, or its most central text.")),
-        make("label", { className: "tx-parameter" }, make("b", { textContent: "Density contours" }), this.contours, said("Lines of equal crowding under the dots, in 2-D.")),
+        make("label", { className: "tx-parameter" }, make("b", { textContent: "Density contours" }), this.contours, said("Lines of equal crowding under the dots of a plane.")),
       ),
     );
   }

@@ -82,7 +82,7 @@ def jsonl_chunks(table: MapTable) -> Iterator[bytes]:
 
 
 def parquet(table: MapTable) -> bytes:
-    """Parquet: `text`, the columns, `x`, `y`, `cluster`, `embedding` as lists of float32.
+    """Parquet: `text`, the columns, `x`, `y` and perhaps `z`, `cluster`, `embedding` as lists of float32.
 
     The file's metadata hold `model` and `fingerprint`, by which a reader knows the vectors' space.
     """
@@ -94,8 +94,10 @@ def parquet(table: MapTable) -> bytes:
     strings = {"text": table.texts} | {own: table.columns[name] for name, own in table.names.items()}
     arrays = {name: pa.array(cells, pa.string()) for name, cells in strings.items()}
     arrays |= {
-        "x": pa.array(np.ascontiguousarray(table.points[:, 0])),
-        "y": pa.array(np.ascontiguousarray(table.points[:, 1])),
+        axis: pa.array(np.ascontiguousarray(places))
+        for axis, places in zip(table.axes, table.points.T, strict=True)
+    }
+    arrays |= {
         "cluster": pa.array(table.clusters, pa.string()),
         "embedding": pa.ListArray.from_arrays(
             pa.array(np.arange(n + 1, dtype=np.int32) * dimensions), numbers

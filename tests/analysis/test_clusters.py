@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.analysis.clusters import NOISE, class_keywords, clusters_of, name_clusters
-from embedder.analysis.density import local_density
+from embedder.analysis.density import density_grid, local_density
 
 
 def blobs(sizes: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -70,3 +70,33 @@ def test_a_crowd_is_denser_than_a_hermit() -> None:
     points = np.concatenate([np.random.default_rng(0).normal(size=(200, 2)), [[50.0, 50.0]]])
     density = local_density(points)
     assert density[-1] < density[:-1].mean()
+
+
+@given(st.integers(1, 60), st.integers(0, 5), st.sampled_from([1.0, 1e-4, 1e4]))
+def test_a_density_grid_lies_around_all_points(n: int, seed: int, scale: float) -> None:
+    points = np.random.default_rng(seed).normal(size=(n, 2)) * scale
+    grid = density_grid(points)
+    assert grid.shares.shape == (128, 128)
+    assert grid.shares.dtype == np.float32
+    assert (grid.shares >= 0).all()
+    assert grid.shares.max() == 1
+    assert (grid.low < points.min(axis=0)).all()
+    assert (grid.high > points.max(axis=0)).all()
+    # Contours close: nearly nothing is left at the edges.
+    edges = np.concatenate([grid.shares[0], grid.shares[-1], grid.shares[:, 0], grid.shares[:, -1]])
+    assert edges.max() < 0.2
+
+
+def test_the_densest_cell_lies_where_the_crowd_is() -> None:
+    rng = np.random.default_rng(1)
+    points = np.concatenate([rng.normal((9, -3), 0.1, (400, 2)), rng.normal((0, 4), 0.1, (40, 2))])
+    grid = density_grid(points)
+    row, column = np.unravel_index(grid.shares.argmax(), grid.shares.shape)
+    cell = (grid.high - grid.low) / 127
+    np.testing.assert_allclose(grid.low + cell * (column, row), (9, -3), atol=0.3)
+
+
+def test_a_density_grid_is_of_planes_only() -> None:
+    for points in (np.zeros((4, 3)), np.empty((0, 2))):
+        with pytest.raises(ValueError, match="density grid"):
+            density_grid(points)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedder.analysis import pca_2d, projection, umap_layout
+from embedder.analysis import pca_2d, pca_layout, projection, umap_layout
 
 
 def clusters(n: int = 120, d: int = 32) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +31,29 @@ def test_pca_is_finite_centred_and_repeatable(vectors: np.ndarray) -> None:
     if len(vectors):
         np.testing.assert_allclose(found.points.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_array_equal(found.points, pca_2d(vectors).points)
+
+
+@pytest.mark.parametrize("shape", [(40, 9), (40, 2), (3, 9), (1, 9)])
+def test_a_third_direction_stands_after_the_two_of_the_plane(shape: tuple[int, int]) -> None:
+    vectors = np.random.default_rng(5).normal(size=shape).astype(np.float32)
+    plane, space = pca_2d(vectors), pca_layout(vectors, 3)
+    assert space.points.shape == (shape[0], 3)
+    np.testing.assert_allclose(space.points[:, :2], plane.points, atol=1e-5)
+    assert not space.points[:, 2].any() or shape[1] > 2
+    if plane.explained_share is not None:
+        assert (space.explained_share or 0) >= plane.explained_share - 1e-6
+
+
+def test_umap_has_a_third_dimension_and_tsne_refuses_it() -> None:
+    from sklearn.manifold import trustworthiness
+
+    vectors, _ = clusters()
+    points = umap_layout(vectors, projection.LayoutOptions(dimensions=3)).points
+    assert points.shape == (120, 3)
+    assert points.std(axis=0).min() > 0.1
+    assert trustworthiness(vectors, points, n_neighbors=5, metric="cosine") > 0.8
+    with pytest.raises(ValueError, match="two dimensions"):
+        projection.tsne_layout(vectors, projection.LayoutOptions(method="tsne", dimensions=3))
 
 
 def test_pca_keeps_distances_of_a_plane() -> None:

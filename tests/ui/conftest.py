@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,8 +22,9 @@ def hashing_engine(settings: Settings, *, delay_s: float = 0.0) -> Engine:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where numba keeps what it compiled, so that it's done once a run."""
-    return tmp_path_factory.mktemp("compiled")
+    """Where numba keeps what it compiled, so that it's done once a run, or once for all runs."""
+    kept = os.environ.get("TESSERA_TEST_CACHE_DIR")
+    return Path(kept) if kept else tmp_path_factory.mktemp("compiled")
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ async def test_the_process_gives_the_layout_umap_gives_here(worker: LayoutWorker
 async def test_vectors_larger_than_a_pipe_arrive_whole(worker: LayoutWorker) -> None:
     rows = np.random.default_rng(8).normal(size=(600, 768)).astype(np.float32)
     rows[:, 0] += np.where(np.arange(600) % 2, 60, -60)
-    points = (await asyncio.wait_for(worker.project(rows), 60)).points
+    points = (await asyncio.wait_for(worker.project(rows), 240)).points
     apart = points[1::2].mean(axis=0) - points[::2].mean(axis=0)
     side = points @ apart > 0
     assert side.tolist() == [bool(row % 2) for row in range(600)], "every row is of its own cluster"

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from embedder.analysis import pca_2d
@@ -291,6 +292,44 @@ async def test_every_file_holds_every_row(client: httpx.AsyncClient, dataset: Da
     assert metadata[0] == "text\tcluster\tkind\tprice\tid"
     assert [line.split("\t")[0] for line in metadata[1:]] == TEXTS
     assert (await client.get(f"/data/{dataset.id}/export/exe")).status_code == 400
+
+
+async def test_a_space_is_told_and_taken_away_with_its_third_direction(
+    client: httpx.AsyncClient, dataset: Dataset
+) -> None:
+    made = map_of(dataset.vectors, LayoutOptions(method="pca", dimensions=3))
+    dataset.add_layout("pca-3d", made)
+    about = (await client.get(f"/data/{dataset.id}?layout=pca-3d")).json()
+    assert (about["dimensions"], about["layout"]) == (3, "pca-3d")
+    points = np.frombuffer((await client.get(f"/data/{dataset.id}/points/pca-3d")).content, dtype="<f4")
+    np.testing.assert_array_equal(points.reshape(-1, 3), made.points)
+    lines = (await client.get(f"/data/{dataset.id}/export/jsonl?layout=pca-3d")).text.splitlines()
+    places = [[json.loads(line)[axis] for axis in "xyz"] for line in lines]
+    np.testing.assert_allclose(places, made.points, rtol=1e-5, atol=1e-7)
+    rows = csv.DictReader(
+        io.StringIO((await client.get(f"/data/{dataset.id}/export/csv?layout=pca-3d")).text, newline="")
+    )
+    np.testing.assert_allclose([float(row["z"]) for row in rows], made.points[:, 2], rtol=1e-4, atol=1e-6)
+    parquet = (await client.get(f"/data/{dataset.id}/export/parquet?layout=pca-3d")).content
+    columns = pq.read_table(io.BytesIO(parquet)).to_pydict()
+    np.testing.assert_array_equal(np.column_stack([columns[axis] for axis in "xyz"]), made.points)
+    offline = (await client.get(f"/data/{dataset.id}/export/html?layout=pca-3d")).text
+    assert '"dimensions": 3' in offline
+
+
+async def test_the_density_of_a_plane_is_a_grid_around_its_points(
+    client: httpx.AsyncClient, dataset: Dataset
+) -> None:
+    numbers = np.frombuffer((await client.get(f"/data/{dataset.id}/density/pca")).content, dtype="<f4")
+    low, high, shares = numbers[:2], numbers[2:4], numbers[4:]
+    assert (low < dataset.flat.points.min(axis=0)).all()
+    assert (high > dataset.flat.points.max(axis=0)).all()
+    assert shares.shape == (128 * 128,)
+    assert shares.max() == 1
+    dataset.add_layout("pca-3d", map_of(dataset.vectors, LayoutOptions(method="pca", dimensions=3)))
+    refused = await client.get(f"/data/{dataset.id}/density/pca-3d")
+    assert refused.status_code == 400
+    assert "two dimensions" in refused.json()["error"]
 
 
 async def test_no_text_leaves_its_place_in_the_offline_page(
