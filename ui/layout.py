@@ -149,9 +149,11 @@ class LayoutWorker:
             self._waiting -= 1
 
     async def stop(self) -> None:
-        """Kill the process and take no more work."""
+        """Kill the process and take no more work; returns when all that was at work has ended."""
         self._stopped = True
         await self._kill()
+        async with self._turn:  # whoever was cancelled in mid-work still reaps the process
+            await self._kill()  # and one that was just being started is killed too
 
     def _remember(self, key: bytes, layout: Projection) -> None:
         self._known[key] = layout

@@ -84,9 +84,9 @@ def main() -> int:
     who, source, target = sys.argv[1:]
     vectors = np.load(source)
     if who == "ours":
-        from embedder.analysis.projection import umap_2d
+        from embedder.analysis.projection import umap_layout
 
-        points = umap_2d(vectors).points
+        points = umap_layout(vectors).points
     else:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that there is no Tensorflow, and that a seed means one thread
