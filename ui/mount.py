@@ -62,10 +62,13 @@ class Page:
     async def _live(self) -> None:
         """Build, then stay inside Gradio's lifespan until `stop`; one task enters and leaves it."""
         try:
-            gradio_app = await asyncio.to_thread(asyncio.run, build(self.engine, self.settings, self.worker))
+            desk = Desk(self.engine, self.settings, self.worker)
+            gradio_app = await asyncio.to_thread(asyncio.run, build(desk))
+            from ui.sight import FirstSight  # what it imports is there by now
+
             async with gradio_app.router.lifespan_context(gradio_app):
                 self._app = Guard(
-                    gradio_app,
+                    FirstSight(gradio_app, desk),
                     uploads=uploads_folder(self.settings),
                     max_upload_bytes=self.settings.page_max_upload_bytes + ENVELOPE_BYTES,
                     # JSON may escape a character with up to 12 bytes; 6 is what browsers need.
@@ -88,13 +91,13 @@ class Page:
         await self.worker.warm()
 
 
-async def build(engine: Engine, settings: Settings, worker: LayoutWorker) -> FastAPIApp:
+async def build(desk: Desk) -> FastAPIApp:
     """Gradio's page mounted on an application of its own; takes seconds, most of it imports.
 
     Blocks like a plain function: it's for a thread, in a loop of that thread, because without a
     running one Gradio leaves behind an unclosed loop for every lock it makes.
     """
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(settings).resolve())
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(desk.settings).resolve())
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
     from fastapi import FastAPI
@@ -104,7 +107,7 @@ async def build(engine: Engine, settings: Settings, worker: LayoutWorker) -> Fas
     from ui.routes import make_routes
 
     no_tracebacks()
-    desk = Desk(engine, settings, worker)
+    settings = desk.settings
     blocks = make_blocks(desk)
     outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     outer.mount("/explorer", make_routes(desk))

@@ -96,7 +96,7 @@ def offline_page(content: dict[str, Any]) -> str:
 
     In the data every `<` is escaped, so that no text can end its element.
     """
-    scripts = "\n".join(_as_plain_script((SCRIPTS / name).read_text()) for name in OFFLINE_SCRIPTS)
+    scripts = "\n".join(as_plain_script((SCRIPTS / name).read_text()) for name in OFFLINE_SCRIPTS)
     data = json.dumps(content, default=float).replace("<", "\\u003c")
     parts = {
         "STYLE": (SCRIPTS / "explorer.css").read_text(),
@@ -108,7 +108,7 @@ def offline_page(content: dict[str, Any]) -> str:
     return re.sub(r"%%(\w+)%%", lambda found: parts[found[1]], page)
 
 
-def _as_plain_script(module: str) -> str:
+def as_plain_script(module: str) -> str:
     """A module without what ties it to others: in one file they share one scope."""
     return re.sub(r"^import .*$|^export ", "", module, flags=re.MULTILINE)
 

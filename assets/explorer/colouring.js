@@ -1,6 +1,6 @@
 // Which colour every row has: by column, cluster, search score, or one for all.
 
-import { DISTINCT, accent, amountColour, groupColour } from "./colours.js";
+import { accent, amountColour, groupColour, mostTelling } from "./colours.js";
 
 const CLUSTERS = "clusters", SCORE = "score", PLAIN = "plain";
 
@@ -20,9 +20,7 @@ export class Colouring {
     const scored = searching.scores ? [[SCORE, "search score"]] : [];
     const columns = about.colours.map((colour, number) => [String(number), colour.name]);
     const choices = [...scored, ...axes.choices(), ...named, ...columns, [PLAIN, "one colour"]];
-    // Of the columns whose every group has a colour of its own, the one that says most.
-    const groups = (number) => (about.colours[number].kind === "group" ? about.colours[number].groups : 0);
-    const first = columns.filter((_, number) => groups(number)).sort(([one], [two]) => (groups(two) <= DISTINCT) - (groups(one) <= DISTINCT) || (groups(one) <= DISTINCT ? groups(two) - groups(one) : groups(one) - groups(two)))[0];
+    const first = columns[mostTelling(about.colours)];
     const picked = choices.find(([, name]) => name === this.picked);
     const chosen = picked?.[0] ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
     toolbar.setColours(choices, chosen);

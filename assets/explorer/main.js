@@ -116,6 +116,7 @@ class Explorer {
     if (grown) await this.everything();
     await this.paint();
     this.stage.dataset.painted = `${key} ${about.n}`;
+    document.getElementById("first-sight")?.remove();
     const wanted = this.wanted;
     if (fresh && about.whole) this.wanted = new URLSearchParams();
     if (fresh && about.whole && wanted.get("data") === id) await restore(this, wanted);

@@ -110,7 +110,9 @@ async def test_without_has_launched_gradio_would_take_the_path(
 ) -> None:
     """That the switch is what guards: with it off Gradio copies the file, and only our own check is left."""
     blocks = next(
-        route.app.blocks for route in page._app.app.routes if hasattr(getattr(route, "app", None), "blocks")
+        route.app.blocks
+        for route in page._app.app.app.routes
+        if hasattr(getattr(route, "app", None), "blocks")
     )  # type: ignore[union-attr]
     assert blocks.has_launched
     blocks.has_launched = False
