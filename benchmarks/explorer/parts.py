@@ -6,6 +6,7 @@ A part gives raw figures as JSON holds them; what they mean is in `verdict`.
 from __future__ import annotations
 
 import random
+import statistics
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -75,6 +76,15 @@ def measure_file(effort: Effort) -> dict[str, Any]:
     return figures
 
 
+def with_stored_peer(figures: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """The short form's file with Embedding Atlas's stored time of this processor, where there is one."""
+    if figures["atlas"] or not known.get("atlas"):
+        return figures
+    served_s = statistics.median(one["served_s"] for one in known["atlas"])
+    stored = [{"served_s": served_s}] * len(figures["ours"])
+    return figures | {"atlas": stored, "atlas_stored": known["of"]["date"]}
+
+
 def one_upload(server: Server, file: Path) -> dict[str, float | None]:
     """A visitor on the open page uploads `file`."""
     with opened(server) as page:
@@ -132,15 +142,15 @@ def clicked(page: Page, rows: Iterator[int], count: int) -> list[float]:
 def measure_large(effort: Effort) -> dict[str, Any]:
     """One short text by the API, idle and while the page lays many points out; then those painted."""
     texts, vectors = material.many_points(PAINTED_POINTS, effort.real_texts)
-    with seeded(texts, vectors) as server, browser.chromium() as made:
+    # Requests leave from a thread: this one is Playwright's.
+    with seeded(texts, vectors) as server, browser.chromium() as made, ThreadPoolExecutor(1) as pool:
         warm_in(made, server)
-        probe(server.ours, lambda count: count >= 20)
-        idle_s = probe(server.ours, lambda count: count >= effort.idle_probes)
+        pool.submit(probe, server.ours, lambda count: count >= 20).result()
+        idle_s = pool.submit(probe, server.ours, lambda count: count >= effort.idle_probes).result()
         address = f"http://127.0.0.1:{server.port}/?data={DATASET_ID}"
-        with browser.visitor(made, address) as page, ThreadPoolExecutor(1) as pool:
+        with browser.visitor(made, address) as page:
             page.wait_for_function("document.querySelector('#status').innerText.includes('UMAP')")
             over = threading.Event()
-            # In a thread: this one is Playwright's while the page is waited for.
             probing = pool.submit(probe, server.ours, lambda count: over.is_set() and count > 0)
             try:
                 browser.wait_for_layout(page, "umap", PAINTED_POINTS)
@@ -148,8 +158,8 @@ def measure_large(effort: Effort) -> dict[str, Any]:
                 over.set()
             busy_s = probing.result()
         rounds = [painted(made, address) for _ in range(effort.paint_rounds)]
-    print("large", {name: round(float(np.percentile(times, 95)), 4) for name, times in
-                    (("idle", idle_s), ("busy", busy_s))}, rounds, flush=True)  # fmt: skip
+    p95_s = [round(float(np.percentile(times, 95)), 4) for times in (idle_s, busy_s)]
+    print("large, p95 idle and busy", p95_s, "painted", rounds, flush=True)
     return {
         "points": PAINTED_POINTS,
         "real_texts": effort.real_texts,

@@ -78,7 +78,8 @@ def add_file(result: Result, figures: dict[str, Any]) -> None:
             for one, other in zip(ours, peer, strict=True)
             if one[key] is not None
         )
-        shown = [f"{seconds:.1f} s", f"Embedding Atlas {served:.1f} s"]
+        when = f" (stored, {figures['atlas_stored'][:10]})" if "atlas_stored" in figures else ""
+        shown = [f"{seconds:.1f} s", f"Embedding Atlas {served:.1f} s{when}"]
         result.rows.append([f"{texts} {work}", f"{share:.3f}", *shown, how])
         if goal is not None:
             result.compare(

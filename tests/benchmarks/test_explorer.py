@@ -12,6 +12,7 @@ import pytest
 from benchmarks.explorer.__main__ import made, stored
 from benchmarks.explorer.browser import Mark
 from benchmarks.explorer.material import jittered, map_texts
+from benchmarks.explorer.parts import with_stored_peer
 from benchmarks.explorer.quality import trustworthiness
 from benchmarks.explorer.verdict import stages
 
@@ -60,6 +61,15 @@ def test_the_share_is_the_median_of_the_rounds_own_shares() -> None:
         side: [one for figure in rounds for one in figure[side]] for side in ("ours", "atlas", "tokens")
     }
     assert made({"file": figures}, {}, MACHINE).headlines[0].figure == "0.300"
+
+
+def test_the_short_form_takes_the_peers_time_from_the_stored_result() -> None:
+    known = figures_of_a_file(20.0, 100.0) | {"of": OF | {"date": "2026-11-25T08:00:00Z"}}
+    short = figures_of_a_file(20.0, 0.0) | {"atlas": []}
+    (line, _) = made({"file": with_stored_peer(short, known)}, {}, MACHINE).headlines
+    assert (line.figure, line.peer) == ("0.200", "Embedding Atlas 100.0 s (stored, 2026-11-25)")
+    assert with_stored_peer(short, {}) == short
+    assert with_stored_peer(known, known) is known, "a peer that was started is the one compared with"
 
 
 def test_times_of_their_own_limit_and_of_the_api() -> None:
