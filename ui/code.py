@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ui import snippets
+from ui import recipes, snippets
 from ui.session import Session
 from ui.view import QUIET, Desk, bind, many, status
 
@@ -14,23 +14,36 @@ LANGUAGES = {
     "Python": ("python", snippets.python_requests),
     "Python, OpenAI": ("python", snippets.python_openai),
     "JavaScript": ("javascript", snippets.javascript),
+    "Python package": ("python", recipes.package),
+}
+DONE = {
+    "embed": "The last call of this page: texts embedded.",
+    "search": "The last call of this page: a question, embedded as one.",
+    "pair": "The last call of this page: two texts, and how alike they are.",
+    "compare": "The last calls of this page: the same texts by both models.",
 }
 EMPTY = "No call yet. Once texts are embedded, the same call stands here as code."
 # Runs in the visitor's browser and nowhere else: the key goes to the API as a header, never to the page.
 RUN = """async (key, call) => {
   if (!call) return ["There is no call to send yet.", ""];
-  const body = JSON.parse(call);
-  const address = new URL(`/${body.model}/v1/embeddings`, window.location.href);
   const headers = {"Content-Type": "application/json"};
   if (key) headers["Authorization"] = `Bearer ${key.trim()}`;
-  const started = performance.now();
+  const bodies = JSON.parse(call), said = [], shown = [];
   try {
-    const answer = await fetch(address, {method: "POST", headers, body: call});
-    const text = await answer.text();
-    const took = Math.round(performance.now() - started);
-    const hint = answer.status === 401 ? " This server asks for a key: write it above." : "";
-    const rest = text.length > 700 ? ` … ${text.length.toLocaleString()} characters in all` : "";
-    return [`${answer.status} ${answer.statusText} in ${took} ms.${hint}`, text.slice(0, 700) + rest];
+    for (const body of bodies) {
+      const address = new URL(`/${body.model}/v1/embeddings`, window.location.href);
+      const started = performance.now();
+      const answer = await fetch(address, {method: "POST", headers, body: JSON.stringify(body)});
+      const text = await answer.text();
+      const took = Math.round(performance.now() - started);
+      const hint = answer.status === 401 ? " This server asks for a key: write it above." : "";
+      const whose = bodies.length > 1 ? ` by ${body.model}` : "";
+      const rest = text.length > 700 ? ` … ${text.length.toLocaleString()} characters in all` : "";
+      said.push(`${answer.status} ${answer.statusText} in ${took} ms${whose}.${hint}`);
+      shown.push(text.slice(0, 700) + rest);
+      if (!answer.ok) break;
+    }
+    return [said.join(" "), shown.join("\\n")];
   } catch (error) {
     return [`No answer: ${error.message}`, ""];
   }
@@ -105,9 +118,10 @@ async def show(desk: Desk, session: Session) -> Any:
     if call is None:
         return status(EMPTY), "", *["" for _ in LANGUAGES]
     sentence = (
-        "The last call of this page. EMBED_KEY holds your key; any word serves while the server is open."
+        f"{DONE[call.action]} EMBED_KEY holds your key; any word serves while the server is open. "
+        "The last tab does the same without a server."
     )
     if call.total > len(call.texts):
         sentence += f" The first {len(call.texts)} of {many(call.total, 'text')} are shown."
     written = (write(call, session.base) for _, write in LANGUAGES.values())
-    return status(sentence), snippets.as_json(call.body), *written
+    return status(sentence), snippets.as_json(call.bodies), *written

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from embedder.analysis.projection import Projection
 from embedder.analysis.ranking import KeywordIndex
 from embedder.analysis.similarity import Floats, OnProgress
 from embedder.types import ModelInfo
+
+if TYPE_CHECKING:
+    from ui.beside import Beside
 
 MAX_BYTES = 512 * 2**20
 MAX_LAYOUTS = 8
@@ -49,6 +52,8 @@ class Workings:
     """Finds them elsewhere than in a thread of this process; set by whoever keeps the dataset."""
     shares: dict[str, float] = field(default_factory=dict)
     """How far what takes seconds has come, by its name, 0 to 1."""
+    beside: dict[str, Beside] = field(default_factory=dict)
+    """The same texts in other models' spaces, by what was chosen."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     _waiting: dict[str, int] = field(default_factory=dict)
 

@@ -193,4 +193,4 @@ async def searched(desk: Desk, session: Session, told: Any) -> None:
         told.get("query") if isinstance(told, dict) else None, MAX_QUERY_CHARS, "question"
     ).strip()
     if dataset is not None and query and dataset.model.runtime != RUNTIME:
-        session.last_call = LastCall.of(dataset.model.id, [query], "query")
+        session.last_call = LastCall.search(dataset.model.id, query, dataset.texts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedder.errors import TesseraError
-from ui import code, loading, map, similarity, theme, upload, vectors
+from ui import code, compare, loading, map, similarity, theme, upload, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
 from ui.view import QUIET, Desk, bind, bind_stream, bind_told, status
@@ -56,12 +56,16 @@ def make_blocks(desk: Desk) -> Any:
                 similarity_view = similarity.build(desk)
             with gr.Tab("Vectors", id="vectors"):
                 vectors_view = vectors.build(desk)
+            with gr.Tab("Compare", id="compare"):
+                compare_view = compare.build(desk)
             with gr.Tab("Code", id="code"):
                 code_view = code.build(desk)
-        for loaded in wire_inputs(desk, blocks, inputs, explorer):
+        loads = wire_inputs(desk, blocks, inputs, explorer)
+        for loaded in loads:
             similarity.wire_load(desk, similarity_view, loaded)
             vectors.wire_load(desk, vectors_view, loaded)
             code.wire(desk, code_view, loaded)
+        code.wire(desk, code_view, compare.wire(desk, compare_view, loads))
         code.wire(desk, code_view, explorer.submit(bind_told(desk, map_searched), [], [], **QUIET))
         blocks.load(None, js=theme.RESTORE, api_visibility="private")
         blocks.load(bind_stream(desk, show_model), [inputs.model], [badge], **QUIET)

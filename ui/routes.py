@@ -16,7 +16,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from embedder.errors import TesseraError
-from ui import assets, describe, find, similarity_routes, takeaway, vector_routes
+from ui import assets, compare_routes, describe, find, similarity_routes, takeaway, vector_routes
 from ui.wire import Closed, Finder, Id, Row, as_binary, as_json, check_row, on_error
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def make_routes(desk: Desk) -> FastAPI:
 
     found = Finder(desk)
     vector_routes.add_routes(app, desk, found)
+    compare_routes.add_routes(app, found)
 
     @app.get("/data/{dataset_id}")
     async def about(dataset_id: Id, layout: str = "") -> Response:

@@ -5,35 +5,68 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from embedder.types import Kind
 
 SHOWN_TEXTS = 4
+Action = Literal["embed", "search", "pair", "compare"]
 _HOST = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
 class LastCall:
-    """What the page last asked of the engine: its first texts, and how many there were."""
+    """What the page last asked of the engine: its first texts, and how many there were.
+
+    A search's text is its question, and `searched` the first of the texts that were searched. `other`
+    is the model that was compared with, `dimensions` what it was cut to, if it was.
+    """
 
     model: str
     texts: tuple[str, ...]
     total: int
     kind: Kind | None = None
+    action: Action = "embed"
+    searched: tuple[str, ...] = ()
+    other: str | None = None
+    dimensions: int | None = None
 
     @classmethod
-    def of(cls, model: str, texts: list[str], kind: Kind | None = None) -> LastCall:
-        """Keep the first `SHOWN_TEXTS` of `texts`."""
+    def of(cls, model: str, texts: Sequence[str], kind: Kind | None = None) -> LastCall:
+        """Texts embedded: the first `SHOWN_TEXTS` of them."""
         return cls(model, tuple(texts[:SHOWN_TEXTS]), len(texts), kind)
+
+    @classmethod
+    def search(cls, model: str, query: str, texts: Sequence[str]) -> LastCall:
+        """A search by meaning."""
+        return cls(model, (query,), 1, "query", "search", tuple(texts[:SHOWN_TEXTS]))
+
+    @classmethod
+    def pair(cls, model: str, one: str, two: str) -> LastCall:
+        """How alike two texts are."""
+        return cls(model, (one, two), 2, None, "pair")
+
+    @classmethod
+    def compare(cls, model: str, texts: Sequence[str], other: str, dimensions: int | None = None) -> LastCall:
+        """The same texts by two models, or by one at two widths."""
+        shown = tuple(texts[:SHOWN_TEXTS])
+        return cls(model, shown, len(texts), None, "compare", (), other, dimensions)
 
     @property
     def body(self) -> dict[str, Any]:
         """The request body of the API."""
         body: dict[str, Any] = {"model": self.model, "input": list(self.texts)}
         return body | ({"input_type": self.kind} if self.kind else {})
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """One request body a model."""
+        if self.other is None:
+            return [self.body]
+        cut = {"dimensions": self.dimensions} if self.dimensions else {}
+        return [self.body, {**self.body, "model": self.other, **cut}]
 
 
 def base_url(headers: Mapping[str, str], scheme: str) -> str:
@@ -52,22 +85,23 @@ def base_url(headers: Mapping[str, str], scheme: str) -> str:
 
 
 def curl(call: LastCall, base: str) -> str:
-    """A POSIX shell's."""
-    return "\n".join(
-        [
-            f"EMBED_BASE={shlex.quote(base)}",
-            f"EMBED_MODEL={shlex.quote(call.model)}",
+    """A POSIX shell's; one call a model."""
+    lines = [f"EMBED_BASE={shlex.quote(base)}"]
+    for body in call.bodies:
+        lines += [
+            f"EMBED_MODEL={shlex.quote(body['model'])}",
             "",
             'curl -X POST "${EMBED_BASE}/${EMBED_MODEL}/v1/embeddings" \\',
             '  -H "Authorization: Bearer ${EMBED_KEY}" \\',
             '  -H "Content-Type: application/json" \\',
-            f"  -d {shlex.quote(as_json(call.body))}",
+            f"  -d {shlex.quote(as_json(body))}",
         ]
-    )
+    return "\n".join(lines)
 
 
 def python_requests(call: LastCall, base: str) -> str:
     """Python with requests."""
+    first, *more = call.bodies
     return f"""import os
 import requests
 
@@ -75,47 +109,79 @@ EMBED_BASE = {base!r}
 EMBED_MODEL = {call.model!r}
 EMBED_KEY = os.environ.get("EMBED_KEY", "any")
 
-response = requests.post(
-    f"{{EMBED_BASE}}/{{EMBED_MODEL}}/v1/embeddings",
-    headers={{"Authorization": f"Bearer {{EMBED_KEY}}", "Content-Type": "application/json"}},
-    json={_python_body(call)},
-)
-response.raise_for_status()
-vectors = [item["embedding"] for item in response.json()["data"]]
+
+def embed(body):
+    response = requests.post(
+        f"{{EMBED_BASE}}/{{body['model']}}/v1/embeddings",
+        headers={{"Authorization": f"Bearer {{EMBED_KEY}}", "Content-Type": "application/json"}},
+        json=body,
+    )
+    response.raise_for_status()
+    return [item["embedding"] for item in response.json()["data"]]
+
+
+vectors = embed({_python_body(first, "EMBED_MODEL")})
 print(len(vectors), "vectors of", len(vectors[0]), "numbers")
-"""
+{_python_rest(call, [f"embed({_python_body(body)})" for body in more])}"""
 
 
 def python_openai(call: LastCall, base: str) -> str:
     """Python with OpenAI's client."""
-    extra = f",\n    extra_body={{'input_type': {call.kind!r}}}" if call.kind else ""
+    first, *more = call.bodies
     return f"""import os
 from openai import OpenAI
 
 client = OpenAI(base_url={base + "/v1"!r}, api_key=os.environ.get("EMBED_KEY", "any"))
-response = client.embeddings.create(
-    model={call.model!r},
-    input={list(call.texts)!r}{extra},
-)
-vectors = [item.embedding for item in response.data]
+vectors = [item.embedding for item in client.embeddings.create({_openai_arguments(first)}).data]
 print(len(vectors), "vectors of", len(vectors[0]), "numbers")
-"""
+{
+        _python_rest(
+            call,
+            [
+                f"[item.embedding for item in client.embeddings.create({_openai_arguments(body)}).data]"
+                for body in more
+            ],
+        )
+    }"""
 
 
 def javascript(call: LastCall, base: str) -> str:
     """JavaScript with fetch, as Node runs it."""
+    first, *more = call.bodies
+    others = "".join(
+        f"""
+const others = await embed({as_json(body)});
+console.log(others.length, "vectors of", others[0].length, "numbers by", {as_json(body["model"])});
+"""
+        for body in more
+    )
     return f"""const EMBED_BASE = {as_json(base)};
-const EMBED_MODEL = {as_json(call.model)};
 const EMBED_KEY = process.env.EMBED_KEY ?? "any";
 
-const response = await fetch(`${{EMBED_BASE}}/${{EMBED_MODEL}}/v1/embeddings`, {{
-  method: "POST",
-  headers: {{ Authorization: `Bearer ${{EMBED_KEY}}`, "Content-Type": "application/json" }},
-  body: JSON.stringify({as_json(call.body)}),
-}});
-if (!response.ok) throw new Error(await response.text());
-const {{ data }} = await response.json();
-console.log(data.length, "vectors of", data[0].embedding.length, "numbers");
+async function embed(body) {{
+  const response = await fetch(`${{EMBED_BASE}}/${{body.model}}/v1/embeddings`, {{
+    method: "POST",
+    headers: {{ Authorization: `Bearer ${{EMBED_KEY}}`, "Content-Type": "application/json" }},
+    body: JSON.stringify(body),
+  }});
+  if (!response.ok) throw new Error(await response.text());
+  return (await response.json()).data.map((item) => item.embedding);
+}}
+
+const vectors = await embed({as_json(first)});
+console.log(vectors.length, "vectors of", vectors[0].length, "numbers");
+{others}{_JAVASCRIPT_COSINE if call.action == "pair" else ""}"""
+
+
+_PYTHON_COSINE = """
+one, two = vectors
+norm = sum(x * x for x in one) ** 0.5 * sum(x * x for x in two) ** 0.5
+print("cosine", sum(x * y for x, y in zip(one, two)) / norm)
+"""
+_JAVASCRIPT_COSINE = """
+const [one, two] = vectors;
+const dot = (a, b) => a.reduce((sum, x, i) => sum + x * b[i], 0);
+console.log("cosine", dot(one, two) / Math.sqrt(dot(one, one) * dot(two, two)));
 """
 
 
@@ -129,6 +195,26 @@ def as_json(value: Any) -> str:
     return readable
 
 
-def _python_body(call: LastCall) -> str:
-    pairs = [f'"model": EMBED_MODEL, "input": {list(call.texts)!r}']
-    return "{" + ", ".join(pairs + ([f'"input_type": {call.kind!r}'] if call.kind else [])) + "}"
+def _python_rest(call: LastCall, more: list[str]) -> str:
+    """What comes after the first model's vectors."""
+    others = "".join(
+        f"""
+others = {expression}
+print(len(others), "vectors of", len(others[0]), "numbers by", {call.other!r})
+"""
+        for expression in more
+    )
+    return others + (_PYTHON_COSINE if call.action == "pair" else "")
+
+
+def _python_body(body: Mapping[str, Any], model: str | None = None) -> str:
+    """A dict as Python writes it, its model by the name of a variable."""
+    pairs = [f'"model": {model or repr(body["model"])}']
+    return "{" + ", ".join(pairs + [f'"{name}": {body[name]!r}' for name in body if name != "model"]) + "}"
+
+
+def _openai_arguments(body: Mapping[str, Any]) -> str:
+    known = {"model", "input", "dimensions"}
+    extra = {name: value for name, value in body.items() if name not in known}
+    named = [f"{name}={value!r}" for name, value in body.items() if name in known]
+    return ", ".join(named + ([f"extra_body={extra!r}"] if extra else []))

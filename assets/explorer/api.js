@@ -72,8 +72,18 @@ export class Api {
 
   async search(wanted, signal) {
     const found = await this.post("/search", wanted, signal);
-    const bytes = Uint8Array.from(atob(found.scores), (letter) => letter.charCodeAt(0));
-    return { ...found, scores: new Float32Array(bytes.buffer) };
+    return { ...found, scores: numbers(found.scores) };
+  }
+
+  // Points of another dataset of the same texts, laid over those of this one.
+  async aligned(other, layout) {
+    const response = await this._answer(`/aligned/${encodeURIComponent(other)}?layout=${encodeURIComponent(layout)}`);
+    return new Float32Array(await response.arrayBuffer());
+  }
+
+  async compared(other) {
+    const found = await this.json(`/compare/${encodeURIComponent(other)}`);
+    return { ...found, overlap: found.overlap && numbers(found.overlap) };
   }
 
   // Rows as the server describes them, in order; those seen before are not asked for again.
@@ -115,4 +125,8 @@ export class Api {
       reader.cancel().catch(() => {});
     }
   }
+}
+
+function numbers(encoded) {
+  return new Float32Array(Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0)).buffer);
 }

@@ -1,4 +1,5 @@
-// Which colour every row has: by column, cluster, search score, or one for all.
+// Which colour every row has: by column, cluster, an amount of the view's own (the search score, say), or
+// one for all.
 
 import { accent, amountColour, groupColour, mostTelling } from "./colours.js";
 
@@ -15,11 +16,11 @@ export class Colouring {
 
   // What can be chosen for the texts on screen; the choice made before stays if it is still there.
   async choices() {
-    const { about, axes, clusters, searching, toolbar } = this.explorer;
+    const { about, axes, clusters, amount, toolbar } = this.explorer;
     const named = clusters.clusters.length ? [[CLUSTERS, "clusters"]] : [];
-    const scored = searching.scores ? [[SCORE, "search score"]] : [];
+    const scored = amount ? [[SCORE, amount.name]] : [];
     const columns = about.colours.map((colour, number) => [String(number), colour.name]);
-    const choices = [...scored, ...axes.choices(), ...named, ...columns, [PLAIN, "one colour"]];
+    const choices = [...scored, ...(axes?.choices() ?? []), ...named, ...columns, [PLAIN, "one colour"]];
     const first = columns[mostTelling(about.colours)];
     const picked = choices.find(([, name]) => name === this.picked);
     const chosen = picked?.[0] ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
@@ -28,19 +29,19 @@ export class Colouring {
   }
 
   async by(value) {
-    const { about, axes, clusters, searching, legend, api, layoutKey } = this.explorer;
+    const { about, axes, clusters, amount, legend, api, layoutKey } = this.explorer;
     const column = about.colours[Number(value)];
     if (value === CLUSTERS) {
       this.codes = clusters.labels;
       this.colourOf = (row) => groupColour(this.codes[row], { again: true });
       legend.groups(clusters.clusters.map((cluster) => [cluster.name, cluster.size]), { again: true });
-    } else if (value === SCORE && searching.scores) {
-      const { scores } = searching;
-      const [low, high] = scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)], [Infinity, -Infinity]);
+    } else if (value === SCORE && amount) {
+      const { name, values } = amount;
+      const [low, high] = amount.range ?? values.reduce(([least, most], one) => [Math.min(least, one), Math.max(most, one)], [Infinity, -Infinity]);
       this.codes = null;
-      this.colourOf = (row) => amountColour(scores[row], low, high);
-      legend.amount("search score", low, high);
-    } else if (axes.at(value)) {
+      this.colourOf = (row) => amountColour(values[row], low, high);
+      legend.amount(name, low, high);
+    } else if (axes?.at(value)) {
       const { start, end, places, low, high } = axes.at(value);
       this.codes = null;
       this.colourOf = (row) => amountColour(places[row], low, high);

@@ -123,6 +123,12 @@ class Explorer {
     this.remember();
   }
 
+  // What texts can be coloured by beside what is always there.
+  get amount() {
+    const { scores } = this.searching;
+    return scores ? { name: "search score", values: scores } : null;
+  }
+
   async colourBy(value) {
     await this.colouring.by(value);
     await this.paint();

@@ -15,18 +15,19 @@ export function hasWebgl() {
 }
 
 export class Plot {
-  constructor(element, plotly, { onClick, onSelect, describe }) {
+  constructor(element, plotly, { onClick, onSelect, describe, onHover = () => {} }) {
     this.plotly = plotly;
     this.element = element;
     this.webgl = hasWebgl();
-    this.describe = describe;
+    Object.assign(this, { describe, heard: onHover });
     this.placeLabels = this.placeLabels.bind(this);
     const onMoved = debounced(this.placeLabels, 60);
     this.calls = { onClick, onSelect, onHover: (row, event) => this._hover(row, event), onMove: this.placeLabels, onMoved };
     this.labels = new Labels();
     this.card = make("div", { className: "tx-card", hidden: true, role: "tooltip" });
     this.canvases = { 2: make("div", { className: "tx-canvas" }), 3: make("div", { className: "tx-space", hidden: true }) };
-    element.replaceChildren(this.canvases[2], this.canvases[3], this.labels.element, this.card);
+    this.ring = make("div", { className: "tx-ring", hidden: true, "aria-hidden": "true" });
+    element.replaceChildren(this.canvases[2], this.canvases[3], this.labels.element, this.ring, this.card);
     this.planes = {};
     this.focus = [null, []];
     this.mode = "pan";
@@ -98,6 +99,14 @@ export class Plot {
     return this.planes[2].setStretched(stretched);
   }
 
+  // A ring around a row without a word to plotly, as quick as the pointer moves; none for undefined.
+  mark(row) {
+    const { shown } = this;
+    const spot = row === undefined || !shown.at ? null : shown.placeOf(Array.from({ length: this.dimensions }, (_, axis) => shown.at(row, axis)));
+    this.ring.hidden = !spot;
+    if (spot) this.ring.style.transform = `translate(-50%, -50%) translate(${spot[0]}px, ${spot[1]}px)`;
+  }
+
   setMode(mode) {
     this.mode = mode;
     return this.shown.setMode(mode);
@@ -137,6 +146,7 @@ export class Plot {
 
   async _hover(row, event) {
     this.hovered = row;
+    this.heard(row);
     if (row === undefined) {
       this.card.hidden = true;
       return;

@@ -193,11 +193,9 @@ async def test_a_search_on_the_map_is_the_last_call(desk: Desk) -> None:
     await paste(desk, session, "apples and pears\nan engine")
     await map_view.searched(desk, session, {"query": " an engine "})
     shown = await code.show(desk, session)
-    assert json.loads(shown[1]) == {
-        "model": desk.settings.default_model,
-        "input": ["an engine"],
-        "input_type": "query",
-    }
+    assert json.loads(shown[1]) == [
+        {"model": desk.settings.default_model, "input": ["an engine"], "input_type": "query"}
+    ]
     for told in ({"query": "x" * 5000}, {"query": 5}):
         with pytest.raises(InvalidInput):
             await map_view.searched(desk, session, told)

@@ -21,6 +21,12 @@ NASTY = [
     "two\nlines\tand\ttabs \u2028 🍕 日本語",
 ]
 CALL = LastCall("org/model-1", tuple(NASTY), 4, "query")
+WAYS = [
+    (snippets.curl, ["bash", "-c"]),
+    (snippets.python_requests, [sys.executable, "-c"]),
+    (snippets.python_openai, ["openai", "-c"]),
+    (snippets.javascript, ["node", "--input-type=module", "-e"]),
+]
 
 
 @pytest.fixture
@@ -32,7 +38,8 @@ def recorder() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             seen.append({"path": self.path, "key": self.headers["authorization"], **body})
-            data = [{"object": "embedding", "index": i, "embedding": [0.5]} for i in range(4)]
+            count = len(body["input"])
+            data = [{"object": "embedding", "index": i, "embedding": [0.5]} for i in range(count)]
             usage = {"prompt_tokens": 1, "total_tokens": 1}
             answer = json.dumps({"object": "list", "model": "m", "data": data, "usage": usage}).encode()
             self.send_response(200)
@@ -52,21 +59,12 @@ def recorder() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         thread.join()
 
 
-@pytest.mark.parametrize(
-    ("write", "command"),
-    [
-        (snippets.curl, ["bash", "-c"]),
-        (snippets.python_requests, [sys.executable, "-c"]),
-        (snippets.python_openai, ["openai", "-c"]),
-        (snippets.javascript, ["node", "--input-type=module", "-e"]),
-    ],
-)
-def test_code_runs_and_sends_exactly_these_texts(write: Any, command: list[str], recorder: Any) -> None:
+def run(write: Any, command: list[str], call: LastCall, base: str) -> str:
+    """What the code prints."""
     interpreter, *options = command
     found = client_python(interpreter) if interpreter == "openai" else program(interpreter)
-    base, seen = recorder
     done = subprocess.run(
-        [found, *options, write(CALL, base)],
+        [found, *options, write(call, base)],
         env={"EMBED_KEY": "k-1", "PATH": "/usr/local/bin:/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -74,12 +72,38 @@ def test_code_runs_and_sends_exactly_these_texts(write: Any, command: list[str],
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("write", "command"), WAYS)
+def test_code_runs_and_sends_exactly_these_texts(write: Any, command: list[str], recorder: Any) -> None:
+    base, seen = recorder
+    run(write, command, CALL, base)
     assert [call["input"] for call in seen] == [NASTY]
     assert seen[0]["key"] == "Bearer k-1"
     assert seen[0]["input_type"] == "query"
     assert seen[0]["model"] == "org/model-1"
     expected = "/v1/embeddings" if write is snippets.python_openai else "/org/model-1/v1/embeddings"
     assert seen[0]["path"] == expected
+
+
+@pytest.mark.parametrize(("write", "command"), WAYS)
+def test_a_comparison_calls_both_models_with_the_same_texts(
+    write: Any, command: list[str], recorder: Any
+) -> None:
+    base, seen = recorder
+    run(write, command, LastCall.compare("org/one", NASTY, "two", 64), base)
+    assert [call["model"] for call in seen] == ["org/one", "two"]
+    assert [call["input"] for call in seen] == [NASTY, NASTY]
+    assert [call.get("dimensions") for call in seen] == [None, 64]
+
+
+@pytest.mark.parametrize(("write", "command"), WAYS[1:])
+def test_a_pair_prints_its_cosine(write: Any, command: list[str], recorder: Any) -> None:
+    base, seen = recorder
+    printed = run(write, command, LastCall.pair("m", *NASTY[:2]), base)
+    assert [call["input"] for call in seen] == [NASTY[:2]]
+    assert float(printed.split("cosine")[1]) == pytest.approx(1)
 
 
 def test_a_lone_surrogate_still_makes_code_that_can_be_sent() -> None:

@@ -1,0 +1,255 @@
+// Two models side by side: two maps of the same texts, the second laid over the first, with one selection,
+// one hover and one list. Python embeds and lays out, and says here what is there (`watch`).
+
+import { Agreement } from "./agreement.js";
+import { Api } from "./api.js";
+import { Colouring } from "./colouring.js";
+import { count, make } from "./dom.js";
+import { Legend } from "./legend.js";
+import { Plot } from "./plot.js";
+
+const NEIGHBOURS = 10;
+const TOOLS = { pan: "Move", lasso: "Lasso", select: "Box" };
+const OVERLAP = "shared neighbours";
+const NO_CLUSTERS = { labels: [], clusters: [] };
+
+class Comparing {
+  constructor(root, plotly, trigger) {
+    this.trigger = trigger;
+    this.with = make("select", { id: "cx-with", "aria-label": "Compare with" });
+    this.go = make("button", { type: "button", className: "primary", id: "cx-go", textContent: "Compare", on: { click: () => this.ask() } });
+    this.colour = make("select", { id: "cx-colour", "aria-label": "Colour both maps by" });
+    this.colour.addEventListener("change", () => this.guarded(() => this.recolour(this.colour.selectedOptions[0].textContent)));
+    this.tools = Object.entries(TOOLS).map(([mode, name]) =>
+      make("button", { type: "button", textContent: name, "aria-pressed": String(mode === "pan"), "data-mode": mode, on: { click: () => this.setMode(mode) } }),
+    );
+    this.own = make("b", { className: "cx-own" });
+    this.advice = make("p", { className: "tx-note cx-advice", hidden: true });
+    this.looking = [
+      make("label", { className: "tx-pick" }, "Colour", this.colour),
+      make("div", { className: "tx-tools", role: "group", "aria-label": "What dragging does" }, ...this.tools),
+      make("button", { type: "button", textContent: "Show all", on: { click: () => this.plots.forEach((plot) => plot.showAll()) } }),
+    ];
+    this.legend = new Legend(() => this.paint());
+    this.message = make("p", { className: "tx-message", role: "status" });
+    this.agreement = new Agreement({
+      onRow: (row) => this.guarded(() => this.focus(row)),
+      onHover: (row) => this.plots.forEach((plot) => plot.mark(row)),
+      onClear: () => this.guarded(() => this.select(null)),
+      onMap: (rows, title) => document.dispatchEvent(new CustomEvent("tessera:select", { detail: { id: this.value.id, rows, title } })),
+    });
+    const sides = ["Left", "Right"].map((side) => this.side(side, plotly));
+    this.names = sides.map(({ name }) => name);
+    this.stages = sides.map(({ stage }) => stage);
+    this.plots = sides.map(({ plot }) => plot);
+    this.maps = make("div", { className: "cx-maps", hidden: true }, ...sides.map(({ element }) => element));
+    this.below = make("div", { hidden: true }, this.legend.element, this.message, this.agreement.element);
+    this.problem = make("p", { className: "tx-note", role: "alert", hidden: true });
+    root.replaceChildren(
+      make("div", { className: "tx-toolbar" }, make("label", { className: "tx-pick" }, this.own, "with", this.with), this.go, ...this.looking),
+      this.advice,
+      this.problem,
+      this.maps,
+      this.below,
+    );
+    this.toolbar = { setColours: (choices, chosen) => this.setColours(choices, chosen) };
+    this.colouring = new Colouring(this);
+    this.colouring.picked = OVERLAP;
+    this.forget();
+    root.addEventListener("keydown", (event) => event.key === "Escape" && this.guarded(() => this.select(null)));
+    new MutationObserver(() => this.guarded(() => this.repaint())).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+
+  side(side, plotly) {
+    const name = make("h3");
+    const stage = make("div", { className: "tx-plot", role: "img", "aria-label": `${side} map. The list below holds the same texts.` });
+    const plot = new Plot(stage, plotly, {
+      onClick: (row) => this.guarded(() => this.focus(row)),
+      onSelect: (rows) => this.guarded(() => this.select(rows)),
+      describe: (row) => this.describe(row),
+      onHover: (row) => this.plots.forEach((one) => one !== plot && one.mark(row)),
+    });
+    return { name, stage, plot, element: make("figure", { className: "cx-map" }, name, stage) };
+  }
+
+  forget() {
+    this.row = null;
+    this.near = [[], []];
+    this.selected = null;
+    this.about = null;
+    this.compared = null;
+    this.clusters = NO_CLUSTERS;
+    this.painted = "";
+  }
+
+  ask() {
+    this.trigger("input", { with: this.with.value });
+  }
+
+  get amount() {
+    const { overlap } = this.compared ?? {};
+    return overlap ? { name: OVERLAP, values: overlap, range: [0, 1] } : null;
+  }
+
+  // Texts on screen, with or without another model's view of them, or more of that view than before.
+  async show(value) {
+    const fresh = value.id !== this.value?.id || value.version !== this.value?.version || value.other?.id !== this.value?.other?.id;
+    this.value = value;
+    this.api = fresh ? new Api(document.baseURI, value.id) : this.api;
+    if (fresh) this.forget();
+    this.advice.hidden = !value.advice;
+    this.advice.textContent = value.advice;
+    const chosen = this.with.value;
+    this.with.replaceChildren(...value.choices.map((choice) => make("option", { value: choice.value, textContent: choice.label })));
+    const wanted = value.other?.choice ?? chosen;
+    if (value.choices.some((choice) => choice.value === wanted)) this.with.value = wanted;
+    this.go.disabled = !value.choices.length;
+    this.maps.hidden = this.below.hidden = !value.other;
+    for (const element of this.looking) element.hidden = !value.other;
+    this.problem.hidden = true;
+    if (value.other) await this.load(value);
+    else this.own.textContent = (await this.api.about()).model.id.split("/").pop();
+  }
+
+  async load(value) {
+    const { id, layout } = value.other;
+    this.second = this.second?.id === id ? this.second : Object.assign(new Api(document.baseURI, id), { id });
+    const { api } = this;
+    const found = await Promise.all([api.about(layout), api.clusters(layout), api.points(layout), api.aligned(id, layout), api.compared(id)]);
+    if (this.value !== value) return;
+    let points, aligned;
+    [this.about, this.clusters, points, aligned, this.compared] = found;
+    this.layoutKey = layout;
+    this.own.textContent = this.compared.models[0].label;
+    this.compared.models.forEach(({ label, dimensions }, place) => (this.names[place].textContent = `${label} · ${dimensions.toLocaleString("en")} dimensions`));
+    const moved = this.painted !== layout;
+    if (moved) await Promise.all([this.plots[0].setPoints(points), this.plots[1].setPoints(aligned)]);
+    this.painted = layout;
+    await this.colouring.choices();
+    if (moved) this.plots.forEach((plot, place) => plot.setLabels(this.labels(place ? aligned : points)));
+    await this.paint();
+    if (this.row !== null) await this.mark();
+    this.say(layout);
+    this.agreement.totals(this.compared);
+    if (this.compared.overlap) await this.list();
+    for (const stage of this.stages) stage.dataset.painted = `${layout} ${this.about.n}`;
+    this.stages[1].dataset.overlap = this.compared.overlap ? this.compared.mean : "";
+  }
+
+  say(layout) {
+    const method = layout === "pca" ? "PCA" : "UMAP";
+    const many = this.about.n > this.plots[0].largest ? ` ${this.plots[0].largest.toLocaleString("en")} of the texts are drawn.` : "";
+    const notes = this.compared.models.flatMap(({ notes: some }) => some).join(" ");
+    this.message.textContent = `${method}; the right map is turned, mirrored and scaled as one to lie over the left (Procrustes). Names are of the left map's clusters.${many} ${notes}`;
+  }
+
+  // The left map's clusters, each where its texts are on the map with these positions.
+  labels(positions) {
+    const middle = (values) => values.sort((one, two) => one - two)[values.length >> 1];
+    return this.clusters.clusters.map((cluster, label) => {
+      const rows = this.clusters.labels.flatMap((one, row) => (one === label ? [row] : []));
+      return { ...cluster, at: [0, 1].map((axis) => middle(rows.map((row) => positions[2 * row + axis]))) };
+    });
+  }
+
+  setColours(choices, chosen) {
+    this.colour.replaceChildren(...choices.map(([value, name]) => make("option", { value, textContent: name })));
+    this.colour.value = chosen;
+  }
+
+  async recolour(name) {
+    this.colouring.picked = name;
+    await this.colouring.choices();
+    await this.paint();
+  }
+
+  async paint() {
+    const { codes, colourOf } = this.colouring;
+    const selected = this.selected && new Set(this.selected);
+    const { kept } = this.legend;
+    const strength = (row) => (kept.size && codes && !kept.has(codes[row]) ? 0 : selected && !selected.has(row) ? 0.1 : 1);
+    await Promise.all(this.plots.map((plot) => plot.setLook(colourOf, strength)));
+  }
+
+  async repaint() {
+    if (!this.about) return;
+    await this.colouring.choices();
+    await Promise.all(this.plots.map((plot) => plot.repaint()));
+    await this.paint();
+  }
+
+  setMode(mode) {
+    for (const tool of this.tools) tool.setAttribute("aria-pressed", String(tool.dataset.mode === mode));
+    this.plots.forEach((plot) => plot.setMode(mode));
+  }
+
+  // Rows lassoed on either map; null for all again.
+  async select(rows) {
+    if (!this.about || (rows && !rows.length)) return;
+    if (!rows && !this.selected && this.row !== null) {
+      this.row = null;
+      await Promise.all(this.plots.map((plot) => plot.setFocus(null)));
+      this.agreement.unfocus();
+    }
+    this.selected = rows;
+    await this.paint();
+    if (this.compared.overlap) await this.list();
+  }
+
+  list() {
+    const { overlap, moved, k } = this.compared;
+    const size = (row) => (Number.isFinite(overlap[row]) ? overlap[row] : 2);
+    const rows = this.selected ? [...this.selected].sort((one, two) => size(one) - size(two)) : moved;
+    const title = this.selected ? `${count(rows.length, "text")} selected` : "Moved most";
+    return this.agreement.list(this.api, { title, rows, overlap, k, clear: Boolean(this.selected) });
+  }
+
+  async focus(row) {
+    this.row = row;
+    const near = await Promise.all([this.api, this.second].map((api) => api.neighbours(row, NEIGHBOURS)));
+    if (this.row !== row) return;
+    this.near = near.map(({ rows }) => rows);
+    await this.mark();
+    this.plots.forEach((plot) => plot.bringIntoView(row));
+    await this.agreement.focus(this.api, row, near, this.compared);
+    for (const stage of this.stages) stage.dataset.focus = row;
+  }
+
+  mark() {
+    return Promise.all(this.plots.map((plot, place) => plot.setFocus(this.row, this.near[place])));
+  }
+
+  async describe(row) {
+    const [text] = await this.api.rows([row]);
+    const { overlap, k } = this.compared;
+    const shared = overlap && Number.isFinite(overlap[row]) ? [make("div", { className: "tx-beside" }, make("b", { textContent: "shared neighbours" }), ` ${Math.round(overlap[row] * Math.min(k, this.about.n - 1))}`)] : [];
+    return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...shared];
+  }
+
+  async guarded(run) {
+    try {
+      return await run();
+    } catch (error) {
+      if (error.name === "AbortError") return undefined;
+      this.problem.textContent = error.message;
+      this.problem.hidden = false;
+      return undefined;
+    }
+  }
+}
+
+export function mount(element, { watch, trigger, props }, plotly) {
+  const style = document.createElement("link");
+  style.rel = "stylesheet";
+  style.href = new URL("compare.css", import.meta.url).href;
+  document.head.append(style);
+  let comparing = null;
+  const show = () => {
+    const value = props.value ? JSON.parse(props.value) : null;
+    if (!value?.id) return;
+    comparing ??= new Comparing(element.querySelector(".tx"), plotly, trigger);
+    comparing.guarded(() => comparing.show(value));
+  };
+  watch("value", show);
+  show();
+}
