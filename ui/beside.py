@@ -125,9 +125,7 @@ def assembled(dataset: Dataset, slices: Sequence[Slice]) -> Dataset | None:
     )
 
 
-async def paces(
-    engine: Engine, dataset: Dataset, choice: Choice
-) -> tuple[float | None, float | None]:
+async def paces(engine: Engine, dataset: Dataset, choice: Choice) -> tuple[float | None, float | None]:
     """Texts a second of both models over the same `PACE_TEXTS` texts, one model after the other.
 
     None of a model that is not here.

@@ -177,9 +177,7 @@ async def _stages(
         other = Beside(second.id, choice)
         dataset.workings.beside[choice.value] = other
     if dataset.model.runtime != RUNTIME:
-        session.last_call = LastCall.compare(
-            dataset.model.id, dataset.texts, choice.model, choice.dimensions
-        )
+        session.last_call = LastCall.compare(dataset.model.id, dataset.texts, choice.model, choice.dimensions)
     elif choice.dimensions is None:
         session.last_call = LastCall.of(choice.model, dataset.texts)
     yield (

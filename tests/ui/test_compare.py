@@ -21,6 +21,7 @@ from embedder.config import DEFAULT_MODEL
 from ui import beside, code, compare, loading
 from ui.datasets import Dataset
 from ui.layout import LayoutWorker
+from ui.owned import Owned, dataset_of, maker_of
 from ui.routes import make_routes
 from ui.session import Session
 from ui.view import Desk
@@ -195,3 +196,25 @@ def test_one_model_alone_is_told_what_to_set(desk: Desk) -> None:
     said = compare.advice(Desk(desk.engine, alone, desk.worker))
     assert f"TESSERA_MODELS={compare.SUGGESTED}" in said
     assert compare.advice(desk) == ""
+
+
+async def test_vectors_of_a_file_are_compared_with_a_model_that_runs_here(desk: Desk) -> None:
+    vectors = np.random.default_rng(0).normal(size=(len(TEXTS), 6)).astype(np.float32)
+    owned = Owned(vectors, None, DEFAULT_MODEL, "another fingerprint")
+    model = await maker_of(desk.engine, owned, desk.settings.allowed_models)
+    dataset = dataset_of("file", TEXTS, {}, (), owned, model)
+    session = desk.sessions.of("file")
+    session.put(session.begin(), dataset)
+    desk.datasets.put(dataset)
+    values = [choice.value for choice in beside.choices(desk.settings, dataset)]
+    assert values[:2] == [DEFAULT_MODEL, OTHER]  # the same name, but not the same model
+
+    _, shown = await stages(desk, session, OTHER)
+    second = shown[0]["other"]["id"]
+    async with client_of(desk) as http:
+        one, two = (await http.get(f"/data/{dataset.id}/compare/{second}")).json()["models"]
+    assert (one["here"], one["texts_a_second"]) == (False, None)
+    assert two["here"]
+    assert two["texts_a_second"] > 0
+    assert session.last_call is not None
+    assert (session.last_call.model, session.last_call.other) == (OTHER, None)
