@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
+from embedder.errors import InvalidInput
 from ui import recipes, snippets
+from ui.owned import RUNTIME
 from ui.session import Session
-from ui.view import QUIET, Desk, bind, many, status
+from ui.snippets import SHOWN_CHARS, LastCall
+from ui.vector_routes import LookedAt
+from ui.view import QUIET, Desk, bind, bind_told, many, status
+from ui.wire import check_row
 
 LANGUAGES = {
     "curl": ("shell", snippets.curl),
@@ -103,13 +111,45 @@ def build(desk: Desk) -> CodeView:
     beginning = gr.Textbox(
         show_label=False, interactive=False, elem_id="answer", lines=2, max_lines=8, container=False
     )
-    run.click(None, [key, payload], [outcome, beginning], js=RUN, api_visibility="private")
+    answer = [outcome, beginning]
+    sending = run.click(None, [], answer, js="() => ['Sending…', '']", api_visibility="private")
+    sending.then(None, [key, payload], answer, js=RUN, api_visibility="private")
     return CodeView(note, blocks, payload)
 
 
 def wire(desk: Desk, view: CodeView, done: Any) -> None:
     """After any call: show it."""
     done.success(bind(desk, show), [], view.outputs, **QUIET)
+
+
+def wire_looks(desk: Desk, view: CodeView, component: Any) -> None:
+    """After a look at one text or two in another view, whose script tells which: show its call."""
+    wire(desk, view, component.input(bind_told(desk, looked), [], [], **QUIET))
+
+
+async def looked(desk: Desk, session: Session, told: Any) -> AsyncGenerator[None, None]:
+    """A view looked at one text or two, `told` as the route `vectors` takes them: that call is the last.
+
+    Raises:
+        InvalidInput: no such texts.
+    """
+    try:
+        items = LookedAt.model_validate(told).items
+    except ValidationError:
+        raise InvalidInput("One text or two can be looked at.") from None
+    dataset = session.dataset
+    if dataset is not None and dataset.model.runtime != RUNTIME:
+        texts = [
+            item.text if item.row is None else dataset.texts[check_row(dataset, item.row)] for item in items
+        ]
+        if not all(text.strip() for text in texts):
+            raise InvalidInput("There is no text to embed yet. Write a few words.")
+        kinds = {item.kind for item in items}
+        if len(texts) == 1:
+            session.last_call = LastCall.of(dataset.model.id, texts, *kinds)
+        elif kinds == {None}:  # one call has one kind of texts
+            session.last_call = LastCall.pair(dataset.model.id, *texts)
+    yield None
 
 
 async def show(desk: Desk, session: Session) -> Any:
@@ -123,5 +163,7 @@ async def show(desk: Desk, session: Session) -> Any:
     )
     if call.total > len(call.texts):
         sentence += f" The first {len(call.texts)} of {many(call.total, 'text')} are shown."
+    if call.shortened:
+        sentence += f" Texts are cut here after {SHOWN_CHARS:,} characters."
     written = (write(call, session.base) for _, write in LANGUAGES.values())
     return status(sentence), snippets.as_json(call.bodies), *written

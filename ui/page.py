@@ -65,6 +65,8 @@ def make_blocks(desk: Desk) -> Any:
             similarity.wire_load(desk, similarity_view, loaded)
             vectors.wire_load(desk, vectors_view, loaded)
             code.wire(desk, code_view, loaded)
+        code.wire_looks(desk, code_view, similarity_view)
+        code.wire_looks(desk, code_view, vectors_view)
         code.wire(desk, code_view, compare.wire(desk, compare_view, loads))
         code.wire(desk, code_view, explorer.submit(bind_told(desk, map_searched), [], [], **QUIET))
         blocks.load(None, js=theme.RESTORE, api_visibility="private")

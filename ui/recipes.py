@@ -58,7 +58,8 @@ def package(call: LastCall, base: str = "") -> str:
             "        question = asked.vectors"
         )
         return _written(call, call.searched, "from embedder.analysis import top_k", embedding, _SEARCH)
-    embedding = f"        vectors = (await engine.embed(texts, model={model})).vectors"
+    kind = f", kind={call.kind!r}" if call.kind else ""
+    embedding = f"        vectors = (await engine.embed(texts, model={model}{kind})).vectors"
     if call.action == "pair":
         return _written(call, call.texts, "from embedder.analysis import cosine_similarity", embedding, _PAIR)
     if call.action == "compare":

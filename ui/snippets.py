@@ -12,6 +12,8 @@ from typing import Any, Literal
 from embedder.types import Kind
 
 SHOWN_TEXTS = 4
+SHOWN_CHARS = 2_000
+"""Of each text: code is to be read, and a book in it five times over is not."""
 Action = Literal["embed", "search", "pair", "compare"]
 _HOST = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
 
@@ -21,7 +23,8 @@ class LastCall:
     """What the page last asked of the engine: its first texts, and how many there were.
 
     A search's text is its question, and `searched` the first of the texts that were searched. `other`
-    is the model that was compared with, `dimensions` what it was cut to, if it was.
+    is the model that was compared with, `dimensions` what it was cut to, if it was. `shortened` where
+    a text was longer than `SHOWN_CHARS`.
     """
 
     model: str
@@ -32,27 +35,31 @@ class LastCall:
     searched: tuple[str, ...] = ()
     other: str | None = None
     dimensions: int | None = None
+    shortened: bool = False
 
     @classmethod
     def of(cls, model: str, texts: Sequence[str], kind: Kind | None = None) -> LastCall:
         """Texts embedded: the first `SHOWN_TEXTS` of them."""
-        return cls(model, tuple(texts[:SHOWN_TEXTS]), len(texts), kind)
+        shown, shortened = _shown(texts)
+        return cls(model, shown, len(texts), kind, shortened=shortened)
 
     @classmethod
     def search(cls, model: str, query: str, texts: Sequence[str]) -> LastCall:
         """A search by meaning."""
-        return cls(model, (query,), 1, "query", "search", tuple(texts[:SHOWN_TEXTS]))
+        (question, *searched), shortened = _shown([query, *texts[:SHOWN_TEXTS]], SHOWN_TEXTS + 1)
+        return cls(model, (question,), 1, "query", "search", tuple(searched), shortened=shortened)
 
     @classmethod
     def pair(cls, model: str, one: str, two: str) -> LastCall:
         """How alike two texts are."""
-        return cls(model, (one, two), 2, None, "pair")
+        shown, shortened = _shown([one, two])
+        return cls(model, shown, 2, None, "pair", shortened=shortened)
 
     @classmethod
     def compare(cls, model: str, texts: Sequence[str], other: str, dimensions: int | None = None) -> LastCall:
         """The same texts by two models, or by one at two widths."""
-        shown = tuple(texts[:SHOWN_TEXTS])
-        return cls(model, shown, len(texts), None, "compare", (), other, dimensions)
+        shown, shortened = _shown(texts)
+        return cls(model, shown, len(texts), None, "compare", (), other, dimensions, shortened)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -67,6 +74,12 @@ class LastCall:
             return [self.body]
         cut = {"dimensions": self.dimensions} if self.dimensions else {}
         return [self.body, {**self.body, "model": self.other, **cut}]
+
+
+def _shown(texts: Sequence[str], most: int = SHOWN_TEXTS) -> tuple[tuple[str, ...], bool]:
+    """The first `most` texts as far as they are shown, and whether one of them is longer."""
+    first = texts[:most]
+    return tuple(text[:SHOWN_CHARS] for text in first), any(len(text) > SHOWN_CHARS for text in first)
 
 
 def base_url(headers: Mapping[str, str], scheme: str) -> str:

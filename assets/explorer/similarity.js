@@ -20,7 +20,8 @@ const style = make("link", { rel: "stylesheet", href: new URL("similarity.css", 
 document.head.append(style);
 
 class Similarity {
-  constructor(root, plotly) {
+  constructor(root, plotly, trigger) {
+    this.trigger = trigger;
     this.choice = make("select", { id: "sx-shown" }, ...Object.entries(CHOICES).map(([value, textContent]) => make("option", { value, textContent })));
     this.choice.addEventListener("change", () => this.load({ shown: this.choice.value }));
     this.back = make("button", { type: "button", textContent: "‹ All clusters", hidden: true, on: { click: () => this.load({ shown: "clusters" }) } });
@@ -104,6 +105,7 @@ class Similarity {
 
   compare(left, right) {
     this.tabs.show("pair");
+    if (left !== right) this.trigger("input", { items: [{ row: left }, { row: right }] });
     return this.guarded(() => this.pair.show(this.api, left, right));
   }
 
@@ -153,8 +155,8 @@ class Similarity {
   }
 }
 
-export function mount(element, { watch, props }, plotly) {
-  const view = new Similarity(element.querySelector(".tx"), plotly);
+export function mount(element, { watch, trigger, props }, plotly) {
+  const view = new Similarity(element.querySelector(".tx"), plotly, trigger);
   const show = () => {
     const value = props.value ? JSON.parse(props.value) : null;
     if (value?.id) view.show(value);

@@ -14,7 +14,8 @@ const VIEW = "Vectors";
 const LETTERS = ["A", "B"];
 
 class Vectors {
-  constructor(root) {
+  constructor(root, trigger) {
+    this.trigger = trigger;
     this.chosen = [null, null];
     this.pickers = LETTERS.map(
       (letter, place) =>
@@ -60,32 +61,33 @@ class Vectors {
     this.retention.use(this.api);
     const link = (format, textContent) => make("a", { textContent, href: `${this.api.root}/export/${format}`, download: "" });
     this.all.replaceChildren(`All ${count(this.about.n, "vector")} of ${this.about.model.dimensions} dimensions by ${this.about.model.id}: `, link("npz", "NPZ (numpy)"), ", ", link("jsonl", "JSONL"), ", ", link("csv", "CSV"));
-    await this.grant(false);
-    await this.refresh();
+    await this.refresh({ told: await this.grant(false) });
   }
 
-  // What another view asked for, if anything.
+  // What another view asked for; whether it asked for anything.
   async grant(fresh = true) {
     const detail = taken(VIEW);
-    if (!detail || detail.id !== this.id) return;
+    if (!detail || detail.id !== this.id) return false;
     const rows = detail.rows.slice(0, 2);
     this.chosen = LETTERS.map((_, place) => (rows[place] === undefined ? null : { row: rows[place] }));
-    if (fresh) await this.refresh();
+    if (fresh) await this.refresh({ told: true });
+    return true;
   }
 
   choose(place, choice) {
     this.chosen[place] = choice?.text === undefined ? choice : { ...choice, kind: (this.about.model.prompts && this.kinds[place].value) || null };
     this.kinds[place].hidden = !choice || choice.text === undefined || !this.about.model.prompts;
     if (!this.chosen[0] && this.chosen[1]) this.chosen.reverse();
-    return this.guarded(() => this.refresh());
+    return this.guarded(() => this.refresh({ told: true }));
   }
 
   exchange() {
     this.chosen.reverse();
-    return this.guarded(() => this.refresh());
+    return this.guarded(() => this.refresh({ told: true }));
   }
 
-  async refresh() {
+  // `told`: somebody chose these texts, so the code tab is to show their call.
+  async refresh({ told = false } = {}) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const items = this.chosen.filter(Boolean);
     delete this.root.dataset.shown;
@@ -96,6 +98,7 @@ class Vectors {
     this.swap.hidden = this.alone.hidden = items.length < 2;
     this.chosen.forEach((choice, place) => this.pickers[place].set(choice ? (choice.text ?? `${choice.row + 1}. ${found.items[place].text.slice(0, 200)}`) : ""));
     this.repaint();
+    if (told) this.trigger("input", { items });
     this.root.dataset.shown = items.map((item) => item.row ?? "text").join(" ");
   }
 
@@ -172,10 +175,10 @@ function table(names, rows) {
   return make("table", { className: "tx-largest" }, head, ...rows.map(line));
 }
 
-export function mount(element, { watch, props }) {
+export function mount(element, { watch, trigger, props }) {
   const style = make("link", { rel: "stylesheet", href: new URL("vectors.css", import.meta.url).href });
   document.head.append(style);
-  const vectors = new Vectors(element.querySelector(".tx"));
+  const vectors = new Vectors(element.querySelector(".tx"), trigger);
   const show = () => {
     const value = props.value ? JSON.parse(props.value) : null;
     if (value?.id) vectors.guarded(() => vectors.show(value));

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from .test_page import OpenPage, bring, view
+from tests.conftest import Server
+
+from .test_page import OpenPage, bring, code_of, view
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
@@ -24,7 +26,7 @@ def grave(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_has_serious_findings(open_page: OpenPage, scheme: str) -> None:
+def test_no_view_has_serious_findings(open_page: OpenPage, server: Server, scheme: str) -> None:
     page = open_page(scheme=scheme).page
     found = {"first screen": grave(page)}
     page.locator(".tx-row button").first.click()
@@ -44,7 +46,7 @@ def test_no_view_has_serious_findings(open_page: OpenPage, scheme: str) -> None:
     for name in ("Paste", "Upload", "Samples"):
         bring(page, name)
         found[name] = grave(page)
-    for name in ("Similarity", "Vectors", "Code"):
+    for name in ("Similarity", "Vectors", "Compare", "Code"):
         view(page, name)
         page.wait_for_timeout(600)
         # Gradio's own mark of a figure that is still to come is no part of the view.
@@ -59,4 +61,14 @@ def test_no_view_has_serious_findings(open_page: OpenPage, scheme: str) -> None:
     page.wait_for_selector("#vectors .tx-compared")
     page.wait_for_selector("#vectors [data-measured]", timeout=120_000)
     found["two vectors"] = grave(page)
+    view(page, "Code")
+    for language in ("Python", "Python, OpenAI", "JavaScript", "Python package", "curl"):
+        code_of(page, language)
+        found[f"code in {language}"] = grave(page)
+    page.locator("#key input").fill(server.key)
+    page.locator("#run").click()
+    page.wait_for_function(
+        "document.querySelector('#outcome textarea, #outcome input').value.startsWith('200')"
+    )
+    found["an answer"] = grave(page)
     assert {name: problems for name, problems in found.items() if problems} == {}

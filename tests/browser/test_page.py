@@ -205,7 +205,7 @@ def test_the_theme_follows_the_system_and_toggles(open_page: OpenPage, scheme: A
     assert page.evaluate(dark) is (scheme != "dark"), "the choice is remembered"
 
 
-@pytest.mark.parametrize("name", ["Map", "Similarity", "Vectors", "Code"])
+@pytest.mark.parametrize("name", ["Map", "Similarity", "Vectors", "Compare", "Code"])
 def test_a_phone_has_no_sideways_scroll(open_page: OpenPage, name: str) -> None:
     page = open_page(width=390, height=844).page
     view(page, name)

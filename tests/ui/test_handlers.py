@@ -15,6 +15,7 @@ from ui import map as map_view
 from ui.layout import LayoutWorker
 from ui.page import cancelled, with_cancel
 from ui.session import Session
+from ui.snippets import LastCall
 from ui.view import Desk, as_gradio, bind_stream, sentence_of, status, uploads_folder
 
 from .conftest import hashing_engine
@@ -203,6 +204,42 @@ async def test_a_search_on_the_map_is_the_last_call(desk: Desk) -> None:
         await map_view.searched(desk, session, told)
     assert session.last_call is not None
     assert session.last_call.texts == ("an engine",)
+
+
+async def test_what_was_looked_at_closely_is_the_last_call(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+
+    async def look(told: object) -> None:
+        async for _ in code.looked(desk, session, told):
+            pass
+
+    await look({"items": [{"row": 0}]})
+    assert session.last_call is None, "before there were texts"
+    await paste(desk, session, "apples\npears\nan engine")
+    await look({"items": [{"row": 2}, {"row": 0}]})
+    assert session.last_call == LastCall.pair(desk.settings.default_model, "an engine", "apples")
+    await look({"items": [{"row": 1}, {"text": "my own", "kind": None}]})
+    assert session.last_call == LastCall.pair(desk.settings.default_model, "pears", "my own")
+    await look({"items": [{"text": "a question", "kind": "query"}]})
+    asked = LastCall.of(desk.settings.default_model, ["a question"], "query")
+    assert session.last_call == asked
+    for wrong in (
+        None,
+        [],
+        {},
+        {"items": []},
+        {"items": [{"row": 3}]},
+        {"items": [{"row": -1}]},
+        {"items": [{"row": True}]},
+        {"items": [{"row": 0, "more": 1}]},
+        {"items": [{"text": 5}]},
+        {"items": [{"text": " "}, {"row": 0}]},
+        {"items": [{"text": "x" * 200_001}]},
+        {"items": [{"row": 0}] * 3},
+    ):
+        with pytest.raises(InvalidInput):
+            await look(wrong)
+    assert session.last_call == asked
 
 
 async def test_texts_are_on_the_map_before_all_have_vectors(tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def test_texts_become_neighbours_a_map_and_clusters() -> None:
 
 
 @pytest.mark.model
+def test_one_question_alone_is_embedded_as_one() -> None:
+    call = LastCall.of(DEFAULT_MODEL, TEXTS[:1], "query")
+    assert "kind='query'" in package(call)
+    assert "map: (1, 2)" in printed(call)
+
+
+@pytest.mark.model
 def test_a_search_finds_what_is_meant() -> None:
     call = LastCall.search(DEFAULT_MODEL, "what's the weather?", TEXTS)
     lines = printed(call).strip().splitlines()

@@ -118,6 +118,21 @@ def test_only_the_first_texts_are_kept() -> None:
     assert call.total == 1000
 
 
+def test_a_book_is_not_written_into_the_code() -> None:
+    book = "word " * 100_000
+    for call in (
+        LastCall.of("m", [book, "short"]),
+        LastCall.search("m", "short", [book]),
+        LastCall.search("m", book, ["short"]),
+        LastCall.pair("m", "short", book),
+        LastCall.compare("m", [book], "n"),
+    ):
+        assert call.shortened
+        assert len(snippets.curl(call, "http://h")) < 3 * snippets.SHOWN_CHARS
+    assert not LastCall.search("m", "short", ["x"] * 9).shortened
+    assert LastCall.search("m", "short", list("abcdefg")).searched == ("a", "b", "c", "d")
+
+
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
