@@ -17,7 +17,6 @@ from embedder.analysis.neighbours import Neighbours
 from embedder.analysis.similarity import Floats
 from ui.beside import Beside
 from ui.datasets import Dataset
-from ui.owned import RUNTIME
 from ui.wire import Finder, Gone, Id, as_binary, as_json
 
 MOST_MOVED = 1000
@@ -86,9 +85,8 @@ def _models(first: Dataset, second: Dataset, other: Beside) -> list[dict[str, An
             "dimensions": dataset.vectors.shape[1],
             "runtime": dataset.model.runtime,
             "max_tokens": dataset.model.max_tokens,
-            "here": dataset.model.runtime != RUNTIME,
-            "tokens": int(dataset.prompt_tokens.sum()),
-            "truncated": len(dataset.truncated),
+            "tokens": int(dataset.prompt_tokens.sum()) if dataset.counted else None,
+            "truncated": len(dataset.truncated) if dataset.counted else None,
             "texts_a_second": pace,
             "measured": other.texts_a_second is not None,
             "notes": dataset.notes,

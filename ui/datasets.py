@@ -164,6 +164,11 @@ class Dataset:
         return await self.workings.once_elsewhere(NEIGHBOURS, lambda: find(self.vectors, told))
 
     @property
+    def counted(self) -> bool:
+        """Whether tokens are known: of vectors that came with a file nobody counted them."""
+        return bool(self.prompt_tokens.any())
+
+    @property
     def known_neighbours(self) -> Neighbours | None:
         """`neighbours`, if they are there already."""
         known: Neighbours | None = self.workings.ready(NEIGHBOURS)

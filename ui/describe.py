@@ -31,7 +31,7 @@ def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
         "name": dataset.name,
         "n": len(dataset.texts),
         "whole": dataset.whole,
-        "tokens": int(dataset.prompt_tokens.sum()),
+        "tokens": int(dataset.prompt_tokens.sum()) if dataset.counted else None,
         "truncated": len(dataset.truncated),
         "notes": dataset.notes,
         "model": {
@@ -55,7 +55,7 @@ def colours(dataset: Dataset) -> list[str]:
     known = {name: _legend(dataset, name) for name in dataset.columns}
     groups = [name for name, legend in known.items() if legend["kind"] == "group"]
     amounts = [name for name, legend in known.items() if legend["kind"] == "amount"]
-    counted = [LENGTH] if dataset.prompt_tokens.any() else []  # vectors of a file: nobody counted
+    counted = [LENGTH] if dataset.counted else []
     return [*sorted(groups, key=lambda name: known[name]["groups"]), *amounts, *counted, DENSITY]
 
 
@@ -136,7 +136,7 @@ def row(dataset: Dataset, number: int, chars: int) -> dict[str, Any]:
             for name, column in dataset.columns.items()
             if column[number]
         },
-        "tokens": int(dataset.prompt_tokens[number]),
+        "tokens": int(dataset.prompt_tokens[number]) if dataset.counted else None,
         "truncated": number in dataset.truncated,
     }
 

@@ -244,7 +244,7 @@ def summary(dataset: Dataset) -> str:
         dataset.name,
         many(len(dataset.texts), "text"),
     ]
-    if dataset.prompt_tokens.any():
+    if dataset.counted:
         parts.append(many(int(dataset.prompt_tokens.sum()), "token"))
     if dataset.truncated:
         parts.append(

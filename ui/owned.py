@@ -39,13 +39,16 @@ def owned_of(table: TextTable) -> Owned | None:
 
 
 async def maker_of(engine: Engine, owned: Owned, allowed: tuple[str, ...]) -> ModelInfo:
-    """The model that made the vectors where it runs here with the same fingerprint, else its bare name."""
+    """The model that made the vectors, where it runs here with the same fingerprint and makes as many
+    dimensions, else its bare name.
+    """
     if owned.model in allowed and owned.fingerprint:
         try:
             info = await engine.model_info(owned.model)
         except TesseraError:  # a model that cannot be had is as one that is not here
             info = None
-        if info is not None and info.fingerprint == owned.fingerprint:
+        same = info is not None and info.fingerprint == owned.fingerprint
+        if info is not None and same and info.dimensions == owned.vectors.shape[1]:
             return info
     told = owned.fingerprint or hashlib.sha256(owned.vectors.tobytes()).hexdigest()
     norms = np.linalg.norm(owned.vectors, axis=1)
@@ -106,8 +109,12 @@ def check_reader(model: ModelInfo) -> None:
         InvalidInput
     """
     if model.runtime == RUNTIME:
+        why = (
+            "which does not say by which model"
+            if model.id == UNNAMED
+            else f"by {model.id}, and no model here has that name, fingerprint and number of dimensions"
+        )
         raise InvalidInput(
-            f"These vectors came with the file, by {model.id}, which does not run here, so nothing new can "
-            "be compared with them. Search by words, a pattern or “More like this”, or have the texts "
-            "embedded anew."
+            f"These vectors came with the file, {why}. So nothing new can be compared with them: search by "
+            "words, a pattern or “More like this”, or have the texts embedded anew."
         )

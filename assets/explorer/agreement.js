@@ -27,8 +27,8 @@ export class Agreement {
     const rows = [
       ["Dimensions", ({ dimensions }) => number(dimensions)],
       ["Texts a second", pace, "Measured just now over up to 32 of these texts, one model after the other."],
-      ["Tokens in all", ({ here, tokens }) => (here ? number(tokens) : UNKNOWN)],
-      ["Texts cut", ({ here, truncated, max_tokens: most }) => (!here ? UNKNOWN : `${number(truncated)}${most ? ` (longer than ${number(most)} tokens)` : " (reads texts of any length)"}`)],
+      ["Tokens in all", ({ tokens }) => (tokens === null ? UNKNOWN : number(tokens))],
+      ["Texts cut", ({ truncated, max_tokens: most }) => (truncated === null ? UNKNOWN : `${number(truncated)}${most ? ` (longer than ${number(most)} tokens)` : " (reads texts of any length)"}`)],
     ];
     const table = make(
       "table",

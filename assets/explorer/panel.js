@@ -109,7 +109,7 @@ export class Panel {
   vector(found) {
     const { vector, largest } = found;
     const open = make("button", { type: "button", textContent: "Open in Vectors", on: { click: () => this.calls.onVector(found.row) } });
-    const values = { dimensions: vector.length, norm: found.norm.toFixed(4), tokens: found.tokens };
+    const values = { dimensions: vector.length, norm: found.norm.toFixed(4), ...(found.tokens === null ? {} : { tokens: found.tokens }) };
     this.bodies.Vector.replaceChildren(
       make("blockquote", { textContent: found.text, dir: "auto" }),
       make("dl", {}, ...Object.entries(values).flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })])),

@@ -120,7 +120,7 @@ class Vectors {
       { className: "tx-section tx-one", "aria-label": `Text ${letter}` },
       make("h2", {}, make("b", { className: `tx-letter ${letter.toLowerCase()}`, textContent: letter }), row === null ? " Written here" : ` Text ${row + 1} of ${this.about.n.toLocaleString("en")}`),
       make("blockquote", { textContent: item.text + (item.cut ? "…" : ""), dir: "auto" }),
-      facts({ norm: item.norm.toFixed(4), dimensions: vector.length, tokens: item.tokens.toLocaleString("en") }),
+      facts({ norm: item.norm.toFixed(4), dimensions: vector.length, ...(item.tokens === null ? {} : { tokens: item.tokens.toLocaleString("en") }) }),
       strip(vector, { label: `Vector of text ${letter}`, scale }),
       make("div", { className: "tx-actions" }, ...copies(vector, name), row === null ? null : make("button", { type: "button", textContent: "Show on the map", on: { click: select } })),
       make(

@@ -36,7 +36,7 @@ class Writer(Protocol):
 
 
 class JsonlWriter:
-    """One object a line: `text`, `embedding`, and `columns` where the file had others."""
+    """One object a line, as `exports.jsonl` writes them."""
 
     def __init__(self, sink: IO[bytes], table: TextTable) -> None:
         self._sink = sink
@@ -44,7 +44,8 @@ class JsonlWriter:
 
     def add(self, part: Slice) -> None:
         """Write one line for each embedded text."""
-        self._sink.write(jsonl(*_rows(self._table, part.rows.tolist()), part.embeddings.vectors))
+        made = part.embeddings
+        self._sink.write(jsonl(*_rows(self._table, part.rows.tolist()), made.vectors, made.model))
 
     def finish(self, info: ModelInfo) -> None:
         """All is written, but for what is buffered."""

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 Columns = Mapping[str, Sequence[str]]
 
 
-def jsonl(texts: Sequence[str], columns: Columns, vectors: NDArray[np.float32]) -> bytes:
-    """One object a line: `text`, `embedding`, and `columns` where there are others.
+def jsonl(texts: Sequence[str], columns: Columns, vectors: NDArray[np.float32], model: ModelInfo) -> bytes:
+    """One object a line: `text`, `embedding`, `model`, `fingerprint`, and `columns` where there are others.
 
     Row i of `vectors` `(n, d)` is for text i, and so is cell i of every column.
     """
     import orjson
 
+    made_by = {"model": model.id, "fingerprint": model.fingerprint}
     lines = []
     for row, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
-        line: dict[str, object] = {"text": text, "embedding": vector}
+        line: dict[str, object] = {"text": text, "embedding": vector} | made_by
         if columns:
             line["columns"] = {name: cells[row] for name, cells in columns.items()}
         lines.append(orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))

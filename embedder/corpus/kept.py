@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CELLS = 30_000_000
+MADE_BY = ("model", "fingerprint")
+MAX_WORD_CHARS = 200
 
 
 @dataclass(slots=True)
@@ -104,6 +106,18 @@ class Kept:
         for column in self.columns.values():
             column.extend([""] * (len(self.texts) - len(column)))
         return self.columns
+
+    def made_by(self) -> tuple[str, str]:
+        """`model` and `fingerprint` that stand in every row beside its vector, as our own exports have
+        them: taken out of the columns, for they say the same of each. Nothing where rows differ.
+        """
+        if not self.given.vectors or not all(name in self.columns for name in MADE_BY):
+            return "", ""
+        told = [set(column) for name, column in self.finished_columns().items() if name in MADE_BY]
+        if any(len(words) != 1 for words in told):
+            return "", ""
+        model, fingerprint = (self.columns.pop(name)[0][:MAX_WORD_CHARS] for name in MADE_BY)
+        return model, fingerprint
 
     def stacked(self) -> NDArray[np.float32] | None:
         """The vectors as float32 `(n, d)`, where any were taken."""

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.corpus.exports import check_npz_size, write_npz
+from embedder.corpus.kept import MADE_BY
 from embedder.corpus.parquet_format import FINGERPRINT_KEY, MODEL_KEY
 from embedder.types import ModelInfo
 
 CHUNK_ROWS = 500
 MAX_UNICODE_BYTES = 256 * 2**20
-_OWN = ("text", "x", "y", "z", "cluster", "embedding")
+_OWN = ("text", "x", "y", "z", "cluster", "model", "fingerprint", "embedding")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,24 +44,28 @@ class MapTable:
 
 
 def csv_chunks(table: MapTable) -> Iterator[bytes]:
-    """CSV with a header (RFC 4180, UTF-8); `embedding` is a JSON list."""
+    """CSV with a header (RFC 4180, UTF-8); `embedding` is a JSON list.
+
+    `model` and `fingerprint` stand in every row: rows stay what they are when files are joined or cut.
+    """
     import orjson
 
     sink = io.StringIO(newline="")
     writer = csv.writer(sink)
-    writer.writerow(["text", *table.names.values(), *table.axes, "cluster", "embedding"])
+    writer.writerow(["text", *table.names.values(), *table.axes, "cluster", *MADE_BY, "embedding"])
     for row, text in enumerate(table.texts):
         beside = [column[row] for column in table.columns.values()]
         numbers = orjson.dumps(table.vectors[row], option=orjson.OPT_SERIALIZE_NUMPY).decode()
         place = [f"{value:.6g}" for value in table.points[row]]
-        writer.writerow([text, *beside, *place, table.clusters[row], numbers])
+        made_by = table.model.id, table.model.fingerprint
+        writer.writerow([text, *beside, *place, table.clusters[row], *made_by, numbers])
         if row % CHUNK_ROWS == CHUNK_ROWS - 1:
             yield _taken(sink)
     yield _taken(sink)
 
 
 def jsonl_chunks(table: MapTable) -> Iterator[bytes]:
-    """One object a line: `text`, `embedding`, `x`, `y` and perhaps `z`, `cluster`, `columns`."""
+    """One object a line: `text`, `embedding`, `x`, `y`, perhaps `z`, `cluster`, `columns`, and `MADE_BY`."""
     import orjson
 
     option = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
@@ -72,6 +77,8 @@ def jsonl_chunks(table: MapTable) -> Iterator[bytes]:
                     "embedding": table.vectors[row],
                     **dict(zip(table.axes, table.points[row], strict=True)),
                     "cluster": table.clusters[row],
+                    "model": table.model.id,
+                    "fingerprint": table.model.fingerprint,
                     "columns": {name: column[row] for name, column in table.columns.items()},
                 },
                 option=option,

@@ -191,6 +191,7 @@ def _table(source: Source, column: str | None, max_texts: int | None, take_vecto
     if not kept.texts and not kept.left_out:
         raise _no_text(kept.skipped, source.unit)
     points, unplaced = kept.points()
+    model, fingerprint = kept.made_by()
     return TextTable(
         texts=kept.texts,
         columns=kept.finished_columns(),
@@ -204,8 +205,8 @@ def _table(source: Source, column: str | None, max_texts: int | None, take_vecto
         vectors=kept.stacked(),
         points=points,
         unplaced=unplaced,
-        model=source.model,
-        fingerprint=source.fingerprint,
+        model=source.model or model,
+        fingerprint=source.fingerprint or fingerprint,
     )
 
 

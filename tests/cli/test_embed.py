@@ -71,7 +71,7 @@ def test_lines_of_standard_input(tmp_path: Path) -> None:
     done = run(tmp_path, "embed", "-", *flags, stdin="\n".join(TEXTS).encode())
     assert (done.returncode, done.stdout) == (0, b"")
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [sorted(row) for row in rows] == [["embedding", "text"]] * 3
+    assert [sorted(row) for row in rows] == [["embedding", "fingerprint", "model", "text"]] * 3
     vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
     assert vectors.shape == (3, 128)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from embedder.config import DEFAULT_MODEL as MODEL
 from embedder.errors import InvalidInput
-from ui import find, loading, map, takeaway, upload
+from ui import describe, find, loading, map, takeaway, upload
 from ui.datasets import FROM_FILE, Dataset
 from ui.view import Desk, uploads_folder
 
@@ -69,18 +71,51 @@ async def test_an_export_comes_back_with_the_same_vectors_and_nothing_is_embedde
         )
     ]
     assert values == [(map.shown(again, FROM_FILE), "", False)]
-    if wanted in {
-        "parquet",
-        "npz",
-    }:  # these say which model made them: it is here, so a question can be asked
-        assert again.model.fingerprint == dataset.model.fingerprint
-        found = await find.search(desk.engine, again, find.Wanted("rain"))
-        there = await find.search(desk.engine, dataset, find.Wanted("rain"))
-        np.testing.assert_array_equal(found["rows"], there["rows"])
-    else:
-        with pytest.raises(InvalidInput, match="does not run here"):
-            await find.search(desk.engine, again, find.Wanted("rain"))
-        assert (await find.search(desk.engine, again, find.Wanted("rain", "keyword")))["total"] == 4
+    # It says which model made them: it is here, so a question can be asked.
+    assert again.model.fingerprint == dataset.model.fingerprint
+    assert again.columns.keys() == dataset.columns.keys() | {"x", "y", "cluster"}
+    found = await find.search(desk.engine, again, find.Wanted("rain"))
+    there = await find.search(desk.engine, dataset, find.Wanted("rain"))
+    np.testing.assert_array_equal(found["rows"], there["rows"])
+    assert describe.about(again)["tokens"] is None, "nobody counted them"
+    assert describe.row(again, 0, 10)["tokens"] is None
+
+
+@pytest.mark.parametrize(
+    ("beside", "said"),
+    [
+        ({}, "does not say by which model"),
+        ({"model": "org/unknown"}, "by org/unknown, and no model here"),
+        ({"model": "org/unknown", "fingerprint": "f"}, "by org/unknown, and no model here"),
+        ({"model": MODEL, "fingerprint": "another"}, f"by {MODEL}, and no model here"),
+        ({"model": MODEL, "fingerprint": "the same"}, "number of dimensions"),  # but cut to two
+    ],
+)
+async def test_vectors_of_another_space_are_searched_by_words_alone(
+    desk: Desk, beside: dict[str, str], said: str
+) -> None:
+    known = (await desk.engine.model_info(MODEL)).fingerprint
+    rows = [{"text": text, "embedding": [1, place]} | beside for place, text in enumerate(TEXTS)]
+    data = "\n".join(map(json.dumps, rows)).replace("the same", known)
+    again, _ = await brought(desk, "other.jsonl", data.encode())
+    with pytest.raises(InvalidInput, match=said):
+        await find.search(desk.engine, again, find.Wanted("rain"))
+    assert (await find.search(desk.engine, again, find.Wanted("rain", "keyword")))["total"] == 4
+
+
+async def test_a_column_called_model_stays_one(desk: Desk) -> None:
+    """Cars have models: only both words together, the same in each row, say what made the vectors."""
+    makers = ["a", "b"] * 4
+    rows = [
+        {"text": text, "embedding": [1, place], "model": maker, "fingerprint": "f"}
+        for place, (text, maker) in enumerate(zip(TEXTS, makers, strict=True))
+    ]
+    again, _ = await brought(desk, "two.jsonl", "\n".join(map(json.dumps, rows)).encode())
+    assert again.columns["model"] == makers
+    there = await exported(again, "csv")
+    once_more, _ = await brought(desk, "more.csv", there)
+    assert once_more.columns["model_column"] == makers
+    assert "model" not in once_more.columns
 
 
 async def test_declined_vectors_are_made_anew(desk: Desk) -> None:

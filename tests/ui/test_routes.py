@@ -273,11 +273,14 @@ async def test_every_file_holds_every_row(client: httpx.AsyncClient, dataset: Da
     rows = list(csv.DictReader(io.StringIO((await file("csv")).decode(), newline="")))
     assert [row["text"] for row in rows] == TEXTS
     assert [row["kind"] for row in rows] == dataset.columns["kind"]
+    made_by = {(dataset.model.id, dataset.model.fingerprint)}
+    assert {(row["model"], row["fingerprint"]) for row in rows} == made_by
     np.testing.assert_allclose([json.loads(row["embedding"]) for row in rows], dataset.vectors, atol=1e-6)
     points = [[float(row["x"]), float(row["y"])] for row in rows]
     np.testing.assert_allclose(points, dataset.flat.points, rtol=1e-4, atol=1e-6)
     lines = [json.loads(line) for line in (await file("jsonl")).splitlines()]
     assert [line["text"] for line in lines] == TEXTS
+    assert {(line["model"], line["fingerprint"]) for line in lines} == made_by
     assert lines[0]["columns"] == {"kind": "fruit", "price": "0.0", "id": "row 0"}
     np.testing.assert_allclose([line["embedding"] for line in lines], dataset.vectors, atol=1e-7)
     with np.load(io.BytesIO(await file("npz")), allow_pickle=False) as arrays:
