@@ -52,7 +52,7 @@ def build(desk: Desk) -> CompareView:
     """Lay the tab out."""
     import gradio as gr
 
-    with gr.Row(elem_classes="controls"):
+    with gr.Row(elem_classes="controls", elem_id="compare-line"):
         line = gr.HTML("", elem_id="compare-status", elem_classes="grow")
         cancel = gr.Button(
             "Cancel", size="sm", visible=False, scale=0, min_width=90, elem_id="compare-cancel"

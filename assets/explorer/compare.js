@@ -24,6 +24,7 @@ class Comparing {
       make("button", { type: "button", textContent: name, "aria-pressed": String(mode === "pan"), "data-mode": mode, on: { click: () => this.setMode(mode) } }),
     );
     this.own = make("b", { className: "cx-own" });
+    this.intro = make("p", { className: "tx-note cx-advice" });
     this.advice = make("p", { className: "tx-note cx-advice", hidden: true });
     this.looking = [
       make("label", { className: "tx-pick" }, "Colour", this.colour),
@@ -46,7 +47,8 @@ class Comparing {
     this.below = make("div", { hidden: true }, this.legend.element, this.message, this.agreement.element);
     this.problem = make("p", { className: "tx-note", role: "alert", hidden: true });
     root.replaceChildren(
-      make("div", { className: "tx-toolbar" }, make("label", { className: "tx-pick" }, this.own, "with", this.with), this.go, ...this.looking),
+      make("div", { className: "tx-toolbar" }, make("label", { className: "tx-pick cx-pick" }, this.own, "with", this.with), this.go, ...this.looking),
+      this.intro,
       this.advice,
       this.problem,
       this.maps,
@@ -86,9 +88,14 @@ class Comparing {
     this.trigger("input", { with: this.with.value });
   }
 
+  // So many neighbours can be shared.
+  get most() {
+    return Math.min(this.compared.k, Math.max(this.about.n - 1, 1));
+  }
+
   get amount() {
     const { overlap } = this.compared ?? {};
-    return overlap ? { name: OVERLAP, values: overlap, range: [0, 1] } : null;
+    return overlap ? { name: OVERLAP, values: overlap.map((share) => share * this.most), range: [0, this.most] } : null;
   }
 
   // Texts on screen, with or without another model's view of them, or more of that view than before.
@@ -106,9 +113,15 @@ class Comparing {
     this.go.disabled = !value.choices.length;
     this.maps.hidden = this.below.hidden = !value.other;
     for (const element of this.looking) element.hidden = !value.other;
+    this.intro.hidden = Boolean(value.other);
     this.problem.hidden = true;
     if (value.other) await this.load(value);
-    else this.own.textContent = (await this.api.about()).model.id.split("/").pop();
+    else this.introduce(await this.api.about());
+  }
+
+  introduce({ n, model }) {
+    this.own.textContent = model.id.split("/").pop();
+    this.intro.textContent = `Puts the ${count(n, "text")} on screen into a second space and lays both maps side by side: how many of a text's ${NEIGHBOURS} nearest both find, which texts moved most, and what each model costs.`;
   }
 
   async load(value) {
@@ -221,8 +234,8 @@ class Comparing {
 
   async describe(row) {
     const [text] = await this.api.rows([row]);
-    const { overlap, k } = this.compared;
-    const shared = overlap && Number.isFinite(overlap[row]) ? [make("div", { className: "tx-beside" }, make("b", { textContent: "shared neighbours" }), ` ${Math.round(overlap[row] * Math.min(k, this.about.n - 1))}`)] : [];
+    const { overlap } = this.compared;
+    const shared = overlap && Number.isFinite(overlap[row]) ? [make("div", { className: "tx-beside" }, make("b", { textContent: "shared neighbours" }), ` ${Math.round(overlap[row] * this.most)}`)] : [];
     return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...shared];
   }
 

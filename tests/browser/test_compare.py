@@ -87,9 +87,11 @@ def faded(page: Page, side: int) -> int:
 
 def drag_around(page: Page, side: int) -> None:
     """A box around the left half of a map."""
-    frame = page.locator("#compare .tx-plot").nth(side).bounding_box()
-    assert frame is not None
     page.locator("#compare .tx-tools").get_by_role("button", name="Box").click()
+    stage = page.locator("#compare .tx-plot").nth(side)
+    stage.evaluate("stage => stage.scrollIntoView({block: 'center'})")
+    frame = stage.bounding_box()
+    assert frame is not None
     page.mouse.move(frame["x"] + 4, frame["y"] + 4)
     page.mouse.down()
     page.mouse.move(frame["x"] + frame["width"] * 0.5, frame["y"] + frame["height"] - 4, steps=6)
@@ -176,7 +178,7 @@ def test_two_models_side_by_side(open_page: OpenPage, two: Server) -> None:
 @two_models
 def test_a_comparison_is_cancelled_and_done_again(open_page: OpenPage, two: Server) -> None:
     page = open_page(base=two.base).page
-    texts = [f"{text}, number {place}" for place in range(60) for text in TEXTS]
+    texts = [f"{text}, number {place}" for place in range(20) for text in TEXTS]
     paste(page, texts)
     wait_for_status(page, f"{len(texts):,} texts")
     view(page, "Compare")

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +27,14 @@ TEXTS = (
     "Bread from\nthe oven",
     "Cheese with red wine 🧀",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared(compiled: Path) -> Iterator[None]:
+    """What numba compiled for one of these programs serves the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_CACHE_DIR", str(compiled / "numba"))
+        yield
 
 
 def printed(call: LastCall) -> str:
