@@ -152,7 +152,7 @@ async def compare(desk: Desk, session: Session, told: Any) -> AsyncGenerator[Any
         async with aclosing(_stages(desk, session, dataset, choice)) as stages:
             async for line, value in stages:
                 if session.dataset is not dataset:  # other texts came meanwhile, with a view of their own
-                    return
+                    break
                 yield line, gr.update(visible=True), value or gr.skip()
     except TesseraError as error:
         yield status(sentence_of(error), kind="error"), gr.update(visible=False), gr.skip()

@@ -24,7 +24,7 @@ class Comparing {
       make("button", { type: "button", textContent: name, "aria-pressed": String(mode === "pan"), "data-mode": mode, on: { click: () => this.setMode(mode) } }),
     );
     this.own = make("b", { className: "cx-own" });
-    this.intro = make("p", { className: "tx-note cx-advice" });
+    this.intro = make("p", { className: "tx-note cx-intro" });
     this.advice = make("p", { className: "tx-note cx-advice", hidden: true });
     this.looking = [
       make("label", { className: "tx-pick" }, "Colour", this.colour),

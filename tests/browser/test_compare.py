@@ -180,7 +180,7 @@ def test_a_comparison_is_cancelled_and_done_again(open_page: OpenPage, two: Serv
     page = open_page(base=two.base).page
     texts = [f"{text}, number {place}" for place in range(20) for text in TEXTS]
     paste(page, texts)
-    wait_for_status(page, f"{len(texts):,} texts")
+    wait_for_status(page, f"{len(texts):,} texts ·")  # all are there, and not only embedded
     view(page, "Compare")
     page.locator("#cx-with").select_option(OTHER)
     page.locator("#cx-go").click()

@@ -182,13 +182,14 @@ async def test_a_cancelled_job_leaves_nothing_behind(desk: Desk) -> None:
 
 async def test_other_texts_end_the_comparison_of_the_old_ones(desk: Desk) -> None:
     session, _ = await bring(desk, [f"text number {n}" for n in range(1000)])
-    values = []
+    values, line = [], ""
     async with aclosing(compare.compare(desk, session, {"with": OTHER})) as job:
         async for line, _, value in job:
             values.append(value)
             if "a second" in line:
                 await bring(desk, ["new"])
     assert not any(isinstance(value, str) for value in values)
+    assert line == "", "nothing is left of it on the page"
 
 
 def test_one_model_alone_is_told_what_to_set(desk: Desk) -> None:
