@@ -45,10 +45,15 @@ def free_port() -> int:
 
 @contextmanager
 def live_server(
-    folder: Path, *flags: str, key: str = KEY, wait_for: str = "/ready", **environment: str
+    folder: Path,
+    *flags: str,
+    key: str = KEY,
+    wait_for: str = "/ready",
+    port: int | None = None,
+    **environment: str,
 ) -> Iterator[Server]:
-    """Run `python app.py *flags` on a free port, writing under `folder`, until the block ends."""
-    port = free_port()
+    """Run `python app.py *flags`, by default on a free port, writing under `folder`, until the block ends."""
+    port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
     inherited = {

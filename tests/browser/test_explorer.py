@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Server
 
-from .test_page import OpenPage, bring, paste, points, wait_for_points, wait_for_status
+from .test_page import OpenPage, choose_file, paste, points, wait_for_points, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -79,8 +79,7 @@ def upload_topics(page: Page, folder: Path) -> list[str]:
     rows = [(topic, text) for topic, texts in TOPICS.items() for text in texts]
     with file.open("w", newline="") as sink:
         csv.writer(sink).writerows([("topic", "text"), *rows, ("", HOSTILE)])
-    bring(page, "Upload")
-    page.locator("#upload input[type=file]").set_input_files(file)
+    choose_file(page, file)
     page.locator("#embed-file").click()
     wait_for_status(page, "topics.csv")
     wait_for_points(page, 13)
@@ -332,24 +331,6 @@ def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None
     assert "Python's library" in page.locator("#status").inner_text()
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 14])
-def test_a_few_texts_have_a_map_too(open_page: OpenPage, count: int) -> None:
-    page = open_page().page
-    paste(page, [f"{number} bottles of lemonade on the wall" for number in range(count)])
-    wait_for_status(page, f"{count} text")
-    wait_for_points(page, count)
-    page.locator(".tx-row button").first.click()
-    assert wait_for_focus(page) == 0
-    assert page.locator("#tx-panel-Neighbours .tx-row").count() == min(10, count - 1)
-
-
-def test_texts_that_are_all_equal_are_one_point(open_page: OpenPage) -> None:
-    page = open_page().page
-    paste(page, ["the same again"] * 30)
-    wait_for_points(page, 30)
-    page.locator(".tx-message", has_text="don't differ").wait_for()
-
-
 def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Path) -> None:
     watched = open_page()
     page = watched.page
@@ -391,8 +372,7 @@ def test_the_colour_is_chosen_by_all_texts_and_not_by_the_first_to_come(
         for row in range(1600):
             topic = ("sea", "hill", "town", "sky")[row // 400]
             writer.writerow([f"n{row // 40}", topic, f"a long and quiet story of the {topic}, number {row}"])
-    bring(page, "Upload")
-    page.locator("#upload input[type=file]").set_input_files(file)
+    choose_file(page, file)
     page.locator("#embed-file").click()
     wait_for_points(page, 1600)
     page.wait_for_function("document.querySelector('#tx-colour').selectedOptions[0].textContent === 'topic'")

@@ -51,9 +51,21 @@ def paste(page: Page, texts: list[str]) -> None:
     page.locator("#embed").click()
 
 
+def choose_file(page: Page, file: Path) -> None:
+    bring(page, "Upload")
+    page.locator("#upload input[type=file]").set_input_files(file)
+
+
 def wait_for_status(page: Page, words: str) -> str:
-    page.wait_for_function("words => document.querySelector('#status').innerText.includes(words)", arg=words)
-    return page.locator("#status").inner_text()
+    """What the status line said when it held `words`: a moment later a layout may speak there."""
+    said = page.wait_for_function(
+        """words => {
+          const said = document.querySelector("#status").innerText;
+          return said.includes(words) ? said : null;
+        }""",
+        arg=words,
+    )
+    return str(said.json_value())
 
 
 def points(page: Page) -> int:
@@ -97,8 +109,7 @@ def test_a_csv_is_uploaded_and_coloured_by_its_column(open_page: OpenPage, tmp_p
     ]
     file.write_text("\n".join(["kind,text", *rows]))
     page = open_page().page
-    bring(page, "Upload")
-    page.locator("#upload input[type=file]").set_input_files(file)
+    choose_file(page, file)
     page.locator("#preview [role=gridcell]").first.wait_for()
     assert "12 texts" in page.locator("#upload-note").inner_text()
     page.locator("#column input").click()
@@ -119,8 +130,7 @@ def test_a_file_that_is_none_and_too_many_texts_are_sentences(open_page: OpenPag
     page = watched.page
     broken = tmp_path / "broken.txt"
     broken.write_bytes(b"%PDF-1.4 not text")
-    bring(page, "Upload")
-    page.locator("#upload input[type=file]").set_input_files(broken)
+    choose_file(page, broken)
     page.locator("#upload-note [role=alert]", has_text="PDF").wait_for()
     paste(page, ["x"] * 50_001)
     said = wait_for_status(page, "50,001 texts")
