@@ -11,6 +11,7 @@ from typing import Any
 from embedder.corpus.chunks import Chunked, Chunking, split_texts
 from embedder.errors import InvalidInput
 from ui.loading import Brought, Step
+from ui.owned import PLACES
 from ui.view import Desk, many, status
 
 TOKENS, OVERLAP = 200, 32
@@ -37,9 +38,7 @@ def build() -> ChunkControls:
 
     split = gr.Checkbox(False, label="Cut long texts into chunks", visible=False, elem_id="split")
     tokens = gr.Number(TOKENS, label="Tokens a chunk", precision=0, visible=False, elem_id="chunk-tokens")
-    overlap = gr.Number(
-        OVERLAP, label="Tokens in two chunks", precision=0, visible=False, elem_id="chunk-overlap"
-    )
+    overlap = gr.Number(OVERLAP, label="Overlap, tokens", precision=0, visible=False, elem_id="chunk-overlap")
     controls = ChunkControls(split, tokens, overlap)
     split.input(
         lambda wanted: [gr.update(visible=wanted is True)] * 2,
@@ -49,6 +48,14 @@ def build() -> ChunkControls:
         api_visibility="private",
     )
     return controls
+
+
+def no_chunks() -> tuple[Any, Any, Any]:
+    """The controls of chunks as they are for texts that are short enough."""
+    import gradio as gr
+
+    hidden = gr.update(visible=False)
+    return gr.update(visible=False, value=False), hidden, hidden
 
 
 def chunking_of(wish: tuple[Any, ...]) -> Chunking | None:
@@ -109,4 +116,9 @@ def as_brought(brought: Brought, made: Chunked, chunking: Chunking) -> Brought:
         f"{many(made.split, 'long text')} cut into chunks of up to {chunking.tokens:,} tokens, "
         f"{chunking.overlap:,} of them in two"
     )
-    return replace(brought, texts=made.texts, columns=made.columns, notes=(*brought.notes, note))
+    brought = replace(brought, texts=made.texts, columns=made.columns)
+    if not made.split:
+        return replace(brought, notes=(*brought.notes, note))
+    # Chunks of one document would lie on one another.
+    notes = [one for one in brought.notes if not one.startswith(PLACES)]
+    return replace(brought, notes=(*notes, note), places=None)

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
 from embedder.analysis.projection import pca_2d
@@ -17,11 +17,15 @@ from embedder.corpus.pasting import Way, texts_of
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset, Datasets, new_id
 from ui.map import shown
-from ui.owned import RUNTIME, Owned, dataset_of, maker_of
+from ui.owned import RUNTIME, Owned, add_places, dataset_of, maker_of
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
 from ui.snippets import LastCall
 from ui.view import Desk, as_text, many, sentence_of, status
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 REPAINT_S = 0.7
 MAX_ADDRESS_CHARS = 4_000
@@ -41,13 +45,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """Texts before they are embedded."""
+    """Texts before they are embedded, with vectors and places `(n, 2)` where their file has some."""
 
     name: str
     texts: list[str]
     columns: dict[str, list[str]]
     notes: tuple[str, ...] = ()
     owned: Owned | None = None
+    places: NDArray[np.float32] | None = None
 
 
 async def from_paste(
@@ -159,6 +164,8 @@ async def take(desk: Desk, session: Session, brought: Brought, owned: Owned) -> 
         dataset = await asyncio.to_thread(
             dataset_of, brought.name, brought.texts, brought.columns, brought.notes, owned, model
         )
+        if brought.places is not None:
+            await asyncio.to_thread(add_places, dataset, brought.places)
     except Exception as error:
         yield Step(
             status(sentence_of(error), kind="error"), shown(session.dataset) if session.dataset else None
@@ -223,7 +230,7 @@ def assemble(brought: Brought, slices: list[Slice], dataset_id: str, *, whole: b
     place = {int(row): index for index, row in enumerate(rows)}
     vectors = np.concatenate([part.embeddings.vectors for part in slices])
     notes = (*brought.notes, *([f"{many(len(failed), 'text')} failed and left out"] if failed else []))
-    return Dataset(
+    dataset = Dataset(
         name=brought.name,
         texts=[brought.texts[row] for row in rows],
         columns={name: [column[row] for row in rows] for name, column in brought.columns.items()},
@@ -236,6 +243,9 @@ def assemble(brought: Brought, slices: list[Slice], dataset_id: str, *, whole: b
         id=dataset_id,
         whole=whole,
     )
+    if whole and brought.places is not None:
+        add_places(dataset, brought.places[rows])
+    return dataset
 
 
 def summary(dataset: Dataset) -> str:

@@ -18,15 +18,15 @@ from ui.datasets import FROM_FILE, Dataset, new_id
 
 RUNTIME = "file"
 """The runtime of a model that is not here: its vectors came with a file."""
+PLACES = "places from the file"
 UNNAMED = "a model that the file does not name"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Owned:
-    """A file's `vectors` float32 `(n, d)`, places `(n, 2)` where it has them, and what made the vectors."""
+    """A file's `vectors` float32 `(n, d)`, and what made them."""
 
     vectors: NDArray[np.float32]
-    points: NDArray[np.float32] | None
     model: str
     fingerprint: str
 
@@ -35,7 +35,18 @@ def owned_of(table: TextTable) -> Owned | None:
     """What a table brings of its own, if it was read with its vectors."""
     if table.vectors is None:
         return None
-    return Owned(table.vectors, table.points, table.model, table.fingerprint)
+    return Owned(table.vectors, table.model, table.fingerprint)
+
+
+def places_of(table: TextTable) -> NDArray[np.float32] | None:
+    """A file's places `(n, 2)`, unless its vectors were declined: then a map of the new ones is wanted."""
+    declined = table.vectors is None and bool(table.given.vectors)
+    return None if declined else table.points
+
+
+def add_places(dataset: Dataset, places: NDArray[np.float32]) -> None:
+    """Places that came with a file as a layout of its texts, the first to be shown."""
+    dataset.add_layout(FROM_FILE, Projection(places, "file", clusters=clusters_of(places)))
 
 
 async def maker_of(engine: Engine, owned: Owned, allowed: tuple[str, ...]) -> ModelInfo:
@@ -81,7 +92,7 @@ def dataset_of(  # noqa: PLR0917  # the parts of a dataset
             f"{len(empty):,} of the file's vectors are all zeros, the first is of text {empty[0] + 1:,}; "
             "such a vector has no direction. Leave these rows out, or have the texts embedded anew."
         )
-    dataset = Dataset(
+    return Dataset(
         name=name,
         texts=texts,
         columns=columns,
@@ -96,10 +107,6 @@ def dataset_of(  # noqa: PLR0917  # the parts of a dataset
         ),
         id=new_id(),
     )
-    if owned.points is not None:
-        groups = clusters_of(owned.points)
-        dataset.add_layout(FROM_FILE, Projection(owned.points, "file", clusters=groups))
-    return dataset
 
 
 def check_reader(model: ModelInfo) -> None:

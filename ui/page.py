@@ -158,6 +158,7 @@ def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[
     )
     for loaded in loads:
         loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
+    upload.wire_embedded(desk, inputs.file, loads[1])
     inputs.cancel.click(bind(desk, cancelled), [], outputs, cancels=[*loads, *arrangements], **QUIET)
     return loads
 

@@ -15,13 +15,14 @@ MAX_SESSIONS = 256
 
 @dataclass(slots=True)
 class Session:
-    """One open page. `job` counts loads: only the newest may put its dataset here."""
+    """One open page. `job` counts loads: only the newest may put its dataset here; `looks` those at files."""
 
     datasets: Datasets
     dataset_id: str | None = None
     last_call: LastCall | None = None
     base: str = ""
     job: int = 0
+    looks: int = 0
     touched_s: float = field(default=0.0)
 
     @property

@@ -9,6 +9,7 @@ import pytest
 from embedder.errors import InvalidInput
 from ui import upload
 from ui.chunking import chunking_of
+from ui.preview import look
 from ui.view import Desk, uploads_folder
 
 LONG = " ".join(f"word{number}" for number in range(400))
@@ -24,10 +25,10 @@ def file_of(desk: Desk, *texts: str) -> Path:
 async def test_chunks_are_offered_only_where_a_text_is_longer_than_the_model_reads(desk: Desk) -> None:
     await desk.engine.model_info()
     session = desk.sessions.of("chunks")
-    note, *_, split, _, _ = await upload.look(desk, session, str(file_of(desk, "a short one", LONG)))
+    note, *_, split, _, _ = await look(desk, session, str(file_of(desk, "a short one", LONG)))
     assert split["visible"]
     assert "longer than the model reads" in note
-    note, *_, split, _, _ = await upload.look(desk, session, str(file_of(desk, "a short one")))
+    note, *_, split, _, _ = await look(desk, session, str(file_of(desk, "a short one")))
     assert not split["visible"]
     assert "longer" not in note
 

@@ -14,6 +14,7 @@ from ui import code, loading, similarity, upload, vectors
 from ui import map as map_view
 from ui.layout import LayoutWorker
 from ui.page import cancelled, with_cancel
+from ui.preview import OUTPUTS, look, looked_at, read
 from ui.session import Session
 from ui.snippets import LastCall
 from ui.view import Desk, as_gradio, bind_stream, sentence_of, status, uploads_folder
@@ -107,7 +108,7 @@ async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> No
     file = uploads_folder(desk.settings) / "x" / "three.csv"
     file.parent.mkdir(parents=True)
     file.write_text("topic,text,title\nfruit,an apple,Red\nfruit,,Green\ncars,an engine,Loud\n")
-    note, column, preview, embed, *_ = await upload.look(desk, session, str(file))
+    note, column, preview, embed, *_ = await look(desk, session, str(file))
     assert "2 texts · texts from the column “text” · 1 row left out (line 3: empty text)" in note
     assert "embedded in less than a second" in note
     assert column["choices"] == ["text", "topic", "title"]
@@ -116,7 +117,7 @@ async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> No
     assert preview["value"]["data"][1] == ["an engine", "cars", "Loud"]
     assert embed["visible"]
     assert session.dataset is None
-    note, column, preview, *_ = await upload.look(desk, session, str(file), "title")
+    note, column, preview, *_ = await look(desk, session, str(file), "title")
     assert "3 texts" in note, "no row is lost to the column that was guessed first"
     assert preview["value"]["data"][1] == ["Green", "fruit", ""]
     async for _ in upload.from_file(desk, session, str(file), "title", True, None):
@@ -125,15 +126,69 @@ async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> No
     assert session.dataset.texts == ["Red", "Green", "Loud"]
     assert session.dataset.columns["text"] == ["an apple", "", "an engine"]
     assert not file.exists()
-    note, *hidden = await upload.look(desk, session, str(file), "title")
+    note, *hidden = await look(desk, session, str(file), "title")
     assert "cannot be read" in note
     assert not any(update["visible"] for update in hidden)
-    assert "Up to 50 texts" in (await upload.forget(desk, session))[0]
+    assert "up to 50 texts" in (await upload.forget(desk, session))[0]
+
+
+async def test_a_column_without_texts_is_an_error_that_leaves_the_choice(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    file = uploads_folder(desk.settings) / "x" / "gaps.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("text,title\nan apple,\na pear,\n")
+    note, column, *hidden = await look(desk, session, str(file), "title")
+    assert "No row of the file gives a text" in note
+    assert column["visible"]
+    assert not any(update["visible"] for update in hidden)
+    note, column, *_ = await look(desk, session, str(file), "text")
+    assert "2 texts" in note
+    assert "value" not in column, "by now the visitor may have chosen another one"
+
+
+async def test_a_file_that_takes_long_is_said_to_be_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = desk.sessions.of("a")
+    file = uploads_folder(desk.settings) / "x" / "long.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("an apple\n" * 40)
+    told = [step async for step in looked_at(desk, session, str(file))]
+    assert len(told) == 1, "what is read at once needs no line"
+    monkeypatch.setattr("ui.preview.TOLD_S", 0)
+    waiting, known = [step async for step in looked_at(desk, session, str(file))]
+    assert "Reading long.txt…" in waiting[0]
+    assert "40 texts" in known[0]
+    assert len(waiting) == len(known) == OUTPUTS
+
+
+async def test_what_was_looked_at_before_is_not_shown_in_place_of_what_came_later(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    file = uploads_folder(desk.settings) / "x" / "long.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("an apple\n" * 40)
+    earlier = looked_at(desk, session, str(file))
+    first = asyncio.ensure_future(anext(earlier))
+    await asyncio.sleep(0)
+    await upload.forget(desk, session)
+    assert all("value" not in update for update in await first)
+
+
+async def test_the_tab_is_ready_for_another_file_unless_it_has_one_already(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    file = uploads_folder(desk.settings) / "x" / "another.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("chosen while the first one was embedded")
+    kept = await upload.emptied(desk, session, str(file))
+    assert len(kept) == 1 + OUTPUTS
+    assert all("value" not in update for update in kept)
+    file.unlink()
+    chosen, note, *_ = await upload.emptied(desk, session, str(file))
+    assert chosen is None
+    assert "up to 50 texts" in note
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "../../../etc/hostname", "", None, 7, ["x"], "\0"])
 async def test_a_path_outside_the_upload_folder_is_never_opened(desk: Desk, path: object) -> None:
-    assert "uploaded" in (await upload.look(desk, desk.sessions.of("a"), path))[0]
+    assert "uploaded" in (await look(desk, desk.sessions.of("a"), path))[0]
     with pytest.raises(FileUnreadable, match="uploaded"):
         async for _ in upload.from_file(desk, desk.sessions.of("a"), path, None, True, None):
             pass
@@ -144,7 +199,7 @@ async def test_a_link_in_the_upload_folder_is_not_followed_out(desk: Desk) -> No
     folder.mkdir(parents=True)
     (folder / "x.txt").symlink_to("/etc/hostname")
     with pytest.raises(FileUnreadable, match="uploaded"):
-        await asyncio.to_thread(upload.read, desk, str(folder / "x.txt"))
+        await asyncio.to_thread(read, desk, str(folder / "x.txt"))
 
 
 async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: Path) -> None:

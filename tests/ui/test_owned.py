@@ -13,6 +13,7 @@ from embedder.config import DEFAULT_MODEL as MODEL
 from embedder.errors import InvalidInput
 from ui import describe, find, loading, map, takeaway, upload
 from ui.datasets import FROM_FILE, Dataset
+from ui.preview import PREVIEW_COLUMNS, look
 from ui.view import Desk, uploads_folder
 
 TEXTS = [f"text number {number} about {'tea' if number % 2 else 'rain'}" for number in range(8)]
@@ -122,6 +123,28 @@ async def test_declined_vectors_are_made_anew(desk: Desk) -> None:
     again, _ = await brought(desk, "map.jsonl", await exported(dataset, "jsonl"), take=False)
     assert again.model.id == desk.settings.default_model
     assert again.prompt_tokens.sum() > 0
+    assert not again.workings.layouts, "and so is the map"
+
+
+async def test_places_alone_are_the_first_layout_of_texts_that_are_embedded(desk: Desk) -> None:
+    lines = b"text,x,y\nan apple,1,2\na pear,3,4\na plum,,\n" + b"a fig,5,6\n" * 17
+    dataset, said = await brought(desk, "places.csv", lines)
+    assert "places from the file, 1 without a place put in the middle" in said
+    assert dataset.prompt_tokens.sum() > 0
+    assert dataset.first_layout == dataset.workings.newest == FROM_FILE
+    np.testing.assert_array_equal(dataset.layout().points[:3], [[1, 2], [3, 4], [5, 6]])
+
+
+async def test_chunks_have_no_place_of_their_own(desk: Desk) -> None:
+    long = " ".join(["word"] * 100)
+    file = uploads_folder(desk.settings) / "chunks" / "places.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"text,x,y\nan apple,1,2\n{long},3,4\n")
+    session = desk.sessions.of("chunks")
+    steps = [step async for step in upload.from_file(desk, session, str(file), None, True, True, 40, 8, None)]
+    assert session.dataset is not None
+    assert not session.dataset.workings.layouts
+    assert "places from" not in steps[-1].line
 
 
 async def test_a_vector_of_zeros_is_refused_with_its_row(desk: Desk) -> None:
@@ -138,10 +161,10 @@ async def test_the_preview_tells_of_vectors_wide_tables_and_rows_left_out(desk: 
     rows = [["first", *["1"] * 299], ["", *["2"] * 299], ["third", *["3"] * 299]]
     file.write_text("\n".join(",".join(row) for row in [names, *rows]) + "\n", encoding="utf-8")
     session = desk.sessions.of("wide")
-    note, column, preview, _, take, skipped, *_ = await upload.look(desk, session, str(file))
+    note, column, preview, _, take, skipped, *_ = await look(desk, session, str(file))
     assert "the first 40 of 299 other columns kept" in note
     assert column["filterable"]
-    assert len(preview["value"]["headers"]) == upload.PREVIEW_COLUMNS
+    assert len(preview["value"]["headers"]) == PREVIEW_COLUMNS
     assert not take["visible"]
     assert skipped["visible"]
     told = await asyncio.to_thread(Path(skipped["value"]).read_bytes)
