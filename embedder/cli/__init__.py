@@ -1,4 +1,4 @@
-"""The command line: `tessera serve`, `tessera embed`, `tessera models`."""
+"""The command line: `tessera serve`, `tessera embed`, `tessera collection`, `tessera models`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from embedder import __version__
+from embedder.cli.collection_flags import add_collection_commands
 from embedder.cli.flags import add_setting_flags
 from embedder.errors import TesseraError
 from embedder.libraries import settle_environment
@@ -48,6 +49,10 @@ def _run(args: argparse.Namespace) -> int:
         from embedder.cli.embed import embed
 
         return embed(args)
+    if args.command == "collection":
+        from embedder.cli.collection import collection
+
+        return collection(args)
     from embedder.cli.models import models
 
     return models()
@@ -73,6 +78,13 @@ def _parser() -> argparse.ArgumentParser:
             help="embed the texts of a file",
             description="Embed the texts of a file: TXT (one a line), CSV, TSV, JSON, JSONL, Parquet, XLSX, "
             "XLS, ODS, PDF (one a page) or NPZ.",
+        )
+    )
+    add_collection_commands(
+        commands.add_parser(
+            "collection",
+            help="texts that last: add, search, list, export, import, reembed, delete",
+            description="Texts that last, in TESSERA_DATA_DIR, with their columns and vectors.",
         )
     )
     commands.add_parser(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from embedder.collections.catalogue import Collections
-from embedder.collections.collection import About, Added, Collection, NewText
+from embedder.collections.collection import Collection
 from embedder.collections.filters import Filter, parse_filter
 from embedder.collections.opening import open_collections
 from embedder.collections.search import Answer, Hit, Question
+from embedder.collections.texts import About, Added, NewText
 
 __all__ = [
     "About",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from embedder.collections.filters import Filter
 from embedder.collections.rows import (
@@ -17,10 +17,10 @@ from embedder.collections.rows import (
     check_columns,
     check_id,
     check_text,
-    content_id,
 )
 from embedder.collections.search import Answer, Question, search
 from embedder.collections.store import Stats, Table
+from embedder.collections.texts import About, Added, NewText, as_rows, checked, sort_out
 from embedder.corpus.jobs import FailedText, embed_in_slices
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, ModelMismatch, UnknownModel
@@ -35,38 +35,7 @@ OnProgress = Callable[[int, int], None]
 
 _WRITE_ROWS, _WRITE_S = 2000, 2.0
 """Embedded texts are written so many at once, or those of so many seconds: each write costs one."""
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a collection is: `created` in Unix seconds; `model` is "" where vectors came without one."""
-
-    name: str
-    model: str
-    fingerprint: str
-    dimensions: int
-    created: int
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class NewText:
-    """A text to be added; without an `id` it gets that of its content."""
-
-    text: str
-    id: str = ""
-    document: str = ""
-    columns: Columns | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What has become of texts that were added: their ids in order, and those that could not be embedded."""
-
-    ids: list[str]
-    new: int
-    replaced: int
-    failed: tuple[FailedText, ...] = ()
+_GIVEN_ROWS = 20_000
 
 
 class Collection:
@@ -102,19 +71,23 @@ class Collection:
         """Write texts, each in place of the one with its id if there is one; of one id the last counts.
 
         `vectors` `(n, d)` are taken as they are, in place of embedding; `fingerprint` says of which
-        model they are. Without them texts are embedded and written in batches: when it is
-        cancelled or fails, the batches that `progress` was told of are kept.
+        model they are. Without them texts are embedded, those whose words are there under their id
+        already excepted. They are written in batches: when it is cancelled or fails, the batches
+        that `progress` was told of are kept.
 
         Raises:
             InvalidInput, ModelMismatch, CollectionBusy, StoreFailed, and what `Engine.embed` raises.
         """
-        rows = [_checked(text) for text in texts]
+        rows = [checked(text) for text in texts]
         if vectors is None:
             return await self._add_embedded(rows, progress)
         given = await asyncio.to_thread(self._check_vectors, vectors, len(rows), fingerprint)
-        new = await asyncio.to_thread(self.table.upsert, _as_rows(rows, given))
-        if progress:
-            progress(len(rows), len(rows))
+        new = 0
+        for start in range(0, len(rows), _GIVEN_ROWS):
+            some = slice(start, start + _GIVEN_ROWS)
+            new += await asyncio.to_thread(self.table.upsert, as_rows(rows[some], given[some]))
+            if progress:
+                progress(min(some.stop, len(rows)), len(rows))
         ids = [row.id for row in rows]
         return Added(ids, new, len(set(ids)) - new)
 
@@ -148,7 +121,7 @@ class Collection:
             vector = changed.vector
             if changed.text != found[0].text or vector is None:
                 vector = (await self.embed([changed.text], kind="document"))[0]
-            await asyncio.to_thread(self.table.upsert, _as_rows([changed], vector[None]))
+            await asyncio.to_thread(self.table.upsert, as_rows([changed], vector[None]))
         return replace(changed, vector=None)
 
     async def delete(self, ids: Sequence[str] = (), *, documents: Sequence[str] = ()) -> int:
@@ -212,17 +185,32 @@ class Collection:
         made = await self._engine.embed(texts, model=info.id, kind="query" if kind == "query" else "document")
         return made.vectors
 
+    async def token_counter(self) -> Callable[[str], int]:
+        """Counts the tokens that the collection's model sees of a text."""
+        info = await self.model()
+        assert self._engine is not None
+        return await self._engine.token_counter(info.id)
+
     async def _add_embedded(self, rows: list[Row], progress: OnProgress | None) -> Added:
         info = await self.model()
+        found = await asyncio.to_thread(sort_out, self.table, rows)
         new = written = 0
+        if found.known is not None:
+            new = await asyncio.to_thread(self.table.upsert, found.known)
+            written = len(found.known)
+        before = len(rows) - len(found.to_embed)
+        if progress and before:
+            progress(before, len(rows))
         failed: list[FailedText] = []
-        async with aclosing(self._embedded(rows, info, failed)) as batches:
+        wanted = [rows[place] for place in found.to_embed]
+        async with aclosing(self._embedded(wanted, info, failed)) as batches:
             async for batch, done in batches:
                 new += await asyncio.to_thread(self.table.upsert, batch)
-                written += len(set(batch.ids))
+                written += len(batch)
                 if progress:
-                    progress(done, len(rows))
-        return Added([row.id for row in rows], new, written - new, tuple(failed))
+                    progress(before + done, len(rows))
+        failed = [FailedText(found.to_embed[one.index], one.message) for one in failed]
+        return Added([row.id for row in rows], new, written - new, found.unchanged, tuple(failed))
 
     async def _embedded(
         self, rows: list[Row], info: ModelInfo, failed: list[FailedText]
@@ -235,7 +223,8 @@ class Collection:
         vectors: list[NDArray[np.float32]] = []
         since_s = time.monotonic()
         texts = [row.text for row in rows]
-        async with aclosing(embed_in_slices(self._engine, texts, model=info.id, kind="document")) as slices:
+        slices = embed_in_slices(self._engine, texts, model=info.id, kind="document")
+        async with aclosing(slices):
             async for part in slices:
                 waiting += [rows[row] for row in part.rows]
                 vectors.append(part.embeddings.vectors)
@@ -243,10 +232,10 @@ class Collection:
                 done = part.progress.done
                 late = time.monotonic() - since_s > _WRITE_S
                 if waiting and (len(waiting) >= _WRITE_ROWS or late or done == len(rows)):
-                    yield _as_rows(waiting, np.concatenate(vectors)), done
+                    yield as_rows(waiting, np.concatenate(vectors)), done
                     waiting, vectors, since_s = [], [], time.monotonic()
         if waiting:
-            yield _as_rows(waiting, np.concatenate(vectors)), len(rows)
+            yield as_rows(waiting, np.concatenate(vectors)), len(rows)
 
     def _delete(self, ids: list[str], documents: list[str]) -> int:
         if documents:
@@ -270,20 +259,3 @@ class Collection:
                 param="vectors",
             )
         return made
-
-
-def _checked(text: NewText) -> Row:
-    words = check_text(text.text)
-    document = text.document and check_id(text.document, "document")
-    row_id = check_id(text.id) if text.id else content_id(words, document)
-    return Row(row_id, words, document, check_columns(text.columns or {}))
-
-
-def _as_rows(rows: Sequence[Row], vectors: NDArray[np.float32]) -> Rows:
-    return Rows(
-        [row.id for row in rows],
-        [row.text for row in rows],
-        [row.document for row in rows],
-        [row.columns for row in rows],
-        vectors,
-    )

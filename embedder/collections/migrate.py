@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from embedder.collections.catalogue import HIDDEN, Collections, described
-from embedder.collections.collection import Collection, NewText
-from embedder.collections.rows import Rows
+from embedder.collections.collection import Collection
+from embedder.collections.rows import Rows, same_columns
+from embedder.collections.texts import NewText
 from embedder.errors import BackendFailed, UnknownCollection
 
 _BATCH_ROWS = 1000
@@ -81,8 +82,8 @@ async def _follow(new: Collection, batch: Rows) -> int:
         place
         for place, row_id in enumerate(batch.ids)
         if (row := known.get(row_id)) is None
-        or (row.text, row.document, row.columns)
-        != (batch.texts[place], batch.documents[place], batch.columns[place])
+        or (row.text, row.document) != (batch.texts[place], batch.documents[place])
+        or not same_columns(row.columns, batch.columns[place])
     ]
     if not wanted:
         return 0

@@ -76,6 +76,11 @@ def content_id(text: str, document: str = "") -> str:
     return digest.hexdigest()
 
 
+def same_columns(left: Columns, right: Columns) -> bool:
+    """Whether two rows' columns are the same, 1 and true told apart."""
+    return left == right and all(type(value) is type(right[name]) for name, value in left.items())
+
+
 def check_id(value: object, param: str = "id") -> str:
     """`value` if it can be an id or the name of a document.
 

@@ -1,0 +1,101 @@
+"""The flags of `tessera collection`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+_NAME = "of the collection"
+
+
+def add_collection_commands(parser: argparse.ArgumentParser) -> None:
+    """One parser for each thing that can be done with a collection."""
+    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add(commands.add_parser("add", help="add the texts of a file, making the collection if need be"))
+    _search(commands.add_parser("search", help="find texts by meaning, words or both"))
+    commands.add_parser("list", help="list the collections with their sizes and models")
+    export = commands.add_parser("export", help="write a collection into one Parquet file")
+    export.add_argument("name", metavar="NAME", help=_NAME)
+    export.add_argument("file", metavar="FILE", help="where to write")
+    _progress(export)
+    taken = commands.add_parser("import", help="make a collection from what `export` wrote")
+    taken.add_argument("name", metavar="NAME", help=_NAME)
+    taken.add_argument("file", metavar="FILE", help="what to read")
+    _progress(taken)
+    moved = commands.add_parser("reembed", help="have a collection embedded anew by another model")
+    moved.add_argument("name", metavar="NAME", help=_NAME)
+    moved.add_argument("model", metavar="MODEL", help="a name, or id=folder")
+    _progress(moved)
+    gone = commands.add_parser("delete", help="delete a collection, or some of its texts")
+    gone.add_argument("name", metavar="NAME", help=_NAME)
+    gone.add_argument(
+        "--id", metavar="ID", action="append", default=[], help="only this text; may be repeated"
+    )
+    gone.add_argument(
+        "--document",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only the texts of this document; may be repeated",
+    )
+    gone.add_argument("--yes", action="store_true", help="delete a whole collection without being asked")
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=_NAME)
+    parser.add_argument("file", metavar="FILE", help="what to read, as `tessera embed` does; - reads lines")
+    parser.add_argument("--column", metavar="NAME", help="the column of the texts; found out by default")
+    parser.add_argument(
+        "--id-column", metavar="NAME", help="the column of the ids; by default an id is made of the content"
+    )
+    parser.add_argument(
+        "--document", metavar="NAME", help="the document of the texts; by default the file's name"
+    )
+    parser.add_argument(
+        "--chunk-tokens", metavar="N", type=int, help="cut longer texts into chunks of N tokens"
+    )
+    parser.add_argument(
+        "--chunk-overlap",
+        metavar="N",
+        type=int,
+        default=0,
+        help="begin each chunk with the last N of the one before",
+    )
+    parser.add_argument(
+        "--model", metavar="MODEL", help="of a new collection: a name, or id=folder [EMBED_MODEL]"
+    )
+    _progress(parser)
+
+
+def _search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=_NAME)
+    parser.add_argument("query", metavar="QUERY", help="what to look for")
+    parser.add_argument(
+        "--mode",
+        choices=["semantic", "keyword", "hybrid"],
+        default="semantic",
+        help="by meaning, words or both",
+    )
+    parser.add_argument("-k", "--top-k", metavar="N", type=int, default=10, help="how many to find (10)")
+    parser.add_argument(
+        "--filter", metavar="JSON", help='such as {"type": "gte", "key": "year", "value": 2024}'
+    )
+    parser.add_argument("--min-score", metavar="X", type=float, help="leave out what scores less")
+    parser.add_argument(
+        "--diversity",
+        metavar="X",
+        type=float,
+        default=0.0,
+        help="0 to 1: prefer hits that differ from each other",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a line, with all there is to know"
+    )
+
+
+def _progress(parser: argparse.ArgumentParser) -> None:
+    keywords: dict[str, Any] = {
+        "action": argparse.BooleanOptionalAction,
+        "help": "show rate and time left on standard error; by default where that is a terminal",
+    }
+    parser.add_argument("--progress", **keywords)
