@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder import Engine, Settings
 from embedder.api.app import create_api
+from embedder.collections import open_collections
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -25,6 +26,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """
     settings = settings or Settings.load()
     engine = Engine(settings)
+    collections = open_collections(settings, engine)
     page = None
     if settings.ui:
         from ui.mount import Page
@@ -33,14 +35,14 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        async with engine:
+        async with engine, collections:
             if page is not None:
                 await page.start()
             yield
             if page is not None:
                 await page.stop()
 
-    return create_api(engine, settings, page=page, lifespan=lifespan)
+    return create_api(engine, settings, collections=collections, page=page, lifespan=lifespan)
 
 
 def __getattr__(name: str) -> ASGIApp:

@@ -7,6 +7,7 @@ TesseraError
 │   └── CollectionExists        the name is taken
 ├── UnknownModel            not in the owner's allow-list
 ├── UnknownCollection       no collection of that name
+├── UnknownFile             no file of that id
 ├── TooLarge                could never fit, however long one waits
 ├── Overloaded              no room now; try again after `retry_after_s`
 ├── CollectionBusy          another process is writing to it; try again after `retry_after_s`
@@ -87,6 +88,13 @@ class UnknownCollection(TesseraError):
         shown = name if len(name) <= 120 else name[:117] + "..."
         super().__init__(f"There is no collection {shown!r}.")
         self.name = name
+
+
+class UnknownFile(TesseraError):
+    """No file of that id, here or in this collection."""
+
+    def __init__(self, file_id: str) -> None:
+        super().__init__(f"There is no file {file_id[:64]!r} here.")
 
 
 class TooLarge(TesseraError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -14,14 +14,29 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from embedder import __version__
-from embedder.api import docs, embeddings, errors, health, models, tokenize
+from embedder.api import collections as collection_routes
+from embedder.api import (
+    comparing,
+    docs,
+    embeddings,
+    errors,
+    health,
+    models,
+    tokenize,
+    uploading,
+    vector_store_files,
+    vector_stores,
+)
 from embedder.api.bodies import Bodies
 from embedder.api.context import Context
 from embedder.api.cors import AllowedOrigins
 from embedder.api.direct import Direct
 from embedder.api.documentation import DESCRIPTION, ERROR_RESPONSES
 from embedder.api.edge import Edge, check_model_ids
-from embedder.api.keys import Gate, require_key
+from embedder.api.keys import Gate, require_keeper, require_key
+from embedder.collections import Collections, open_collections
+from embedder.collections.documents import Documents
+from embedder.collections.uploads import Uploads
 from embedder.config import Settings
 from embedder.engine import Engine
 from embedder.errors import TesseraError
@@ -32,18 +47,25 @@ _BEARER = HTTPBearer(auto_error=False, description="One of the server's keys; no
 
 
 def create_api(
-    engine: Engine, settings: Settings, *, page: ASGIApp | None = None, lifespan: Lifespan | None = None
+    engine: Engine,
+    settings: Settings,
+    *,
+    collections: Collections | None = None,
+    page: ASGIApp | None = None,
+    lifespan: Lifespan | None = None,
 ) -> ASGIApp:
     """The outermost ASGI application: our routes, and `page` for every path that is not ours.
 
     `lifespan` starts and stops what the owner of `engine` wants started and stopped; without it
-    the engine is the caller's to start.
+    the engine is the caller's to start. `collections` are those of the settings if None.
 
     Raises:
         ConfigError: a model's id begins as one of the page's own paths does.
     """
     if page is not None:
         check_model_ids(settings.allowed_models)
+    uploads = Uploads(settings.data_dir / "files")
+    documents = Documents(uploads)
     app = FastAPI(
         title="Tessera",
         version=__version__,
@@ -52,18 +74,29 @@ def create_api(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=lifespan,
+        lifespan=None if lifespan is None else _ending(lifespan, documents),
     )
     app.state.context = Context(
         engine=engine,
         settings=settings,
         gate=Gate(settings),
         bodies=Bodies(settings.max_body_bytes, settings.request_timeout_s),
+        collections=collections or open_collections(settings, engine),
+        uploads=uploads,
+        documents=documents,
         created=int(time.time()),
     )
     guarded = [Depends(require_key), Depends(_BEARER)]
-    for router in (embeddings.router, tokenize.router, models.router):
+    for router in (embeddings.router, tokenize.router, comparing.router, models.router):
         app.include_router(router, dependencies=guarded, responses=ERROR_RESPONSES)
+    kept = [Depends(require_keeper), Depends(_BEARER)]
+    for router in (
+        collection_routes.router,
+        uploading.router,
+        vector_stores.router,
+        vector_store_files.router,
+    ):
+        app.include_router(router, dependencies=kept, responses=ERROR_RESPONSES)
     app.include_router(health.router)
     app.include_router(docs.router)
     app.add_exception_handler(TesseraError, errors.on_tessera_error)
@@ -74,3 +107,17 @@ def create_api(
     if settings.cors_origins:
         api = AllowedOrigins(api, settings.cors_origins)
     return Edge(api, page, engine.metrics)
+
+
+def _ending(lifespan: Lifespan, documents: Documents) -> Lifespan:
+    """`lifespan`, within which what is being done with files ends before the engine does."""
+
+    @asynccontextmanager
+    async def whole(app: Any) -> AsyncIterator[None]:
+        async with lifespan(app):
+            try:
+                yield
+            finally:
+                await documents.close()
+
+    return whole

@@ -14,6 +14,8 @@ from starlette.requests import ClientDisconnect
 from embedder.api.errors import ClientLeft, TimedOut, UnsupportedContentType
 from embedder.errors import InvalidInput, Overloaded, TooLarge
 
+JSON, FORM = "application/json", "multipart/form-data"
+
 _BODIES_HELD = 4
 """Bodies of the largest size that may be in memory at once; smaller ones share the same room."""
 
@@ -30,7 +32,7 @@ class Bodies:
         self.held_bytes = 0
 
     @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytearray]:
+    async def read(self, request: Request, media_type: str = JSON) -> AsyncIterator[bytearray]:
         """The body, its room kept until the block ends, since what is made of it lives as long.
 
         Raises:
@@ -38,7 +40,7 @@ class Bodies:
             Overloaded: other requests hold all the room there is.
             TimedOut, ClientLeft
         """
-        _check_headers(request)
+        _check_headers(request, media_type)
         self._check_size(_declared_bytes(request))
         body = bytearray()
         try:
@@ -92,10 +94,12 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     return {name: item for name, item in value.items() if item is not None}
 
 
-def _check_headers(request: Request) -> None:
-    """JSON only. It also keeps forms on foreign pages, which browsers send unasked, from our routes."""
+def _check_headers(request: Request, wanted: str) -> None:
+    """One type only. It also keeps forms on foreign pages, which browsers send unasked, from JSON routes."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+    if wanted == FORM and media_type != FORM:
+        raise UnsupportedContentType("A file is sent as a form: 'Content-Type: multipart/form-data'.")
+    if wanted == JSON and media_type and media_type != JSON and not media_type.endswith("+json"):
         raise UnsupportedContentType(
             "The body must be JSON: send the header 'Content-Type: application/json'."
         )

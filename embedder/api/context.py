@@ -8,6 +8,9 @@ from fastapi import Request
 
 from embedder.api.bodies import Bodies
 from embedder.api.keys import Gate
+from embedder.collections import Collections
+from embedder.collections.documents import Documents
+from embedder.collections.uploads import Uploads
 from embedder.config import Settings
 from embedder.engine import Engine
 
@@ -20,6 +23,9 @@ class Context:
     settings: Settings
     gate: Gate
     bodies: Bodies
+    collections: Collections
+    uploads: Uploads
+    documents: Documents
     created: int
 
 

@@ -91,6 +91,8 @@ def _fields(schema: dict[str, Any]) -> str:
 def _call(verb: str, path: str, name: str, body: dict[str, Any] | None) -> str:
     """An example as a curl command, and a form that runs it."""
     command = f'curl "${{EMBED_BASE}}{path}" -H "Authorization: Bearer ${{EMBED_KEY}}"'
+    if verb not in ("GET", "POST"):
+        command += f" -X {verb}"
     editor = ""
     if body is not None:
         shown = json.dumps(body, ensure_ascii=False)

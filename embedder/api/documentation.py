@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from embedder.api.schemas import ErrorResponse
 
+_EXAMPLE = "letters"
+"""A collection that the examples make, fill, search and delete, in this order."""
+
 DESCRIPTION = (
     "Text embeddings over OpenAI's API. Send texts, get one vector for each, in order. Errors are "
     "`{error: {message, type, param, code}}` with OpenAI's status codes; every answer carries `x-request-id`."
@@ -60,6 +63,32 @@ def request_examples(model: str) -> dict[str, dict[str, dict[str, Any]]]:
     return {
         "embed": embed,
         "embed_by_model": {"One text": {"input": text}, "A batch": {"input": texts}},
+        "rerank": {
+            "Three documents": {
+                "model": model,
+                "query": "Which text is it?",
+                "documents": texts,
+                "top_n": 2,
+                "return_documents": True,
+            }
+        },
+        "similarity": {"A batch": {"model": model, "input": texts}},
+        "create_collection": {"By the default model": {"name": _EXAMPLE}},
+        "add_texts": {
+            "Texts": {"texts": texts},
+            "With ids and columns": {
+                "texts": [{"id": "first", "text": text, "document": "letters", "columns": {"year": 2024}}]
+            },
+        },
+        "search_collection": {
+            "By meaning": {"query": "Which text is it?", "top_k": 3},
+            "By both, with a filter": {
+                "query": "text one",
+                "mode": "hybrid",
+                "filters": {"type": "gte", "key": "year", "value": 2024},
+            },
+        },
+        "delete_texts": {"Of one document": {"documents": ["letters"]}},
         "tokenize": {"A batch": {"model": model, "input": texts}},
         "tokenize_by_model": {"One text": {"input": text}},
     }
@@ -71,7 +100,7 @@ def add_examples(openapi: dict[str, Any], model: str) -> dict[str, Any]:
     for operations in openapi["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", []):
-                parameter["example"] = model
+                parameter["example"] = _EXAMPLE if parameter["name"] == "name" else model
             examples = bodies.get(operation["operationId"])
             if examples:
                 named = {name: {"value": body} for name, body in examples.items()}

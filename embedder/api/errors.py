@@ -29,6 +29,7 @@ from embedder.errors import (
     TesseraError,
     TooLarge,
     UnknownCollection,
+    UnknownFile,
     UnknownModel,
 )
 
@@ -72,6 +73,7 @@ ERROR_KINDS: Mapping[type[TesseraError], ErrorKind] = {
     Unauthorized: ErrorKind(401, _REQUEST),
     UnknownModel: ErrorKind(404, _REQUEST, "model_not_found"),
     UnknownCollection: ErrorKind(404, _REQUEST, "collection_not_found"),
+    UnknownFile: ErrorKind(404, _REQUEST, "file_not_found"),
     CollectionBusy: ErrorKind(409, _REQUEST, "collection_busy"),
     TooLarge: ErrorKind(413, _REQUEST, "request_too_large"),
     UnsupportedContentType: ErrorKind(415, _REQUEST, "unsupported_content_type"),

@@ -20,6 +20,10 @@ _NOT_LOCAL = (
     "This server has no key set, so it is open only to programs on its own machine. Its owner can set "
     "EMBED_KEY, which clients then send as 'Authorization: Bearer <key>', or TESSERA_OPEN=1 for everybody."
 )
+_NOT_KEPT_FOR_ALL = (
+    "Collections of a server without a key are only for programs on its own machine, be it open or not. "
+    "Its owner can set EMBED_KEY, which clients then send as 'Authorization: Bearer <key>'."
+)
 _NO_KEY = "This server asks for a key: send the header 'Authorization: Bearer <key>'."
 # OpenAI's own first words: litellm knows a wrong key by them, not by status or code.
 _WRONG_KEY = "Incorrect API key provided. Check the header 'Authorization: Bearer <key>'."
@@ -45,6 +49,17 @@ class Gate:
             self._check_key(request)
         elif not self._open and not self._is_local(request):
             raise Unauthorized(_NOT_LOCAL, code="key_required")
+
+    def check_keeper(self, request: Request) -> None:
+        """Return if the request may see and change what is kept; without a key that is this machine only.
+
+        Raises:
+            Unauthorized
+        """
+        if self._digests:
+            self._check_key(request)
+        elif not self._is_local(request):
+            raise Unauthorized(_NOT_KEPT_FOR_ALL, code="key_required")
 
     def _check_key(self, request: Request) -> None:
         # Headers arrive as bytes read as latin-1: turned back, any byte a client sends is fine.
@@ -80,6 +95,12 @@ async def require_key(request: Request) -> None:
     """Dependency of every route under /v1."""
     gate: Gate = request.app.state.context.gate
     gate.check(request)
+
+
+async def require_keeper(request: Request) -> None:
+    """Dependency of every route over what the server keeps."""
+    gate: Gate = request.app.state.context.gate
+    gate.check_keeper(request)
 
 
 def _digests(key: str) -> set[bytes]:

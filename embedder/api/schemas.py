@@ -167,7 +167,7 @@ class ErrorResponse(BaseModel):
     error: ErrorDetail
 
 
-RequestT = TypeVar("RequestT", bound=Request)
+RequestT = TypeVar("RequestT", bound=BaseModel)
 
 
 def validate(schema: type[RequestT], fields: dict[str, Any]) -> RequestT:

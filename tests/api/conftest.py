@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -34,7 +35,7 @@ def model() -> str:
 
 
 @pytest.fixture
-def make_client() -> MakeClient:
+def make_client(tmp_path: Path) -> MakeClient:
     """A context manager that starts a fresh server with these settings and gives a client of it."""
 
     @asynccontextmanager
@@ -47,7 +48,8 @@ def make_client() -> MakeClient:
         ready: bool = True,
         **flags: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
-        settings = Settings.load({"model": MODEL, "models": (SECOND,), "drain_s": 0.5, **flags})
+        ours = {"model": MODEL, "models": (SECOND,), "drain_s": 0.5, "data_dir": tmp_path / "data"}
+        settings = Settings.load(ours | flags)
         engine = Engine(
             settings, loader=loader or (lambda model_id, source, settings: HashingBackend(model_id))
         )

@@ -1,0 +1,207 @@
+"""The wire types of collections, reranking and similarity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+_STRICT = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+_TEXT = {"type": "string", "minLength": 1}
+_NEW_TEXT = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {
+        "text": _TEXT,
+        "id": {"type": "string"},
+        "document": {"type": "string"},
+        "columns": {"type": "object"},
+        "embedding": {"type": "array", "items": {"type": "number"}},
+    },
+}
+_FILTER = {
+    "type": "object",
+    "properties": {"type": {"type": "string"}, "key": {"type": "string"}, "value": {}, "filters": {}},
+}
+NewTexts = Annotated[Any, WithJsonSchema({"type": "array", "items": {"anyOf": [_TEXT, _NEW_TEXT]}})]
+Filters = Annotated[Any, WithJsonSchema(_FILTER)]
+
+
+class CreateCollection(BaseModel):
+    """A new collection."""
+
+    model_config = _STRICT
+
+    name: str = Field(description="1 to 64 letters, digits, dots, dashes or underscores.")
+    model: str | None = Field(None, description="Whose vectors it holds; the server's default one if absent.")
+    metadata: dict[str, str] | None = Field(None, description="Up to 16 words of yours about it.")
+
+
+class AddTexts(BaseModel):
+    """Texts to be added, each in place of the one with its id."""
+
+    model_config = _STRICT
+
+    texts: NewTexts = Field(
+        description="Texts, or objects with `text` and, as wanted, `id`, `document`, `columns`, `embedding`. "
+        "Either all have an `embedding` or none has."
+    )
+    fingerprint: str | None = Field(None, description="Of the model that made the embeddings, if they came.")
+
+
+class DeleteTexts(BaseModel):
+    """Texts to be deleted."""
+
+    model_config = _STRICT
+
+    ids: list[str] = Field(default_factory=list, description="Ids of texts.")
+    documents: list[str] = Field(default_factory=list, description="Documents whose texts go, all of them.")
+
+
+class SearchCollection(BaseModel):
+    """What is looked for in a collection."""
+
+    model_config = _STRICT
+
+    query: str | None = Field(None, description="Words to look for.")
+    vector: list[float] | None = Field(
+        None, description="A vector to be near to, in place of the words' own."
+    )
+    mode: Literal["semantic", "keyword", "hybrid"] = Field(
+        "semantic", description="By meaning (cosine), by words (BM25) or both (reciprocal rank fusion)."
+    )
+    top_k: int = Field(10, description="How many to find, 1 to 1000.")
+    filters: Filters = Field(None, description="A condition on columns, in OpenAI's shape.")
+    min_score: float | None = Field(None, description="Leave out what scores less, in the mode's own score.")
+    weights: list[float] | None = Field(
+        None, min_length=2, max_length=2, description="Of meaning and of words in hybrid search; [1, 1]."
+    )
+    diversity: float = Field(0.0, description="0 to 1: prefer hits that differ from each other.")
+
+
+class Collection(BaseModel):
+    """A collection as it stands."""
+
+    id: str
+    object: Literal["collection"]
+    created: int
+    model: str = Field(description="Empty where vectors came without one.")
+    fingerprint: str
+    dimensions: int
+    metadata: dict[str, Any]
+    count: int = Field(description="Texts in it.")
+    index: str = Field(description="How nearest vectors are found.")
+    recall: float | None = Field(
+        description="Share of the true ten nearest that are found, measured; null where it is exact."
+    )
+
+
+class CollectionList(BaseModel):
+    """The collections of this server by name."""
+
+    object: Literal["list"]
+    data: list[Collection]
+
+
+class FailedText(BaseModel):
+    """A text that could not be embedded."""
+
+    index: int
+    message: str
+
+
+class AddedTexts(BaseModel):
+    """What has become of the texts: all of it is kept by now."""
+
+    object: Literal["collection.added"]
+    ids: list[str] = Field(description="Of the texts, in order.")
+    new: int
+    replaced: int
+    unchanged: int = Field(description="Were there already as they are.")
+    failed: list[FailedText]
+
+
+class Deleted(BaseModel):
+    """A deleted collection."""
+
+    id: str
+    object: Literal["collection.deleted"]
+    deleted: bool
+
+
+class DeletedTexts(BaseModel):
+    """How many texts were deleted."""
+
+    object: Literal["collection.texts.deleted"]
+    deleted: int
+
+
+class Hit(BaseModel):
+    """A text that was found."""
+
+    id: str
+    score: float
+    parts: dict[str, float] = Field(description="What the score is made of.")
+    text: str
+    document: str
+    columns: dict[str, Any]
+
+
+class Found(BaseModel):
+    """Hits, best first."""
+
+    object: Literal["list"]
+    data: list[Hit]
+    score: str = Field(description="What the scores are.")
+
+
+class RerankRequest(BaseModel):
+    """Documents to be put in the order of their nearness to a query, as Jina's and Cohere's clients ask."""
+
+    model_config = _STRICT
+
+    model: str | None = Field(None, description="A model of this server; the default one if absent.")
+    query: str = Field(description="What is looked for.")
+    documents: Annotated[
+        Any, WithJsonSchema({"type": "array", "items": {"anyOf": [_TEXT, {"type": "object"}]}})
+    ] = Field(description="Texts, or objects with a `text`.")
+    top_n: int | None = Field(None, ge=1, description="Only the best so many.")
+    return_documents: bool = Field(False, description="Have the texts in the answer.")
+
+
+class Reranked(BaseModel):
+    """One document's place."""
+
+    index: int
+    relevance_score: float
+    document: dict[str, str] | None = None
+
+
+class RerankResponse(BaseModel):
+    """Documents, best first."""
+
+    model: str
+    method: str = Field(description="How they were scored: by the embedding model's cosine.")
+    results: list[Reranked]
+    usage: dict[str, int]
+
+
+class SimilarityRequest(BaseModel):
+    """Texts to be compared."""
+
+    model_config = _STRICT
+
+    model: str | None = Field(None, description="A model of this server; the default one if absent.")
+    input: Annotated[Any, WithJsonSchema({"type": "array", "items": _TEXT})] = Field(description="Texts.")
+    other: Annotated[Any, WithJsonSchema({"type": "array", "items": _TEXT})] = Field(
+        None, description="Texts to compare them with; each other if absent."
+    )
+
+
+class SimilarityResponse(BaseModel):
+    """Cosines: row i is of input i, column j of other j."""
+
+    object: Literal["similarity"]
+    model: str
+    scores: list[list[float]]
+    usage: dict[str, int]

@@ -1,0 +1,118 @@
+"""POST /v1/rerank and /v1/similarity: cosines of texts, without anything being kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from embedder.analysis.similarity import cosine_similarity
+from embedder.api import collection_schemas as wire
+from embedder.api.bodies import parse_object
+from embedder.api.context import Context, context_of
+from embedder.api.documentation import json_body
+from embedder.api.inputs import read_plain_texts
+from embedder.api.schemas import validate
+from embedder.api.serialise import json_response
+from embedder.api.waiting import off_loop, while_connected
+from embedder.errors import InvalidInput
+from embedder.types import Embeddings, Kind
+
+router = APIRouter(tags=["comparing"])
+
+_METHOD = "cosine of the embedding model's vectors"
+
+
+@router.post(
+    "/v1/rerank",
+    operation_id="rerank",
+    summary="Order documents by a query",
+    responses={200: {"model": wire.RerankResponse}},
+    openapi_extra=json_body(wire.RerankRequest),
+)
+async def rerank(request: Request) -> Response:
+    """Documents by their nearness to the query, best first, as Jina's and Cohere's clients ask for it."""
+    context = context_of(request)
+    async with context.bodies.read(request) as body:
+        wanted = await off_loop(len(body), _parse_rerank, body)
+        documents = _documents(wanted.documents, context.settings.max_request_texts)
+        if not wanted.query:
+            raise InvalidInput("'query' is empty. Say what is looked for.", param="query")
+        asked = await _embed(request, context, [wanted.query], wanted.model, "query")
+        told = await _embed(request, context, documents, asked.model.id, "document")
+        scores = (await off_loop(told.vectors.nbytes, cosine_similarity, asked.vectors, told.vectors))[0]
+    order = np.argsort(-scores, kind="stable")[: wanted.top_n]
+    results = [
+        {"index": int(row), "relevance_score": float(scores[row])}
+        | ({"document": {"text": documents[row]}} if wanted.return_documents else {})
+        for row in order
+    ]
+    answer = {"model": told.model.id, "method": _METHOD, "results": results, "usage": _usage(asked, told)}
+    return json_response(answer)
+
+
+@router.post(
+    "/v1/similarity",
+    operation_id="similarity",
+    summary="Compare texts",
+    responses={200: {"model": wire.SimilarityResponse}},
+    openapi_extra=json_body(wire.SimilarityRequest),
+)
+async def similarity(request: Request) -> Response:
+    """The cosine of every text with every other, or with those of a second list."""
+    context = context_of(request)
+    most = context.settings.max_request_texts
+    async with context.bodies.read(request) as body:
+        wanted = await off_loop(len(body), _parse_similarity, body)
+        left = read_plain_texts(wanted.input, max_texts=most)
+        right = [] if wanted.other is None else read_plain_texts(wanted.other, max_texts=most)
+        told = await _embed(request, context, [*left, *right], wanted.model, None)
+        rows, columns = told.vectors[: len(left)], told.vectors[len(left) :] if right else None
+        content = await off_loop(told.vectors.nbytes, _similarity_json, told, rows, columns)
+    return json_response(content)
+
+
+async def _embed(
+    request: Request, context: Context, texts: list[str], model: str | None, kind: Kind | None
+) -> Embeddings:
+    call = context.engine.embed(texts, model=model, kind=kind)
+    return await while_connected(request, call, timeout_s=context.settings.request_timeout_s)
+
+
+def _similarity_json(told: Embeddings, rows: Any, columns: Any) -> bytes:
+    answer = {
+        "object": "similarity",
+        "model": told.model.id,
+        "scores": cosine_similarity(rows, columns),
+        "usage": _usage(told),
+    }
+    made: bytes = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return made
+
+
+def _usage(*parts: Embeddings) -> dict[str, int]:
+    tokens = sum(int(part.prompt_tokens.sum()) for part in parts)
+    return {"prompt_tokens": tokens, "total_tokens": tokens}
+
+
+def _documents(told: Any, max_texts: int) -> list[str]:
+    if not isinstance(told, list) or not told:
+        raise InvalidInput("'documents' must be a list of at least one text.", param="documents")
+    texts = [one.get("text") if isinstance(one, dict) else one for one in told]
+    try:
+        if not isinstance(texts[0], str):
+            raise InvalidInput("The first of 'documents' is no text.")
+        return read_plain_texts(texts, max_texts=max_texts)
+    except InvalidInput as error:
+        raise InvalidInput(str(error).replace("'input'", "'documents'"), param="documents") from None
+
+
+def _parse_rerank(body: bytearray) -> wire.RerankRequest:
+    return validate(wire.RerankRequest, parse_object(body))
+
+
+def _parse_similarity(body: bytearray) -> wire.SimilarityRequest:
+    return validate(wire.SimilarityRequest, parse_object(body))
