@@ -1,0 +1,1 @@
+"""Collections at size: taking in, searching, opening, and being killed."""

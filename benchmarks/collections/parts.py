@@ -1,0 +1,152 @@
+"""What is measured. Times are of this process: `cpu` is processor time over all its threads."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.collections.material import REAL, batches
+from benchmarks.machine import ROOT
+from embedder.analysis.similarity import unit_rows
+from embedder.collections.filters import parse_filter
+from embedder.collections.lance.store import LanceStore
+from embedder.collections.store import Store, Table
+
+_BATCH_ROWS = 10_000
+_QUESTIONS = 100
+_KILLS = 50
+
+_OPEN = """
+import json, resource, sys, time
+from pathlib import Path
+started_s = time.perf_counter()
+import lancedb
+imported_s = time.perf_counter()
+import numpy as np
+from embedder.collections.lance.store import LanceStore
+store = LanceStore(Path(sys.argv[1]))
+table = store.open("things")
+question = np.random.default_rng(1).standard_normal(table.dimensions).astype(np.float32)
+opened_s = time.perf_counter()
+assert len(table.nearest(question, 10)) == 10
+answered_s = time.perf_counter()
+print(json.dumps({
+    "import_s": imported_s - started_s, "open_s": opened_s - imported_s, "answer_s": answered_s - opened_s,
+    "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+}))
+"""
+
+
+def measure(rows: int) -> dict[str, Any]:
+    """Take in `rows` rows, search them, open them in a new process."""
+    with tempfile.TemporaryDirectory(prefix="collections-") as folder:
+        store = LanceStore(Path(folder))
+        figures = _filled(store, rows) | _searched(store.open("things"))
+        store.close()
+        opened = subprocess.run(
+            [sys.executable, "-c", _OPEN, folder], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    return figures | json.loads(opened.stdout)
+
+
+def measure_kills() -> dict[str, Any]:
+    """Kill a writer fifty times in mid-write; what it had acknowledged must be there each time."""
+    from tests.collections.test_kills import check_nothing_is_lost, writer
+
+    chance = random.Random(1)
+    acknowledged: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+        for _ in range(_KILLS):
+            process = writer(Path(folder), acknowledged[-1] + 2 if acknowledged else 0)
+            assert process.stdout is not None
+            acknowledged += [int(process.stdout.readline()) for _ in range(chance.randint(1, 8))]
+            time.sleep(chance.random() * 0.2)
+            process.kill()
+            acknowledged += [int(line) for line in process.stdout.read().splitlines() if line.strip()]
+            process.wait()
+            process.stdout.close()
+            store = LanceStore(Path(folder), exact_rows=200)
+            check_nothing_is_lost(store.open("things"), acknowledged)
+            store.close()
+    return {"kills": _KILLS, "acknowledged_batches": len(acknowledged), "lost": 0}
+
+
+def _filled(store: Store, rows: int) -> dict[str, Any]:
+    table = store.create("things", 384, {})
+    waiting = list(batches(min(rows, 100_000), _BATCH_ROWS))  # made before the clock starts
+    started_s = time.perf_counter()
+    for batch in waiting:
+        table.upsert(batch)
+    ingest_s = time.perf_counter() - started_s
+    figures = {"rows": rows, "ingest_rows_s": sum(map(len, waiting)) / ingest_s}
+    if rows > 100_000:
+        for number, batch in enumerate(batches(rows, _BATCH_ROWS)):
+            if number >= len(waiting):
+                table.upsert(batch)
+    cpu_s, started_s = time.process_time(), time.perf_counter()
+    table.maintain()
+    figures |= {"maintain_s": time.perf_counter() - started_s, "maintain_cpu_s": time.process_time() - cpu_s}
+    stats = table.stats()
+    return figures | {
+        "index": stats.index,
+        "recall_measured": stats.recall,
+        "disk_bytes": stats.disk_bytes,
+        "ingest_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def _searched(table: Table) -> dict[str, Any]:
+    generator = np.random.default_rng(3)
+    ids = [f"{number:08d}" for number in generator.choice(REAL, _QUESTIONS, replace=False)]
+    rows = table.get(ids, vectors=True)
+    questions = [row.vector for row in rows if row.vector is not None]
+    words = [" ".join(row.text.split()[:3]) for row in rows]
+    part = parse_filter({"type": "eq", "key": "part", "value": 3})
+    timed = {
+        "semantic": _timed([lambda q=q: table.nearest(q, 10) for q in questions]),
+        "filtered": _timed([lambda q=q: table.nearest(q, 10, part) for q in questions]),
+        "keyword": _timed([lambda w=w: table.keyword(w, 10) for w in words]),
+        "hybrid": _timed(
+            [
+                lambda q=q, w=w: (table.nearest(q, 100), table.keyword(w, 100))
+                for q, w in zip(questions, words, strict=True)
+            ]
+        ),
+    }
+    return timed | {"recall": _recall(table, questions)}
+
+
+def _timed(calls: list[Callable[[], object]]) -> dict[str, float]:
+    """Medians in milliseconds, after five calls that warm what is to be warm."""
+    for call in calls[:5]:
+        call()
+    walls_ms, cpus_ms = [], []
+    for call in calls:
+        started_s, cpu_s = time.perf_counter(), time.process_time()
+        call()
+        walls_ms.append((time.perf_counter() - started_s) * 1000)
+        cpus_ms.append((time.process_time() - cpu_s) * 1000)
+    return {"wall_ms": statistics.median(walls_ms), "cpu_ms": statistics.median(cpus_ms)}
+
+
+def _recall(table: Table, questions: list[np.ndarray]) -> float:
+    """The share of the true ten nearest found, by their scores: copies are as good as each other."""
+    unit = unit_rows(np.stack(questions))
+    best = np.full((len(unit), 10), -1.0, dtype=np.float32)
+    for rows in table.scan(16_384):
+        scores = unit @ unit_rows(rows.vectors).T
+        best = np.sort(np.concatenate([best, scores], axis=1), axis=1)[:, -10:]
+    found = [[hit.score for hit in table.nearest(question, 10)] for question in questions]
+    right = sum(score >= best[row, 0] - 1e-5 for row, scores in enumerate(found) for score in scores)
+    return right / (10 * len(questions))
