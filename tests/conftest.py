@@ -14,7 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is no property of the code: what is loaded on first use comes on top.
+hypothesis.settings.register_profile("tessera", deadline=None)
+hypothesis.settings.load_profile("tessera")
 
 # As the product sets it at its start: with another OpenMP loaded beside torch's, waiting threads that
 # spin take the cores from those that work.

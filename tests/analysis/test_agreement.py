@@ -21,14 +21,14 @@ def distances(points: np.ndarray) -> np.ndarray:
     return np.linalg.norm(wide[:, None] - wide[None], axis=-1)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(vectors_of, st.integers(1, 12))
 def test_a_model_agrees_with_itself(vectors: np.ndarray, k: int) -> None:
     found = nearest_neighbours(vectors)
     np.testing.assert_array_equal(neighbour_overlap(found, found, k), np.ones(len(vectors)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 1000))
 def test_overlap_is_a_share_the_same_from_either_side(n: int, k: int, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def test_different_numbers_of_texts_are_refused() -> None:
         aligned(np.eye(2), np.zeros((3, 2)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(points_of, st.integers(0, 100))
 def test_distances_all_change_by_one_factor(points: np.ndarray, seed: int) -> None:
     goal = np.random.default_rng(seed).normal(size=points.shape)
@@ -76,7 +76,7 @@ def test_distances_all_change_by_one_factor(points: np.ndarray, seed: int) -> No
     np.testing.assert_allclose(after, before * factor, atol=1e-3 * after.max() + 1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 1000),
     st.floats(0, 6.28),

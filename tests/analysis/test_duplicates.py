@@ -26,7 +26,7 @@ def by_hand(vectors: np.ndarray, most: int) -> tuple[list[tuple[int, int]], list
     return pairs[:most], [float(scores[pair]) for pair in pairs]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(VECTORS, st.integers(1, 60), st.integers(1, 6))
 def test_pairs_are_the_best_of_all_whatever_the_tiles(vectors: np.ndarray, most: int, tile: int) -> None:
     expected, scores = by_hand(vectors, most)
@@ -87,7 +87,6 @@ def test_equal_rows_point_at_the_first(texts: list[str]) -> None:
     assert equal_rows(texts).tolist() == [texts.index(text) for text in texts]
 
 
-@settings(deadline=None)
 @given(VECTORS.filter(len), st.integers(1, 20))
 def test_an_outlier_is_far_from_its_kth_neighbour(vectors: np.ndarray, k: int) -> None:
     scores = outlier_scores(nearest_neighbours(vectors), k)

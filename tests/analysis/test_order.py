@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -31,7 +31,6 @@ def test_few_rows_and_equal_ones_have_an_order(n: int) -> None:
     assert (made.links[:, 4] == 0).all(), "equal rows are joined at no distance"
 
 
-@settings(deadline=None)
 @given(VECTORS)
 def test_a_joint_is_as_high_as_its_sides_are_apart_on_average(vectors: np.ndarray) -> None:
     scores = cosine_similarity(vectors).astype(np.float64)
@@ -54,7 +53,6 @@ def test_what_is_no_square_of_numbers_has_no_tree() -> None:
             dendrogram(wrong)
 
 
-@settings(deadline=None)
 @given(VECTORS, st.data())
 def test_mean_cosines_are_means_over_pairs(vectors: np.ndarray, data: st.DataObject) -> None:
     labels = np.array(data.draw(st.lists(st.integers(-1, 2), min_size=len(vectors), max_size=len(vectors))))

@@ -17,7 +17,7 @@ def clusters(n: int = 120, d: int = 32) -> tuple[np.ndarray, np.ndarray]:
     return (centres[whose] + random.normal(scale=0.05, size=(n, d))).astype(np.float32), whose
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(st.integers(0, 8), st.integers(1, 6)).flatmap(
         lambda shape: arrays(np.float32, shape, elements=st.floats(-100, 100, width=32))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.analysis.retention import (
@@ -38,7 +38,6 @@ def counted(vectors: np.ndarray, smaller: np.ndarray, k: int) -> float:
 
 
 @given(CLOUDS)
-@settings(deadline=None)
 def test_all_dimensions_keep_all_and_fewer_keep_what_a_plain_count_says(vectors: np.ndarray) -> None:
     unit = unit_rows(vectors)
     truth = true_neighbours(unit, k=5)
@@ -48,7 +47,6 @@ def test_all_dimensions_keep_all_and_fewer_keep_what_a_plain_count_says(vectors:
 
 
 @given(CLOUDS)
-@settings(deadline=None)
 def test_a_shortlist_keeps_at_least_as_much_and_a_whole_one_all(vectors: np.ndarray) -> None:
     unit = unit_rows(vectors)
     truth, bits = true_neighbours(unit, k=5), as_bits(unit)
@@ -60,7 +58,6 @@ def test_a_shortlist_keeps_at_least_as_much_and_a_whole_one_all(vectors: np.ndar
 
 
 @given(CLOUDS)
-@settings(deadline=None)
 def test_int8_is_within_half_a_step_and_bits_are_signs(vectors: np.ndarray) -> None:
     unit = unit_rows(vectors)
     steps = (unit.max(axis=0) - unit.min(axis=0)) / 255
@@ -82,7 +79,6 @@ def test_codes_are_those_of_sentence_transformers() -> None:
 
 
 @given(CLOUDS)
-@settings(deadline=None)
 def test_the_cosine_of_bits_orders_as_hamming_does(vectors: np.ndarray) -> None:
     bits = as_bits(unit_rows(vectors))
     hamming = (bits[0] != bits).sum(axis=1)

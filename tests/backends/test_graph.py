@@ -59,7 +59,7 @@ def inputs(lengths: list[int], seed: int) -> tuple[Any, Any, list[tuple[int, int
 
 
 @given(lengths=LENGTHS, seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_hidden_states_are_the_packed_encoders(
     plain: Encoder, graph: GraphEncoder, lengths: list[int], seed: int
 ) -> None:

@@ -155,7 +155,7 @@ def test_two_models_side_by_side(open_page: OpenPage, two: Server) -> None:
     assert 0 < selected < n
     assert faded(page, 0) == faded(page, 1) == n - selected
     assert rows.count() == selected
-    page.locator(".cx-panel").get_by_role("button", name="Clear").click()
+    page.locator(".cx-panel").get_by_role("button", name="Clear", exact=True).click()
     page.wait_for_function("document.querySelector('.cx-panel h2').textContent === 'Moved most'")
     assert faded(page, 0) == 0
 

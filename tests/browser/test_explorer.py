@@ -153,7 +153,7 @@ def test_a_box_selects_and_says_what_is_special(open_page: OpenPage, tmp_path: P
     assert page.locator(".tx-chip", has_text="weather").count() == 1
     faded = page.evaluate("document.querySelector('#map .tx-canvas').data[0].marker.opacity")
     assert [value > 0.5 for value in faded] == [row in rows for row in range(13)]
-    page.locator("#tx-panel-Selection").get_by_role("button", name="Clear").click()
+    page.locator("#tx-panel-Selection").get_by_role("button", name="Clear", exact=True).click()
     heading.filter(has_text="All 13 texts").wait_for()
 
 

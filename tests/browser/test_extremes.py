@@ -67,6 +67,7 @@ def lost_connection(watched: Watched) -> None:
         "Failed to fetch",
         "network error",
         "INCOMPLETE",
+        "Cancelled via cancel scope",
     )
     watched.complaints = [said for said in watched.complaints if not any(sign in said for sign in signs)]
 

@@ -77,7 +77,7 @@ def listed(page: Page, name: str, panel: str) -> Any:
 def selected(page: Page) -> list[int]:
     """Rows in the list of the map's selection, once the map is there."""
     page.locator("#map").wait_for(state="visible")
-    page.locator("#tx-panel-Selection").get_by_role("button", name="Clear").wait_for()
+    page.locator("#tx-panel-Selection").get_by_role("button", name="Clear", exact=True).wait_for()
     rows = page.locator("#tx-panel-Selection .tx-row")
     return [int(row) for row in rows.evaluate_all("rows => rows.map(row => row.dataset.row)")]
 

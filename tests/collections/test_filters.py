@@ -64,7 +64,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @given(filters)
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_store_lets_pass_what_the_meaning_lets_pass(filled: Table, told: dict[str, Any]) -> None:
     wanted = parse_filter(told)
     passing = [place for place, row in enumerate(COLUMNS) if matches(wanted, row)]

@@ -216,7 +216,7 @@ BROKEN: dict[str, bytes] = {
 
 @pytest.mark.parametrize("suffix", list(BROKEN))
 @given(place=st.floats(0, 1), junk=st.binary(min_size=1, max_size=60), cut=st.booleans())
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 def test_no_bytes_break_more_than_their_file(suffix: str, place: float, junk: bytes, cut: bool) -> None:
     sound = BROKEN[suffix]
     at = 4 + int(place * (len(sound) - 4))
@@ -230,7 +230,6 @@ def test_no_bytes_break_more_than_their_file(suffix: str, place: float, junk: by
     junk=st.binary(min_size=1, max_size=60),
     cut=st.booleans(),
 )
-@settings(deadline=None)
 def test_no_bytes_break_the_reader_of_arrays(sound: bytes, place: float, junk: bytes, cut: bool) -> None:
     at = 6 + int(place * (len(sound) - 6))
     data = sound[:at] + junk + (b"" if cut else sound[at + len(junk) :])

@@ -17,7 +17,7 @@ def words_of(text: str) -> int:
 
 
 @given(texts=st.lists(WORDS, min_size=1, max_size=4), tokens=st.integers(16, 40), overlap=st.integers(0, 8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_word_is_kept_in_order_and_no_chunk_is_too_long(
     texts: list[list[str]], tokens: int, overlap: int
 ) -> None:

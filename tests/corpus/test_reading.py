@@ -48,7 +48,7 @@ def test_every_line_of_a_txt_is_kept_or_counted(lines: list[str]) -> None:
     delimiter=st.sampled_from(",;\t|"),
     line_end=st.sampled_from(["\r\n", "\n"]),
 )
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_csv_comes_back_as_written(rows: list[tuple[str, str, str]], delimiter: str, line_end: str) -> None:
     sink = io.StringIO()
     writer = csv.writer(sink, delimiter=delimiter, lineterminator=line_end, quoting=csv.QUOTE_ALL)
@@ -69,7 +69,6 @@ def test_jsonl_comes_back_as_written(rows: list[str | dict[str, str | int]]) -> 
 
 
 @given(st.binary(max_size=300), st.sampled_from([".txt", ".csv", ".tsv", ".jsonl", ".data"]))
-@settings(deadline=None)
 def test_any_bytes_give_clean_texts_or_are_refused(data: bytes, suffix: str) -> None:
     try:
         table = parse_texts(data, suffix=suffix)

@@ -201,7 +201,7 @@ def test_one_model_alone_is_told_what_to_set(desk: Desk) -> None:
 
 async def test_vectors_of_a_file_are_compared_with_a_model_that_runs_here(desk: Desk) -> None:
     vectors = np.random.default_rng(0).normal(size=(len(TEXTS), 6)).astype(np.float32)
-    owned = Owned(vectors, None, DEFAULT_MODEL, "another fingerprint")
+    owned = Owned(vectors, DEFAULT_MODEL, "another fingerprint")
     model = await maker_of(desk.engine, owned, desk.settings.allowed_models)
     dataset = dataset_of("file", TEXTS, {}, (), owned, model)
     session = desk.sessions.of("file")
