@@ -15,6 +15,8 @@ from embedder.api.app import create_api
 from embedder.collections import open_collections
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from starlette.types import ASGIApp
 
 
@@ -43,6 +45,13 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
                 await page.stop()
 
     return create_api(engine, settings, collections=collections, page=page, lifespan=lifespan)
+
+
+def drawing() -> ModuleType:
+    """What draws maps without a page: `tessera map`, which knows no page."""
+    from ui import drawing
+
+    return drawing
 
 
 def __getattr__(name: str) -> ASGIApp:

@@ -1,4 +1,4 @@
-"""The command line: `tessera serve`, `tessera embed`, `tessera collection`, `tessera models`."""
+"""The command line: `tessera serve`, `embed`, `map`, `collection`, `models`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from embedder import __version__
 from embedder.cli.collection_flags import add_collection_commands
+from embedder.cli.file_flags import add_embed_flags, add_map_flags
 from embedder.cli.flags import add_setting_flags
 from embedder.errors import TesseraError
 from embedder.libraries import settle_environment
@@ -49,6 +50,10 @@ def _run(args: argparse.Namespace) -> int:
         from embedder.cli.embed import embed
 
         return embed(args)
+    if args.command == "map":
+        from embedder.cli.map import draw_map
+
+        return draw_map(args)
     if args.command == "collection":
         from embedder.cli.collection import collection
 
@@ -72,12 +77,20 @@ def _parser() -> argparse.ArgumentParser:
         "machine cannot see them: EMBED_KEY (or TESSERA_KEYS) and TESSERA_PAGE_AUTH.",
     )
     add_setting_flags(serve)
-    _add_embed_flags(
+    add_embed_flags(
         commands.add_parser(
             "embed",
             help="embed the texts of a file",
             description="Embed the texts of a file: TXT (one a line), CSV, TSV, JSON, JSONL, Parquet, XLSX, "
-            "XLS, ODS, PDF (one a page) or NPZ.",
+            "XLS, ODS, PDF (one a page) or NPZ. Stopped, the same command goes on where it was.",
+        )
+    )
+    add_map_flags(
+        commands.add_parser(
+            "map",
+            help="draw a map of the texts of a file, into a file",
+            description="Draw a map of the texts of a file: by default one HTML page that opens anywhere, "
+            "offline. Vectors that the file has are taken as they are.",
         )
     )
     add_collection_commands(
@@ -93,26 +106,3 @@ def _parser() -> argparse.ArgumentParser:
         description="List the models that `serve` would serve, and whether their files are on this machine.",
     )
     return parser
-
-
-def _add_embed_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="what to read; - reads lines from standard input")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", default="-", help="where to write; - (default) is standard output"
-    )
-    parser.add_argument(
-        "--format",
-        choices=["jsonl", "npz"],
-        help="jsonl (text, embedding, columns; the default) or npz (arrays; the default for OUT.npz)",
-    )
-    parser.add_argument("--column", metavar="NAME", help="the column of the texts; found out by default")
-    parser.add_argument("--model", metavar="MODEL", help="a name, or id=folder [EMBED_MODEL]")
-    parser.add_argument("--kind", choices=["query", "document"], help="use the model's prompt for these")
-    parser.add_argument(
-        "--dimensions", metavar="N", type=int, help="cut vectors to N dimensions, then normalise"
-    )
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        help="show rate and time left on standard error; by default where that is a terminal",
-    )

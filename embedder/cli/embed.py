@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,23 +16,37 @@ from embedder.cli.input import (
     cancel_when_terminated,
     progress_bar,
     read_table,
+    refuse_same_file,
     report_reading,
     say,
 )
-from embedder.cli.output import STDOUT, JsonlWriter, NpzWriter, Writer, open_output
+from embedder.cli.output import (
+    STDOUT,
+    WRITERS,
+    JsonlWriter,
+    Writer,
+    check_format,
+    check_writable,
+    open_output,
+)
 from embedder.config import Settings
-from embedder.corpus.jobs import FailedText, embed_in_slices
+from embedder.corpus.jobs import FailedText, Slice, embed_in_slices
 from embedder.corpus.reading import TextTable
 from embedder.corpus.rows import counted
+from embedder.corpus.shards import Shards, job_key
 from embedder.engine import Engine
 from embedder.errors import ConfigError
 from embedder.types import ModelInfo
 
+_FORMAT_NAMES = {"npz": "An NPZ archive", "parquet": "Parquet"}
+
 
 @dataclass(slots=True)
 class _Tally:
-    """What has come of the texts so far."""
+    """What has come of the texts so far; `done` counts those from before, too."""
 
+    total: int
+    done: int = 0
     embedded: int = 0
     truncated: int = 0
     failed: list[FailedText] = field(default_factory=list)
@@ -40,24 +55,27 @@ class _Tally:
 def embed(args: argparse.Namespace) -> int:
     """Embed `args.file` into `args.output`; returns 0, or 1 where some text could not be embedded.
 
+    Stopped, it keeps what it has beside the output, and the same command goes on from there.
+
     Raises:
         TesseraError: nothing is written, and why.
     """
     settings = Settings.load({"model": args.model, "models": ()})
     file_format = _output_format(args)
-    _refuse_same_file(args)
+    refuse_same_file(args.file, args.output)
     table = read_table(args.file, args.column)
     report_reading(table, args.file)
-    tally = _Tally()
+    tally = _Tally(len(table.texts))
     started_s = time.monotonic()
     try:
-        with open_output(args.output) as sink:
-            writer: Writer = NpzWriter(sink, table) if file_format == "npz" else JsonlWriter(sink, table)
-            info = asyncio.run(_embed_table(table, settings, args, writer, tally))
-            writer.finish(info)
+        if args.output == STDOUT:
+            info = asyncio.run(_stream(table, settings, args, tally))
+        else:
+            check_format(file_format, table)
+            check_writable(args.output)
+            info = asyncio.run(_collect(table, settings, args, file_format, tally))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
-        written = counted(tally.embedded, "text") if args.output == STDOUT else "nothing"
-        say(f"tessera: Stopped. Written to {_shown_output(args.output)}: {written}.")
+        _report_stop(tally, args.output)
         if isinstance(stop, KeyboardInterrupt):
             raise
         return TERMINATED
@@ -65,36 +83,100 @@ def embed(args: argparse.Namespace) -> int:
     return 1 if tally.failed else 0
 
 
-async def _embed_table(
-    table: TextTable, settings: Settings, args: argparse.Namespace, writer: Writer, tally: _Tally
-) -> ModelInfo:
+async def _stream(table: TextTable, settings: Settings, args: argparse.Namespace, tally: _Tally) -> ModelInfo:
+    """Write every slice to standard output as soon as it is there."""
     cancel_when_terminated()
     async with Engine(settings) as engine:
         info = await engine.model_info()
-        slices = embed_in_slices(engine, table.texts, kind=args.kind, dimensions=args.dimensions)
-        async with aclosing(slices):
-            with progress_bar(len(table.texts), args.progress) as bar:
+        with open_output(STDOUT) as sink:
+            writer = JsonlWriter(sink, table, info)
+            async with aclosing(_slices(engine, table.texts, args, tally)) as slices:
                 async for part in slices:
-                    writer.add(part)
+                    writer.add(part.rows, part.embeddings.vectors)
                     tally.embedded += len(part.rows)
                     tally.truncated += len(part.embeddings.truncated)
                     tally.failed += part.failed
-                    bar.update(part.progress.done - part.start)
+            writer.finish()
         return info
 
 
+async def _collect(
+    table: TextTable, settings: Settings, args: argparse.Namespace, file_format: str, tally: _Tally
+) -> ModelInfo:
+    """Embed into shards, going on from those that are there, and make one file of them."""
+    cancel_when_terminated()
+    async with Engine(settings) as engine:
+        info = await engine.model_info()
+        key = await asyncio.to_thread(job_key, table.texts, info, args.kind, args.dimensions)
+        with _shards(Path(args.output), key, restart=args.restart) as shards:
+            if shards.done:
+                tally.done = shards.done
+                say(f"Going on after {shards.done:,} of {counted(tally.total, 'text')}.")
+            async with aclosing(_slices(engine, table.texts[shards.done :], args, tally)) as slices:
+                async for part in slices:
+                    shards.add(part)  # not in a thread, which a cancel would leave at work
+            shards.flush()
+            with open_output(args.output) as sink:
+                await asyncio.to_thread(_write, shards, WRITERS[file_format](sink, table, info), tally)
+        return info
+
+
+@contextmanager
+def _shards(output: Path, key: str, *, restart: bool) -> Iterator[Shards]:
+    """What a job of this output keeps; it is gone when the block ends well."""
+    shards = Shards(output.with_name(f".{output.name}.tessera"), key)
+    if restart:
+        shards.clear()
+    try:
+        yield shards
+    except BaseException:
+        shards.close(keep=True)
+        raise
+    shards.close(keep=False)
+
+
+async def _slices(
+    engine: Engine, texts: Sequence[str], args: argparse.Namespace, tally: _Tally
+) -> AsyncGenerator[Slice, None]:
+    """The slices of these texts, with a progress bar."""
+    slices = embed_in_slices(engine, texts, kind=args.kind, dimensions=args.dimensions)
+    async with aclosing(slices):
+        with progress_bar(tally.total, args.progress, done=tally.done) as bar:
+            async for part in slices:
+                yield part
+                tally.done += len(part.rows) + len(part.failed)
+                bar.update(tally.done - bar.n)
+
+
+def _write(shards: Shards, writer: Writer, tally: _Tally) -> None:
+    for shard in shards:
+        writer.add(shard.rows, shard.vectors)
+        tally.embedded += len(shard.rows)
+        tally.truncated += shard.truncated
+        tally.failed += shard.failed
+    writer.finish()
+
+
 def _output_format(args: argparse.Namespace) -> str:
-    file_format: str = args.format or ("npz" if args.output.lower().endswith(".npz") else "jsonl")
-    if file_format == "npz" and args.output == STDOUT:
-        raise ConfigError("An NPZ archive is no text for standard output. Name a file with -o.")
+    named = Path(args.output).suffix.lower().removeprefix(".")
+    file_format: str = args.format or (named if named in WRITERS else "jsonl")
+    if file_format != "jsonl" and args.output == STDOUT:
+        raise ConfigError(
+            f"{_FORMAT_NAMES[file_format]} is no text for standard output. Name a file with -o."
+        )
     return file_format
 
 
-def _refuse_same_file(args: argparse.Namespace) -> None:
-    source, target = Path(args.file), Path(args.output)
-    both_files = STDOUT not in (args.file, args.output) and source.exists() and target.exists()
-    if both_files and source.samefile(target):
-        raise ConfigError(f"{target} is the file to be read. Name another with -o.")
+def _report_stop(tally: _Tally, output: str) -> None:
+    if output == STDOUT:
+        say(f"tessera: Stopped. Written to standard output: {counted(tally.embedded, 'text')}.")
+    elif tally.done:
+        say(
+            f"tessera: Stopped after {tally.done:,} of {counted(tally.total, 'text')}. "
+            f"The same command goes on from there; {output} is written when all are done."
+        )
+    else:
+        say(f"tessera: Stopped. Written to {output}: nothing.")
 
 
 def _report_result(tally: _Tally, info: ModelInfo, seconds: float, output: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from embedder.corpus.reading import MAX_FILE_BYTES, TextTable, parse_texts, read_texts
 from embedder.corpus.rows import counted
-from embedder.errors import FileUnreadable
+from embedder.errors import ConfigError, FileUnreadable
 
 LISTED_ROWS = 20
 TERMINATED = 143
@@ -26,22 +26,39 @@ def cancel_when_terminated() -> None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
-def progress_bar(total: int, wanted: bool | None) -> Any:
+def progress_bar(total: int, wanted: bool | None, *, done: int = 0) -> Any:
     """Rate and time left on standard error; `wanted=None` is where that is a terminal."""
     from tqdm import tqdm
 
+    return tqdm(total=total, initial=done, unit=" texts", **bar_options(wanted))
+
+
+def bar_options(wanted: bool | None) -> dict[str, Any]:
+    """What every progress bar has in common."""
     disable = None if wanted is None else not wanted
-    return tqdm(total=total, unit=" texts", disable=disable, dynamic_ncols=True, file=sys.stderr)
+    return {"disable": disable, "dynamic_ncols": True, "file": sys.stderr}
 
 
-def read_table(file: str, column: str | None) -> TextTable:
-    """The texts of a file, or lines of standard input for `-`.
+def refuse_same_file(source: str, target: str) -> None:
+    """Refuse to write over what is to be read.
+
+    Raises:
+        ConfigError
+    """
+    if "-" in (source, target) or not (Path(source).exists() and Path(target).exists()):
+        return
+    if Path(source).samefile(target):
+        raise ConfigError(f"{target} is the file to be read. Name another with -o.")
+
+
+def read_table(file: str, column: str | None, *, take_vectors: bool = False) -> TextTable:
+    """The texts of a file, or lines of standard input for `-`; with `take_vectors` a file's own are read.
 
     Raises:
         FileUnreadable
     """
     if file != "-":
-        return read_texts(Path(file), column=column)
+        return read_texts(Path(file), column=column, take_vectors=take_vectors)
     data = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise FileUnreadable(f"Standard input is larger than {MAX_FILE_BYTES // 2**20} MB. Split it.")
@@ -56,7 +73,7 @@ def report_reading(table: TextTable, file: str) -> None:
         say(f"The texts are column {table.text_column!r}.")
     for note in table.notes:
         say(f"Read: {note}.")
-    if table.given.vectors:
+    if table.given.vectors and table.vectors is None:
         named = ", ".join(map(repr, table.given.vectors))
         say(f"Left out, for these are vectors already: column {named}.")
     if table.skipped:

@@ -1,17 +1,16 @@
-"""Where `tessera embed` writes: JSONL as it goes, NPZ at the end, a file only when it is whole."""
+"""What `tessera embed` writes: JSONL, NPZ or Parquet, a file only when it is whole."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
-from embedder.corpus.exports import check_npz_size, jsonl, write_npz
-from embedder.corpus.jobs import Slice
+from embedder.corpus.exports import ParquetRows, check_npz_size, jsonl, write_npz
 from embedder.corpus.reading import TextTable
 from embedder.errors import ConfigError
 from embedder.types import ModelInfo
@@ -26,28 +25,28 @@ _MAX_UNICODE_BYTES = 2 * 2**30
 
 
 class Writer(Protocol):
-    """Takes the slices of one job and then its end."""
+    """Takes the texts of one job in order, and then its end."""
 
-    def add(self, part: Slice) -> None:
-        """Write, or keep, one slice."""
+    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Write, or keep, the texts `rows` `(n,)` with their `vectors` `(n, d)`."""
 
-    def finish(self, info: ModelInfo) -> None:
+    def finish(self) -> None:
         """Write what is still to be written."""
 
 
 class JsonlWriter:
     """One object a line, as `exports.jsonl` writes them."""
 
-    def __init__(self, sink: IO[bytes], table: TextTable) -> None:
+    def __init__(self, sink: IO[bytes], table: TextTable, info: ModelInfo) -> None:
         self._sink = sink
         self._table = table
+        self._info = info
 
-    def add(self, part: Slice) -> None:
-        """Write one line for each embedded text."""
-        made = part.embeddings
-        self._sink.write(jsonl(*_rows(self._table, part.rows.tolist()), made.vectors, made.model))
+    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Write one line for each text."""
+        self._sink.write(jsonl(*_rows(self._table, rows.tolist()), vectors, self._info))
 
-    def finish(self, info: ModelInfo) -> None:
+    def finish(self) -> None:
         """All is written, but for what is buffered."""
         self._sink.flush()
 
@@ -55,24 +54,67 @@ class JsonlWriter:
 class NpzWriter:
     """Arrays that numpy opens without pickle, as `write_npz` lays them out."""
 
-    def __init__(self, sink: IO[bytes], table: TextTable) -> None:
+    def __init__(self, sink: IO[bytes], table: TextTable, info: ModelInfo) -> None:
         self._sink = sink
         self._table = table
+        self._info = info
         self._vectors: list[NDArray[np.float32]] = []
-        self._rows: list[NDArray[np.int64]] = []
-        check_npz_size(table.texts, table.columns, _MAX_UNICODE_BYTES)
+        self._row_parts: list[NDArray[np.int64]] = []
 
-    def add(self, part: Slice) -> None:
+    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Keep the arrays."""
-        self._vectors.append(part.embeddings.vectors)
-        self._rows.append(part.rows)
+        self._vectors.append(vectors)
+        self._row_parts.append(rows)
 
-    def finish(self, info: ModelInfo) -> None:
+    def finish(self) -> None:
         """Write the archive."""
         import numpy as np
 
-        texts, columns = _rows(self._table, np.concatenate(self._rows).tolist())
-        write_npz(self._sink, texts, columns, np.concatenate(self._vectors), info)
+        texts, columns = _rows(self._table, np.concatenate(self._row_parts).tolist())
+        write_npz(self._sink, texts, columns, np.concatenate(self._vectors), self._info)
+
+
+class ParquetWriter:
+    """A group of rows for each part, as `exports.ParquetRows` lays them out."""
+
+    def __init__(self, sink: IO[bytes], table: TextTable, info: ModelInfo) -> None:
+        self._table = table
+        self._rows = ParquetRows(sink, list(table.columns), info)
+
+    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Write one group."""
+        self._rows.write(*_rows(self._table, rows.tolist()), vectors)
+
+    def finish(self) -> None:
+        """Write the file's end."""
+        self._rows.close()
+
+
+WRITERS: dict[str, Callable[[IO[bytes], TextTable, ModelInfo], Writer]] = {
+    "jsonl": JsonlWriter,
+    "npz": NpzWriter,
+    "parquet": ParquetWriter,
+}
+
+
+def check_format(file_format: str, table: TextTable) -> None:
+    """Refuse, before anything is embedded, what could not be written in the end.
+
+    Raises:
+        TooLarge
+    """
+    if file_format == "npz":
+        check_npz_size(table.texts, table.columns, _MAX_UNICODE_BYTES)
+
+
+def check_writable(output: str) -> None:
+    """Refuse, before anything is embedded, a name under which no file can be.
+
+    Raises:
+        ConfigError
+    """
+    with open_output(output, keep=False):
+        pass
 
 
 def _rows(table: TextTable, rows: list[int]) -> tuple[list[str], dict[str, list[str]]]:
@@ -82,8 +124,8 @@ def _rows(table: TextTable, rows: list[int]) -> tuple[list[str], dict[str, list[
 
 
 @contextmanager
-def open_output(output: str) -> Iterator[IO[bytes]]:
-    """Standard output, or a file that appears under its name only when the block ends well.
+def open_output(output: str, *, keep: bool = True) -> Iterator[IO[bytes]]:
+    """Standard output, or a file that appears under its name only when the block ends well, if it is kept.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -102,7 +144,8 @@ def open_output(output: str) -> Iterator[IO[bytes]]:
     try:
         with sink:
             yield sink
-        part.replace(path)
+        if keep:
+            part.replace(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from None
     finally:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.corpus.exports import check_npz_size, write_npz
+from embedder.corpus.exports import as_lists, check_npz_size, write_npz
 from embedder.corpus.kept import MADE_BY
 from embedder.corpus.parquet_format import FINGERPRINT_KEY, MODEL_KEY
 from embedder.types import ModelInfo
@@ -96,8 +96,6 @@ def parquet(table: MapTable) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    n, dimensions = table.vectors.shape
-    numbers = pa.array(np.ascontiguousarray(table.vectors, dtype=np.float32).ravel())
     strings = {"text": table.texts} | {own: table.columns[name] for name, own in table.names.items()}
     arrays = {name: pa.array(cells, pa.string()) for name, cells in strings.items()}
     arrays |= {
@@ -106,9 +104,7 @@ def parquet(table: MapTable) -> bytes:
     }
     arrays |= {
         "cluster": pa.array(table.clusters, pa.string()),
-        "embedding": pa.ListArray.from_arrays(
-            pa.array(np.arange(n + 1, dtype=np.int32) * dimensions), numbers
-        ),
+        "embedding": as_lists(table.vectors),
     }
     told = {MODEL_KEY: table.model.id, FINGERPRINT_KEY: table.model.fingerprint}
     sink = io.BytesIO()

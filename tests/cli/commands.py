@@ -33,7 +33,7 @@ def run(
         env=environment(**variables),
         input=stdin,
         capture_output=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 

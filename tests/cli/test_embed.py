@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.conftest import MODEL
 
 TEXTS = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
 CSV = "id,text\na,The weather is lovely today.\nb,\nc,It's so sunny outside!\nd,He drove to the stadium.\n"
-MANY = "".join(f"Sentence number {n} of a file that takes a while to embed.\n" for n in range(20_000))
+MANY = "".join(f"Sentence number {n} of a file that takes a while to embed.\n" for n in range(9_000))
 
 
 def quick_start_scores(vectors: np.ndarray) -> list[float]:
@@ -77,28 +78,78 @@ def test_lines_of_standard_input(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.model
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_half_way_it_leaves_no_half_file(tmp_path: Path, sent: signal.Signals, code: int) -> None:
-    (tmp_path / "texts.txt").write_text(MANY)
-    (tmp_path / "out.jsonl").write_text("an older file")
-    process = start(tmp_path, "embed", "texts.txt", "-o", "out.jsonl")
+def stop_half_way(folder: Path, sent: signal.Signals, *flags: str) -> tuple[int, str]:
+    """Begin with `texts.txt` and stop when the first shard is there: exit code and what was said."""
+    process = start(folder, "embed", "texts.txt", "-o", "out.jsonl", *flags)
     try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            parts = list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
-            if parts and parts[0].stat().st_size > 0:
-                break
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not list(folder.glob(".out.jsonl.tessera/0*.npz")):
             time.sleep(0.05)
         process.send_signal(sent)
         _, told = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert process.returncode == code
-    assert b"Stopped. Written to out.jsonl: nothing." in told
-    assert b"Traceback" not in told
-    assert listing(tmp_path) == ["out.jsonl", "texts.txt"]
+    return process.returncode, told.decode()
+
+
+@pytest.mark.model
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_stopped_half_way_the_same_command_goes_on(tmp_path: Path, sent: signal.Signals, code: int) -> None:
+    (tmp_path / "texts.txt").write_text(MANY)
+    (tmp_path / "out.jsonl").write_text("an older file")
+    stopped, told = stop_half_way(tmp_path, sent)
+    assert stopped == code
+    assert "Traceback" not in told
+    assert listing(tmp_path) == [".out.jsonl.tessera", "out.jsonl", "texts.txt"]
     assert (tmp_path / "out.jsonl").read_text() == "an older file"
+    if sent is not signal.SIGKILL:
+        assert re.search(r"Stopped after [\d,]+ of 9,000 texts. The same command goes on from there", told)
+
+    done = run(tmp_path, "embed", "texts.txt", "-o", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    before = re.search(r"Going on after ([\d,]+) of 9,000 texts.", done.stderr.decode())
+    assert before
+    assert 0 < int(before[1].replace(",", "")) < 9_000
+    assert listing(tmp_path) == ["out.jsonl", "texts.txt"]
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["text"] for row in rows] == MANY.splitlines()
+    (tmp_path / "some.txt").write_text("\n".join(row["text"] for row in rows[::400]))
+    alone = run(tmp_path, "embed", "some.txt")
+    expected = [json.loads(line)["embedding"] for line in alone.stdout.splitlines()]
+    np.testing.assert_allclose([row["embedding"] for row in rows[::400]], expected, atol=1e-5)
+
+
+@pytest.mark.model
+def test_what_was_begun_otherwise_is_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text(MANY)
+    stop_half_way(tmp_path, signal.SIGINT)
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    done = run(tmp_path, "embed", "texts.txt", "-o", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert b"Going on" not in done.stderr
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+    assert listing(tmp_path) == ["out.jsonl", "texts.txt"]
+
+
+@pytest.mark.model
+def test_parquet_comes_back_with_its_vectors_and_model(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    (tmp_path / "texts.csv").write_text(CSV.replace("id,text", "embedding,words"))
+    done = run(tmp_path, "embed", "texts.csv", "--column", "words", "-o", "out.parquet")
+    assert done.returncode == 0, done.stderr
+    made = pq.read_table(tmp_path / "out.parquet")
+    assert made.column_names == ["text", "embedding_column", "embedding"]
+    assert made["text"].to_pylist() == TEXTS
+    assert made["embedding_column"].to_pylist() == ["a", "c", "d"]
+    vectors = np.array(made["embedding"].to_pylist(), dtype=np.float32)
+    assert quick_start_scores(vectors) == pytest.approx([0.6660, 0.1046, 0.1411], abs=1e-4)
+    assert made.schema.metadata[b"tessera:model"].decode() == MODEL
+    again = run(tmp_path, "embed", "out.parquet", "-o", "again.parquet")
+    assert again.returncode == 0, again.stderr
+    assert pq.read_table(tmp_path / "again.parquet")["text"].to_pylist() == TEXTS
 
 
 @pytest.mark.model
@@ -125,6 +176,7 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
         (["blank.txt"], "The file has only blank lines."),
         (["texts.csv", "--column", "nope"], "No column 'nope' in the first 1,000 rows."),
         (["texts.csv", "--format", "npz"], "Name a file with -o."),
+        (["texts.csv", "--format", "parquet"], "Name a file with -o."),
         (["texts.csv", "-o", "texts.csv"], "is the file to be read"),
         (["texts.csv", "-o", "none/out.jsonl"], "cannot be written: No such file or directory."),
         (["texts.csv", "-o", "."], "cannot be written: Is a directory."),

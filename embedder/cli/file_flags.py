@@ -1,0 +1,59 @@
+"""Flags of the commands that read a file of texts and write another file."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_embed_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of `tessera embed`."""
+    _add_common(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", default="-", help="where to write; - (default) is standard output"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["jsonl", "npz", "parquet"],
+        help="jsonl (text, embedding, columns), npz (arrays) or parquet; by default as OUT ends, else jsonl",
+    )
+    parser.add_argument("--kind", choices=["query", "document"], help="use the model's prompt for these")
+    parser.add_argument(
+        "--dimensions", metavar="N", type=int, help="cut vectors to N dimensions, then normalise"
+    )
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="begin anew, where the same command was stopped before and would go on from there",
+    )
+
+
+def add_map_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of `tessera map`."""
+    _add_common(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help="where to write; by default FILE's name with .html"
+    )
+    parser.add_argument(
+        "--format",
+        choices=["html", "csv", "jsonl", "parquet", "npz", "projector"],
+        help="by default as OUT ends; projector (.zip) is for TensorFlow's Embedding Projector",
+    )
+    parser.add_argument("--method", choices=["umap", "tsne", "pca"], help="umap by default")
+    parser.add_argument("--space", action="store_true", help="three dimensions in place of two")
+    parser.add_argument("--neighbors", metavar="N", type=int, help="UMAP: how many texts are near one (15)")
+    parser.add_argument("--min-dist", metavar="D", type=float, help="UMAP: how close points may lie (0.1)")
+    parser.add_argument("--seed", metavar="N", type=int, help="another seed, another map of the same texts")
+    parser.add_argument(
+        "--embed", action="store_true", help="embed the texts anew where the file has vectors already"
+    )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="what to read; - reads lines from standard input")
+    parser.add_argument("--column", metavar="NAME", help="the column of the texts; found out by default")
+    parser.add_argument("--model", metavar="MODEL", help="a name, or id=folder [EMBED_MODEL]")
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show rate and time left on standard error; by default where that is a terminal",
+    )
