@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from embedder.errors import InvalidInput
-from embedder.types import ModelInfo, Text
+from embedder.types import Asked, ModelInfo, Text
 
 
 def check_texts(texts: Sequence[Text]) -> None:
@@ -25,18 +25,32 @@ def check_texts(texts: Sequence[Text]) -> None:
             )
 
 
-def check_request(info: ModelInfo, texts: Sequence[Text], dimensions: int | None) -> None:
+def check_prompt(prompt: str | None) -> None:
+    """Refuse words that no tokenizer could take.
+
+    Raises:
+        InvalidInput
+    """
+    if prompt is not None and not is_unicode(prompt):
+        raise InvalidInput("The prompt is not valid Unicode: it holds half of a surrogate pair.")
+
+
+def check_request(info: ModelInfo, asked: Asked) -> None:
     """Refuse what this model can't do.
 
     Raises:
         InvalidInput
     """
+    if info.task != asked.task:
+        way = "is a reranker: send it to /v1/rerank" if info.task == "rerank" else "is no reranker"
+        raise InvalidInput(f"The model {info.id} {way}.", param="model")
+    dimensions = asked.dimensions
     if dimensions is not None and not 1 <= dimensions <= info.dimensions:
         raise InvalidInput(
             f"This model's vectors have {info.dimensions} dimensions; ask for 1 to {info.dimensions}.",
             param="dimensions",
         )
-    for index, text in enumerate(texts):
+    for index, text in enumerate(asked.texts):
         if isinstance(text, tuple) and not _are_known(text, info.vocabulary_size):
             raise InvalidInput(f"Text {index} holds a token id that this model does not know.", param="input")
 

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         description="Further models to serve, separated by commas, each a name or `id=folder`. "
         "No other is ever loaded.",
     )
+    reranker: str = Field(
+        "",
+        description="A cross-encoder for /v1/rerank and the reranking of searches: a name, or `id=folder`. "
+        "None: the embedding model's cosine.",
+    )
     runtime: Literal["auto", "sentence-transformers"] = Field(
         "auto",
         description="What computes: auto takes the fastest runtime that gives the model's own vectors, "
@@ -221,7 +226,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _models_are_told_apart(self) -> Settings:
-        ids = [entry.partition("=")[0].strip() for entry in (self.model, *self.models)]
+        entries = (self.model, *self.models, *([self.reranker] if self.reranker else []))
+        ids = [entry.partition("=")[0].strip() for entry in entries]
         if not all(ids) or len(set(ids)) < len(ids):
             raise ValueError("each model needs a name of its own; one is empty or there twice")
         return self
@@ -238,8 +244,12 @@ class Settings(BaseSettings):
     @property
     def allowed_models(self) -> dict[str, str]:
         """Model id to where it comes from, the default model first."""
-        pairs = (entry.partition("=") for entry in (self.model, *self.models))
-        return {model_id.strip(): (source or model_id).strip() for model_id, _, source in pairs}
+        return dict(map(_named, (self.model, *self.models)))
+
+    @property
+    def allowed_reranker(self) -> tuple[str, str] | None:
+        """Id of the reranker and where it comes from, if there is one."""
+        return _named(self.reranker) if self.reranker else None
 
     @property
     def cpu_threads(self) -> int:
@@ -252,6 +262,12 @@ class Settings(BaseSettings):
     def default_model(self) -> str:
         """Id of the default model."""
         return next(iter(self.allowed_models))
+
+
+def _named(entry: str) -> tuple[str, str]:
+    """Id and source of a model as the owner wrote it."""
+    model_id, _, source = entry.partition("=")
+    return model_id.strip(), (source or model_id).strip()
 
 
 def environment_names(field: str) -> tuple[str, ...]:

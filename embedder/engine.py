@@ -10,11 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from embedder.admission import Admission
 from embedder.cache import MemoryCache, TwoLevelCache, cache_keys
 from embedder.call import Call, cut
-from embedder.checks import check_request, check_texts, is_unicode
+from embedder.checks import check_prompt, check_request, check_texts
 from embedder.config import Settings
 from embedder.disk_cache import DiskCache
 from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
@@ -23,6 +24,7 @@ from embedder.protocols import Backend, EmbeddingCache
 from embedder.replica import BackendLoader, Replica, in_slices, resolve_prompt
 from embedder.scheduler import Scheduler
 from embedder.types import (
+    Asked,
     Embeddings,
     EmbedOptions,
     Kind,
@@ -61,6 +63,7 @@ class Engine:
         self._loading: asyncio.Task[None] | None = None
         self._calls = 0
         self._closed = False
+        self.reranker: str | None = None
         self.metrics.cache_bytes.set_function(lambda: float(self._memory.held_bytes))
 
     async def start(self) -> None:
@@ -69,8 +72,11 @@ class Engine:
             folder = self.settings.cache_dir / "vectors"
             self._disk = TwoLevelCache(self._memory, DiskCache(folder, self.settings.disk_cache_bytes))
             self._cache = self._disk
-        sources = self.settings.allowed_models.items()
-        self._replicas = {model_id: Replica(model_id, source) for model_id, source in sources}
+        sources = dict(self.settings.allowed_models)
+        if self.settings.allowed_reranker is not None:
+            model_id, sources[model_id] = self.settings.allowed_reranker
+            self.reranker = model_id
+        self._replicas = {model_id: Replica(model_id, source) for model_id, source in sources.items()}
         self._loading = asyncio.create_task(self._load_all())
 
     async def close(self) -> None:
@@ -141,15 +147,23 @@ class Engine:
             BackendFailed: the runtime failed on a text; `index` tells which.
             ShuttingDown
         """
-        replica = self._replica(model)
-        check_texts(texts)
-        if options.prompt is not None and not is_unicode(options.prompt):
-            raise InvalidInput("The prompt is not valid Unicode: it holds half of a surrogate pair.")
-        self._calls += 1
-        try:
-            return await self._embed(replica, texts, kind, dimensions, options)
-        finally:
-            self._calls -= 1
+        return await self._embed(self._replica(model), Asked(texts, kind, dimensions, options))
+
+    async def rerank(
+        self, query: str, documents: Sequence[str], *, options: EmbedOptions = _DEFAULT_OPTIONS
+    ) -> Embeddings:
+        """Scores of `documents` for `query` by the owner's cross-encoder: `vectors` float32 `(n, 1)`.
+
+        Raises:
+            InvalidInput: no words, or the owner allowed no reranker.
+            And what `embed` raises.
+        """
+        if self.reranker is None:
+            raise InvalidInput("No reranker is served here; its owner sets TESSERA_RERANKER.", param="model")
+        if not query:
+            raise InvalidInput("The query is empty. Say what is looked for.", param="query")
+        told = replace(options, prompt=query, prompt_name=None)
+        return await self._embed(self._replica(self.reranker), Asked(documents, options=told, task="rerank"))
 
     async def tokenize(
         self,
@@ -206,12 +220,13 @@ class Engine:
         return self._replicas[model_id]
 
     async def _load_all(self) -> None:
-        from embedder.backends import load_backend
+        from embedder.backends import load_backend, load_reranker
 
         for replica in self._replicas.values():
+            own = load_reranker if replica.id == self.reranker else load_backend
             await asyncio.to_thread(
                 replica.load,
-                self._loader or load_backend,
+                self._loader or own,
                 self.settings,
                 admission=self._admission,
                 cache=self._cache,
@@ -219,21 +234,23 @@ class Engine:
             )
             replica.announce()
 
-    async def _embed(
-        self,
-        replica: Replica,
-        texts: Sequence[Text],
-        kind: Kind | None,
-        dimensions: int | None,
-        options: EmbedOptions,
-    ) -> Embeddings:
+    async def _embed(self, replica: Replica, asked: Asked) -> Embeddings:
+        check_texts(asked.texts)
+        check_prompt(asked.options.prompt)
+        self._calls += 1
+        try:
+            return await self._answer(replica, asked)
+        finally:
+            self._calls -= 1
+
+    async def _answer(self, replica: Replica, asked: Asked) -> Embeddings:
         started_s = time.perf_counter()
         backend, scheduler = await replica.runtime()
         info = backend.info
-        check_request(info, texts, dimensions)
-        prompt = resolve_prompt(info, kind, options)
-        call = Call(info, texts, options, self.settings)
-        keys = await self._keys(info, prompt, texts)
+        check_request(info, asked)
+        prompt = resolve_prompt(info, asked.kind, asked.options)
+        call = Call(info, asked.texts, asked.options, self.settings)
+        keys = await self._keys(info, prompt, asked.texts)
         call.recall(keys, self._memory.get)
         if self._disk is not None and call.missing:
             await self._recall_from_disk(self._disk, call, keys)
@@ -243,10 +260,10 @@ class Engine:
         except BaseException:
             call.cancel(scheduler)
             raise
-        vectors = call.vectors if dimensions is None else cut(call.vectors, dimensions)
+        vectors = call.vectors if asked.dimensions is None else cut(call.vectors, asked.dimensions)
         timings = call.timings(tokenize_s, time.perf_counter() - started_s)
         counters = self.metrics.of_model(info.id)
-        counters.count(len(texts), cached=call.cached, from_disk=call.from_disk, timings=timings)
+        counters.count(len(asked.texts), cached=call.cached, from_disk=call.from_disk, timings=timings)
         return Embeddings(vectors, call.prompt_tokens, call.truncated, call.cached, info, timings)
 
     async def _recall_from_disk(self, disk: TwoLevelCache, call: Call, keys: Sequence[bytes]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,9 @@ Text = str | tuple[int, ...]
 """A text, or a text already cut into the model's own token ids (taken as they are)."""
 
 ModelState = Literal["loading", "ready", "failed"]
+
+Task = Literal["embed", "rerank"]
+"""What a model is for: vectors of texts, or scores of pairs of query and document."""
 
 Precision = Literal["float32", "float16", "int8"]
 """Numbers a model computes in; its vectors are float32 whichever they are."""
@@ -52,6 +55,7 @@ class ModelInfo:
     neighbours_kept: float | None = None
     routed: bool = False
     """Whether queries and documents take different branches of the model."""
+    task: Task = "embed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,17 @@ class EmbedOptions:
     priority: Priority | None = None
     wait_for_room: bool = False
     caller: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one call asks of a model: vectors of `texts`, or scores for the query in `options.prompt`."""
+
+    texts: Sequence[Text]
+    kind: Kind | None = None
+    dimensions: int | None = None
+    options: EmbedOptions = EmbedOptions()
+    task: Task = "embed"
 
 
 @dataclass(frozen=True, slots=True)

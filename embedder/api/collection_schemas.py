@@ -77,6 +77,7 @@ class SearchCollection(BaseModel):
         None, min_length=2, max_length=2, description="Of meaning and of words in hybrid search; [1, 1]."
     )
     diversity: float = Field(0.0, description="0 to 1: prefer hits that differ from each other.")
+    rerank: bool = Field(False, description="Have the server's reranker order the best ones anew.")
 
 
 class Collection(BaseModel):
@@ -160,7 +161,10 @@ class RerankRequest(BaseModel):
 
     model_config = _STRICT
 
-    model: str | None = Field(None, description="A model of this server; the default one if absent.")
+    model: str | None = Field(
+        None,
+        description="A model of this server; if absent its reranker, or else the default embedding model.",
+    )
     query: str = Field(description="What is looked for.")
     documents: Annotated[
         Any, WithJsonSchema({"type": "array", "items": {"anyOf": [_TEXT, {"type": "object"}]}})
@@ -181,7 +185,7 @@ class RerankResponse(BaseModel):
     """Documents, best first."""
 
     model: str
-    method: str = Field(description="How they were scored: by the embedding model's cosine.")
+    method: str = Field(description="How they were scored: a cross-encoder, or the embedding model's cosine.")
     results: list[Reranked]
     usage: dict[str, int]
 

@@ -234,6 +234,7 @@ def _question(wanted: wire.SearchCollection) -> Question:
         min_score=wanted.min_score,
         weights=(1.0, 1.0) if wanted.weights is None else (wanted.weights[0], wanted.weights[1]),
         diversity=wanted.diversity,
+        rerank=wanted.rerank,
     )
 
 

@@ -23,7 +23,7 @@ from embedder.types import Embeddings, Kind
 
 router = APIRouter(tags=["comparing"])
 
-_METHOD = "cosine of the embedding model's vectors"
+_COSINE, _CROSS_ENCODER = "cosine of the embedding model's vectors", "cross-encoder"
 
 
 @router.post(
@@ -41,16 +41,23 @@ async def rerank(request: Request) -> Response:
         documents = _documents(wanted.documents, context.settings.max_request_texts)
         if not wanted.query:
             raise InvalidInput("'query' is empty. Say what is looked for.", param="query")
-        asked = await _embed(request, context, [wanted.query], wanted.model, "query")
-        told = await _embed(request, context, documents, asked.model.id, "document")
-        scores = (await off_loop(told.vectors.nbytes, cosine_similarity, asked.vectors, told.vectors))[0]
+        reranker = context.engine.reranker
+        if reranker is not None and wanted.model in (None, reranker):
+            call = context.engine.rerank(wanted.query, documents)
+            told = await while_connected(request, call, timeout_s=context.settings.request_timeout_s)
+            parts, method, scores = [told], _CROSS_ENCODER, told.vectors[:, 0]
+        else:
+            asked = await _embed(request, context, [wanted.query], wanted.model, "query")
+            told = await _embed(request, context, documents, asked.model.id, "document")
+            parts, method = [asked, told], _COSINE
+            scores = (await off_loop(told.vectors.nbytes, cosine_similarity, asked.vectors, told.vectors))[0]
     order = np.argsort(-scores, kind="stable")[: wanted.top_n]
     results = [
         {"index": int(row), "relevance_score": float(scores[row])}
         | ({"document": {"text": documents[row]}} if wanted.return_documents else {})
         for row in order
     ]
-    answer = {"model": told.model.id, "method": _METHOD, "results": results, "usage": _usage(asked, told)}
+    answer = {"model": told.model.id, "method": method, "results": results, "usage": _usage(*parts)}
     return json_response(answer)
 
 

@@ -95,6 +95,7 @@ def _describe(status: ModelStatus, created: int) -> dict[str, Any]:
         "created": created,
         "owned_by": owner if slash else "local",
         "state": status.state,
+        "task": info and info.task,
         "max_tokens": info and info.max_tokens,
         "dimensions": info and info.dimensions,
         "dimensions_note": info and _dimensions_note(info),

@@ -37,6 +37,18 @@ def load_backend(model_id: str, source: str, settings: Settings) -> Backend:
     return _load_reference(model_id, folder, placement)
 
 
+def load_reranker(model_id: str, source: str, settings: Settings) -> Backend:
+    """Load the cross-encoder `source` to be served as `model_id`; blocking.
+
+    Raises:
+        ModelUnavailable: it is not to be had, not in a form that is safe to load, or no cross-encoder.
+    """
+    from embedder.backends.cross_encoder import CrossEncoderBackend
+
+    settle_environment()
+    return CrossEncoderBackend(model_id, model_folder(source), place(settings))
+
+
 def _load_reference(model_id: str, folder: Path, placement: Placement) -> SentenceTransformersBackend:
     from embedder.backends.sentence_transformers import SentenceTransformersBackend
 

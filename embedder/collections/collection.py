@@ -185,6 +185,16 @@ class Collection:
         made = await self._engine.embed(texts, model=info.id, kind="query" if kind == "query" else "document")
         return made.vectors
 
+    async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        """Scores of texts for a query by the engine's cross-encoder.
+
+        Raises:
+            InvalidInput: there is none; and what `Engine.rerank` raises.
+        """
+        if self._engine is None:
+            raise InvalidInput("No reranker is served here.", param="rerank")
+        return [float(score) for score in (await self._engine.rerank(query, texts)).vectors[:, 0]]
+
     async def token_counter(self) -> Callable[[str], int]:
         """Counts the tokens that the collection's model sees of a text."""
         info = await self.model()

@@ -32,13 +32,16 @@ SCORES: Mapping[str, str] = {
     "there can be; 1 is first in both.",
 }
 
+RERANKED = "What a cross-encoder makes of question and text read together; only the order means something."
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is searched for: words, or a `vector` `(d,)` in their place.
 
     `min_score` is of the mode's own score. `weights` are those of meaning and of words in hybrid
-    search. `diversity` 0 to 1 trades nearness for difference (maximal marginal relevance).
+    search. `diversity` 0 to 1 trades nearness for difference (maximal marginal relevance). With `rerank`
+    the engine's cross-encoder orders the best ones anew.
     """
 
     query: str = ""
@@ -49,11 +52,15 @@ class Question:
     min_score: float | None = None
     weights: tuple[float, float] = (1.0, 1.0)
     diversity: float = 0.0
+    rerank: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row with its score and the parts of it: `cosine`, `bm25`, `meaning_rank`, `words_rank`."""
+    """A row with its score and the parts of it.
+
+    `cosine`, `bm25`, `meaning_rank`, `words_rank`; after reranking `reranker`, and the score `before`.
+    """
 
     row: Row
     score: float
@@ -78,7 +85,25 @@ async def search(collection: Collection, question: Question) -> Answer:
     _check(question)
     meant, worded = await asyncio.gather(_by_meaning(collection, question), _by_words(collection, question))
     hits = await asyncio.to_thread(_ranked, question, meant, worded)
-    return Answer(hits, SCORES[question.mode])
+    if not question.rerank:
+        return Answer(hits[: question.top_k], SCORES[question.mode])
+    return Answer(await _reranked(collection, question, hits), RERANKED)
+
+
+async def _reranked(collection: Collection, question: Question, hits: list[Hit]) -> list[Hit]:
+    """The best of `hits` as the cross-encoder has them; `before` is the score they were found by."""
+    if not hits:
+        return []
+    scores = await collection.rerank(question.query, [hit.row.text for hit in hits])
+    order = sorted(range(len(hits)), key=lambda place: -scores[place])[: question.top_k]
+    return [
+        Hit(
+            hits[place].row,
+            scores[place],
+            {**hits[place].parts, "before": hits[place].score, "reranker": scores[place]},
+        )
+        for place in order
+    ]
 
 
 def _check(question: Question) -> None:
@@ -90,7 +115,7 @@ def _check(question: Question) -> None:
         raise InvalidInput("'diversity' must be 0 to 1.", param="diversity")
     if not (min(question.weights) >= 0 and 0 < sum(question.weights) < float("inf")):
         raise InvalidInput("'weights' must be two numbers of 0 or more, not both 0.", param="weights")
-    words_needed = question.mode != "semantic" or question.vector is None
+    words_needed = question.mode != "semantic" or question.vector is None or question.rerank
     if words_needed and not question.query.strip():
         raise InvalidInput("There is nothing to look for: 'query' is empty.", param="query")
 
@@ -125,7 +150,7 @@ async def _by_words(collection: Collection, question: Question) -> list[Found]:
 def _depth(question: Question) -> int:
     if question.mode == "hybrid":
         return max(_FUSED, _CANDIDATES * question.top_k)
-    return question.top_k * (_CANDIDATES if question.diversity else 1)
+    return question.top_k * (_CANDIDATES if question.diversity or question.rerank else 1)
 
 
 def _looks_at_vectors(question: Question) -> bool:
@@ -142,7 +167,7 @@ def _ranked(question: Question, meant: Sequence[Found], worded: Sequence[Found])
         hits = [hit for hit in hits if hit.score >= question.min_score]
     if question.diversity and hits:
         hits = _diverse(hits, question)
-    return hits[: question.top_k]
+    return hits[: question.top_k * (_CANDIDATES if question.rerank else 1)]
 
 
 def _fused(question: Question, meant: Sequence[Found], worded: Sequence[Found]) -> list[Hit]:

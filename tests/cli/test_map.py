@@ -28,7 +28,9 @@ def test_a_page_that_holds_everything_and_asks_nobody(tmp_path: Path) -> None:
     texts_csv(tmp_path)
     done = run(tmp_path, "map", "texts.csv", "--method", "pca", "--progress")
     assert done.returncode == 0, done.stderr
-    assert re.search(r"21 texts in \d+ clusters? by pca, [\d.]+ s, written to texts.html.", done.stderr.decode())
+    assert re.search(
+        r"21 texts in \d+ clusters? by pca, [\d.]+ s, written to texts.html.", done.stderr.decode()
+    )
     assert b"Embedding" in done.stderr
     page = (tmp_path / "texts.html").read_text()
     assert "The hammer is a tool." in page

@@ -1,4 +1,4 @@
-"""openai-python's vector stores against a running server: files in, chunks found, unchanged calls."""
+"""Vector stores of OpenAI's clients, Python and npm: files in, chunks found, unchanged calls."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from typing import Any
 
 import pytest
 
-from tests.environments import CLIENTS, call_environment, client_python, run
+from tests.environments import CLIENTS, call_environment, client_python, run, run_node
 
 pytestmark = [pytest.mark.clients, pytest.mark.model]
 
 
-@pytest.fixture(scope="module")
-def came(tmp_path_factory: pytest.TempPathFactory) -> Any:
+@pytest.fixture(scope="module", params=["python", "openai", "openai-6"])
+def came(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What scripts/use_vector_stores prints, by openai-python and by two majors of the npm package."""
     from tests.conftest import live_server
 
     folder = tmp_path_factory.mktemp("stores")
     with live_server(folder, "--no-ui", TESSERA_DATA_DIR=str(folder / "data")) as server:
         variables = call_environment(server.base, server.model, server.key)
-        script = CLIENTS / "scripts" / "use_vector_stores.py"
-        return json.loads(run([client_python("openai"), script], env=variables))
+        script = CLIENTS / "scripts" / "use_vector_stores"
+        if request.param != "python":
+            variables |= {"OPENAI_PACKAGE": request.param}
+            return run_node(script.with_suffix(".mjs").read_text(), variables)
+        return json.loads(run([client_python("openai"), script.with_suffix(".py")], env=variables))
 
 
 def test_files_are_kept_as_they_came(came: Any) -> None:
