@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any, Literal, cast
 
 from embedder.collections.collection import Collection
-from embedder.collections.rows import MAX_TEXT_CHARS, Columns
+from embedder.collections.rows import Columns
 from embedder.collections.texts import NewText
 from embedder.collections.uploads import Uploads
 from embedder.corpus.chunks import Chunking, split_texts
@@ -225,14 +225,4 @@ def _chunks(data: bytes, suffix: str, document: Document, count_tokens: Any) -> 
     if not whole.strip():
         raise InvalidInput("The file holds no text.")
     chunking = Chunking(document.tokens, document.overlap)
-    return split_texts(_pieces(whole), {}, chunking, count_tokens, _MAX_CHUNKS).texts
-
-
-def _pieces(whole: str) -> list[str]:
-    """Parts of a length that is cut at once, each ending at a line's end where there is one."""
-    pieces = []
-    while len(whole) > MAX_TEXT_CHARS:
-        end = whole.rfind("\n", MAX_TEXT_CHARS // 2, MAX_TEXT_CHARS) + 1 or MAX_TEXT_CHARS
-        pieces.append(whole[:end])
-        whole = whole[end:]
-    return [piece for piece in [*pieces, whole] if piece.strip()]
+    return split_texts([whole], {}, chunking, count_tokens, _MAX_CHUNKS).texts

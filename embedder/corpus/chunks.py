@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedder.corpus.rows import MAX_TEXT_CHARS
@@ -99,9 +99,18 @@ def _splitter(chunking: Chunking, count_tokens: Callable[[str], int]) -> Callabl
     made = TextSplitter.from_callback(count_tokens, chunking.tokens, overlap=chunking.overlap)
 
     def chunks(text: str) -> list[str]:
-        return [part for part in made.chunks(text[:MAX_TEXT_CHARS]) if part.strip()]
+        return [part for piece in _pieces(text) for part in made.chunks(piece) if part.strip()]
 
     return chunks
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Parts of a length that is cut at once, each ending at a line's end where there is one."""
+    while len(text) > MAX_TEXT_CHARS:
+        end = text.rfind("\n", MAX_TEXT_CHARS // 2, MAX_TEXT_CHARS) + 1 or MAX_TEXT_CHARS
+        yield text[:end]
+        text = text[end:]
+    yield text
 
 
 def _name_of(row: int, text: str) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from embedder.collections import Collection, Collections
-from embedder.collections.documents import Document, Documents, _pieces
-from embedder.collections.rows import MAX_TEXT_CHARS
+from embedder.collections.documents import Document, Documents
 from embedder.collections.uploads import Uploads
 from embedder.corpus.chunks import Chunking
 from embedder.errors import TooLarge, UnknownFile
@@ -138,15 +137,6 @@ async def test_many_files_at_once_are_all_remembered(
     for one in sent:
         assert (await ended(documents, store, one.id)).state == "completed"
     assert await store.count() == 12
-
-
-def test_a_long_file_is_cut_into_pieces_without_losing_any() -> None:
-    lines = "".join(f"line {n} of a long file\n" for n in range(150_000))
-    pieces = _pieces(lines)
-    assert "".join(pieces) == lines
-    assert max(map(len, pieces)) <= MAX_TEXT_CHARS
-    assert all(piece.endswith("\n") for piece in pieces)
-    assert "".join(_pieces("x" * (MAX_TEXT_CHARS * 2 + 5))) == "x" * (MAX_TEXT_CHARS * 2 + 5)
 
 
 def test_uploads_are_known_by_their_ids_only(

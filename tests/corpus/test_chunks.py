@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedder.corpus.chunks import Chunking, split_texts
+from embedder.corpus.chunks import Chunking, _pieces, split_texts
+from embedder.corpus.rows import MAX_TEXT_CHARS
 from embedder.errors import InvalidInput
 
 WORDS = st.lists(st.text("abcdefghij", min_size=1, max_size=9), min_size=1, max_size=120)
@@ -78,3 +79,14 @@ def test_what_progress_raises_ends_the_work() -> None:
 
     with pytest.raises(InvalidInput, match="Cancelled"):
         split_texts(["one", "two"], {}, Chunking(16, 0), words_of, 3, progress=told)
+
+
+def test_a_text_too_long_to_cut_at_once_loses_nothing() -> None:
+    lines = "".join(f"line {n} of a long file\n" for n in range(150_000))
+    pieces = list(_pieces(lines))
+    assert "".join(pieces) == lines
+    assert max(map(len, pieces)) <= MAX_TEXT_CHARS
+    assert all(piece.endswith("\n") for piece in pieces)
+    assert "".join(_pieces("x" * (MAX_TEXT_CHARS * 2 + 5))) == "x" * (MAX_TEXT_CHARS * 2 + 5)
+    made = split_texts([lines], {}, Chunking(4000, 0), words_of, 10_000).texts
+    assert "".join(made).split() == lines.split()
