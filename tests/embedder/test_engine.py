@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from embedder.errors import (
     TooLarge,
     UnknownModel,
 )
+from embedder.types import Prompt, Text, TokenizedText
 from tests.embedder.conftest import EngineMaker, WatchedBackend, direct
 
 LONG = " ".join(f"word{number}" for number in range(200))
@@ -280,3 +282,29 @@ async def test_timings_add_up(engine_of: EngineMaker) -> None:
         timings = (await engine.embed(["text"])).timings
     assert 0.05 <= timings.compute_s <= timings.total_s < 5
     assert timings.tokenize_s + timings.wait_s + timings.compute_s <= timings.total_s * 1.01
+
+
+async def test_texts_are_tokenised_in_other_threads_while_earlier_ones_are_computed(
+    engine_of: EngineMaker,
+) -> None:
+    class Noting(WatchedBackend):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokenised: dict[str, str] = {}
+
+        def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
+            self.tokenised |= dict.fromkeys(map(str, texts), threading.current_thread().name)
+            return super().tokenize(texts, prompt)
+
+    backend = Noting()
+    backend.gate.clear()  # nothing is ever done computing
+    texts = [f"text {number} of a job" for number in range(1000)]
+    async with engine_of(backend, batch_tokens=64) as engine:
+        job = asyncio.create_task(engine.embed(texts, options=EmbedOptions(wait_for_room=True)))
+        async with asyncio.timeout(10):
+            while len(backend.tokenised) < len(texts):  # noqa: ASYNC110 - it happens in threads
+                await asyncio.sleep(0.01)
+        assert len(backend.computed) < len(texts)
+        assert {name.rpartition("_")[0] for name in backend.tokenised.values()} == {"tokenize"}
+        backend.gate.set()
+        np.testing.assert_array_equal((await job).vectors, direct(texts))
