@@ -81,12 +81,15 @@ class Settings(BaseSettings):
         DEFAULT_MODEL,
         min_length=1,
         validation_alias=AliasChoices("TESSERA_MODEL", "EMBED_MODEL"),
-        description="The default model: a name, or `id=folder` for one on this disk.",
+        description="The default model: a name, `id=folder` for one on this disk, or `id=https://host/v1` "
+        "for another server's, several with spaces between, `#name` where it is called otherwise there.",
     )
     models: Words = Field(
         (),
-        description="Further models to serve, separated by commas, each a name or `id=folder`. "
-        "No other is ever loaded.",
+        description="Further models to serve, separated by commas, each as above. No other is ever loaded.",
+    )
+    upstream_keys: Secrets = Field(
+        (), description="Keys for other servers, separated by commas, each `host=key`."
     )
     reranker: str = Field(
         "",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from embedder.backends.form import Form, Forms
 from embedder.backends.placement import Placement, place
+from embedder.backends.remote import RemoteBackend, is_upstream
 from embedder.backends.sources import model_folder, packaged
 from embedder.config import Settings
 from embedder.libraries import settle_environment
@@ -27,6 +28,8 @@ def load_backend(model_id: str, source: str, settings: Settings) -> Backend:
         ModelUnavailable: it is not to be had, or not in a form that is safe to load.
     """
     settle_environment()
+    if is_upstream(source):
+        return RemoteBackend(model_id, source, settings)
     folder, placement = model_folder(source), place(settings)
     known = packaged(source)
     form = "sentence-transformers" if known is None else known.form

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from embedder.backends.remote import is_upstream
 from embedder.backends.sources import locate_model, packaged
 from embedder.config import Settings
 
@@ -17,7 +19,13 @@ def models() -> int:
         ConfigError
     """
     rows = [("MODEL", "DIMENSIONS", "MAX TOKENS", "FILES")]
-    for model_id, source in Settings.load().allowed_models.items():
+    settings = Settings.load()
+    allowed = [*settings.allowed_models.items(), *filter(None, [settings.allowed_reranker])]
+    for model_id, source in allowed:
+        if is_upstream(source):
+            hosts = ", ".join(urlsplit(address).netloc for address in source.split())
+            rows.append((model_id, _or_unknown(None), _or_unknown(None), f"another server's: {hosts}"))
+            continue
         folder, known = locate_model(source), packaged(source)
         dimensions, max_tokens = (None, None) if folder is None else read_limits(folder)
         dimensions = dimensions or (known.dimensions if known else None)
