@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     if settings.ui:
         from ui.mount import Page
 
-        page = Page(engine, settings)
+        page = Page(engine, settings, collections)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:

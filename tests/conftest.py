@@ -65,7 +65,13 @@ def live_server(
         name: value for name, value in os.environ.items() if not name.startswith(("TESSERA_", "EMBED_"))
     }
     compiled = os.environ.get("TESSERA_TEST_CACHE_DIR", str(folder / "cache"))
-    ours = {"HF_HUB_OFFLINE": "1", "TESSERA_CACHE_DIR": compiled, "EMBED_KEY": key, **environment}
+    ours = {
+        "HF_HUB_OFFLINE": "1",
+        "TESSERA_CACHE_DIR": compiled,
+        "TESSERA_DATA_DIR": str(folder / "data"),
+        "EMBED_KEY": key,
+        **environment,
+    }
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), *flags],

@@ -23,6 +23,7 @@ from embedder.types import ModelInfo
 
 if TYPE_CHECKING:
     from ui.beside import Beside
+    from ui.shelf import Part
 
 MAX_BYTES = 512 * 2**20
 MAX_LAYOUTS = 8
@@ -54,8 +55,16 @@ class Workings:
     """How far what takes seconds has come, by its name, 0 to 1."""
     beside: dict[str, Beside] = field(default_factory=dict)
     """The same texts in other models' spaces, by what was chosen."""
+    part: Part | None = None
+    """Of which collection the texts are, where they are of one; told to its keeper only."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     _waiting: dict[str, int] = field(default_factory=dict)
+
+    def copied(self) -> Workings:
+        """What is worked out by now, for another dataset of the same rows."""
+        made = Workings(dict(self.layouts), self.newest, dict(self.legends), self.find_neighbours)
+        made._made = {name: one for name, one in self._made.items() if one.done() and _good(one)}
+        return made
 
     def forget(self, name: str) -> None:
         """Let go of what was made under that name."""

@@ -35,6 +35,10 @@ GONE = status(
     kind="error",
 )
 
+OPENING = status(
+    "This address is of a collection. Who may see it finds it under “Collections”. A sample instead:"
+)
+
 
 class Step(NamedTuple):
     """A line for the visitor, and what the map shows from now on, if that has changed."""
@@ -98,18 +102,23 @@ async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) ->
     asked = parse_qs(wanted[1:MAX_ADDRESS_CHARS]) if isinstance(wanted, str) else {}
     dataset = desk.datasets.get(asked.get("data", [""])[0])
     if dataset is not None and dataset.whole:
-        session.put(session.begin(), dataset)
-        if dataset.model.runtime != RUNTIME:
-            session.last_call = LastCall.of(dataset.model.id, dataset.texts)
-        key = asked.get("layout", [""])[0]
-        yield Step(
-            summary(dataset), shown(dataset, key if key in dataset.workings.layouts else dataset.first_layout)
-        )
+        yield put_on_screen(session, dataset, asked.get("layout", [""])[0])
         return
     lost = "data" in asked and not asked["data"][0].startswith(SAMPLE_ID)
+    said = OPENING if "collection" in asked else GONE
     async with aclosing(from_sample(desk, session, FIRST_SAMPLE, model)) as updates:
         async for update in updates:
-            yield Step(GONE + update.line, update.map_value) if lost else update
+            yield Step(said + update.line, update.map_value) if lost else update
+
+
+def put_on_screen(session: Session, dataset: Dataset, key: str = "") -> Step:
+    """A dataset that is there, on screen, in the layout `key` if it has it."""
+    session.put(session.begin(), dataset)
+    if dataset.model.runtime != RUNTIME:
+        session.last_call = LastCall.of(dataset.model.id, dataset.texts)
+    return Step(
+        summary(dataset), shown(dataset, key if key in dataset.workings.layouts else dataset.first_layout)
+    )
 
 
 async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> AsyncGenerator[Step, None]:

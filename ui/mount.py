@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI as FastAPIApp
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from embedder.collections import Collections
     from embedder.config import Settings
     from embedder.engine import Engine
 
@@ -33,9 +34,10 @@ _FAILED = (
 class Page:
     """Gradio's page over `engine`; requests that come before it is built wait for it."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, collections: Collections | None = None) -> None:
         self.engine = engine
         self.settings = settings
+        self.collections = collections
         self.worker = LayoutWorker(settings.cache_dir)
         self._app: ASGIApp | None = None
         self._built = asyncio.Event()
@@ -62,7 +64,7 @@ class Page:
     async def _live(self) -> None:
         """Build, then stay inside Gradio's lifespan until `stop`; one task enters and leaves it."""
         try:
-            desk = Desk(self.engine, self.settings, self.worker)
+            desk = Desk(self.engine, self.settings, self.worker, self.collections)
             gradio_app = await asyncio.to_thread(asyncio.run, build(desk))
             from ui.sight import FirstSight  # what it imports is there by now
 

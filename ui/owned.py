@@ -19,7 +19,7 @@ from ui.datasets import FROM_FILE, Dataset, new_id
 RUNTIME = "file"
 """The runtime of a model that is not here: its vectors came with a file."""
 PLACES = "places from the file"
-UNNAMED = "a model that the file does not name"
+UNNAMED = "a model that is not named"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +80,8 @@ def dataset_of(  # noqa: PLR0917  # the parts of a dataset
     notes: tuple[str, ...],
     owned: Owned,
     model: ModelInfo,
+    *,
+    source: str = "the file",
 ) -> Dataset:
     """A dataset of what the file has; tokens are not counted, for nobody read the texts.
 
@@ -89,8 +91,9 @@ def dataset_of(  # noqa: PLR0917  # the parts of a dataset
     empty = np.flatnonzero(~owned.vectors.any(axis=1))
     if len(empty):
         raise InvalidInput(
-            f"{len(empty):,} of the file's vectors are all zeros, the first is of text {empty[0] + 1:,}; "
-            "such a vector has no direction. Leave these rows out, or have the texts embedded anew."
+            f"{len(empty):,} of the vectors of {source} are all zeros, the first is of text "
+            f"{empty[0] + 1:,}; such a vector has no direction. Leave these rows out, or have the texts "
+            "embedded anew."
         )
     return Dataset(
         name=name,
@@ -103,7 +106,7 @@ def dataset_of(  # noqa: PLR0917  # the parts of a dataset
         flat=pca_2d(owned.vectors),
         notes=(
             *notes,
-            f"{owned.vectors.shape[1]:,} dimensions from the file by {model.id}, not embedded anew",
+            f"{owned.vectors.shape[1]:,} dimensions from {source} by {model.id}, not embedded anew",
         ),
         id=new_id(),
     )
@@ -117,11 +120,11 @@ def check_reader(model: ModelInfo) -> None:
     """
     if model.runtime == RUNTIME:
         why = (
-            "which does not say by which model"
+            "and what brought them does not say by which model"
             if model.id == UNNAMED
             else f"by {model.id}, and no model here has that name, fingerprint and number of dimensions"
         )
         raise InvalidInput(
-            f"These vectors came with the file, {why}. So nothing new can be compared with them: search by "
-            "words, a pattern or “More like this”, or have the texts embedded anew."
+            f"These vectors came with their texts, {why}. So nothing new can be compared with them: search "
+            "by words, a pattern or “More like this”, or have the texts embedded anew."
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedder.errors import TesseraError
-from ui import code, compare, loading, map, similarity, theme, upload, vectors
+from ui import code, compare, loading, map, sidebar, similarity, theme, upload, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
 from ui.view import QUIET, Desk, bind, bind_stream, bind_told, status
@@ -47,7 +47,9 @@ def make_blocks(desk: Desk) -> Any:
         with gr.Row(elem_classes="masthead", equal_height=True):
             gr.HTML(theme.header(), elem_classes="grow")
             badge = gr.HTML(theme.badge(desk.settings.default_model, None), elem_id="badge")
+            shelf_toggle = sidebar.build_toggle()
             toggle = gr.Button("Light / dark", size="sm", scale=0, min_width=110, elem_id="theme")
+        shelf = sidebar.build(desk, shelf_toggle)
         inputs = build_inputs(desk)
         with gr.Tabs(elem_id="views", elem_classes="stage"):
             with gr.Tab("Map", id="map"):
@@ -60,8 +62,9 @@ def make_blocks(desk: Desk) -> Any:
                 compare_view = compare.build(desk)
             with gr.Tab("Code", id="code"):
                 code_view = code.build(desk)
-        loads = wire_inputs(desk, blocks, inputs, explorer)
+        loads = wire_inputs(desk, blocks, inputs, explorer, shelf)
         for loaded in loads:
+            sidebar.wire_load(desk, shelf, loaded)
             similarity.wire_load(desk, similarity_view, loaded)
             vectors.wire_load(desk, vectors_view, loaded)
             code.wire(desk, code_view, loaded)
@@ -116,7 +119,9 @@ def build_inputs(desk: Desk) -> Inputs:
     return Inputs(model, bring, texts, way, embed, file, samples, cancel, line)
 
 
-def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[Any]:
+def wire_inputs(
+    desk: Desk, blocks: Any, inputs: Inputs, explorer: Any, shelf: sidebar.SidebarView
+) -> list[Any]:
     """Every way to bring texts, bounded together, and the layouts after them.
 
     Returns the events other views follow.
@@ -150,6 +155,8 @@ def wire_inputs(desk: Desk, blocks: Any, inputs: Inputs, explorer: Any) -> list[
         trigger(bind_stream(desk, with_cancel(handler)), [*sources, inputs.model], outputs, js=js, **heavy)
         for trigger, handler, sources, js in ways
     ]
+    opened = bind_told(desk, with_cancel(sidebar.show_opened))
+    loads.append(shelf.shelf.input(opened, [inputs.model], outputs, trigger_mode="always_last", **heavy))
     arrangements = [
         loaded.success(bind_stream(desk, arrange_after_load), [], outputs, **QUIET) for loaded in loads
     ]

@@ -16,7 +16,16 @@ from pydantic import Field
 from starlette.responses import Response
 
 from embedder.errors import TesseraError
-from ui import assets, compare_routes, describe, find, similarity_routes, takeaway, vector_routes
+from ui import (
+    assets,
+    compare_routes,
+    describe,
+    find,
+    shelf_routes,
+    similarity_routes,
+    takeaway,
+    vector_routes,
+)
 from ui.wire import Closed, Finder, Id, Row, as_binary, as_json, check_row, on_error
 
 if TYPE_CHECKING:
@@ -61,6 +70,7 @@ def make_routes(desk: Desk) -> FastAPI:
     found = Finder(desk)
     vector_routes.add_routes(app, desk, found)
     compare_routes.add_routes(app, found)
+    shelf_routes.add_routes(app, desk, found)
 
     @app.get("/data/{dataset_id}")
     async def about(dataset_id: Id, layout: str = "") -> Response:

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from embedder.collections import Collections, open_collections
 from embedder.config import Settings
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Datasets, new_id
 from ui.layout import LayoutWorker
 from ui.session import Session, Sessions
+from ui.shelf import Shelf
 from ui.snippets import base_url
 
 log = logging.getLogger("tessera.page")
@@ -39,12 +41,17 @@ class Desk:
     engine: Engine
     settings: Settings
     worker: LayoutWorker
+    collections: Collections | None = None
+    """The owner's; None for those of the settings."""
+    shelf: Shelf = field(init=False)
     sessions: Sessions = field(init=False)
     datasets: Datasets = field(init=False)
     secret: str = field(default_factory=new_id)
     """Part of ids that would be known otherwise, where the page asks for a login."""
 
     def __post_init__(self) -> None:
+        collections = self.collections or open_collections(self.settings, self.engine)
+        self.shelf = Shelf(collections, self.settings)
         self.datasets = Datasets(self.settings.page_session_s, find_neighbours=self.worker.neighbours)
         self.sessions = Sessions(self.settings.page_session_s, self.datasets)
 

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset
+from ui.shelf import NotKeeper
 from ui.view import log
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _told(error: Exception) -> tuple[int, str]:
     """A failure's status and sentence; a visitor's text is never quoted."""
     if isinstance(error, Gone):
         return 404, str(error)
+    if isinstance(error, NotKeeper):
+        return 403, str(error)
     if isinstance(error, RequestValidationError):
         return 400, "The server did not understand what the page asked for. Reload the page."
     if isinstance(error, TesseraError):

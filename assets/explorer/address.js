@@ -1,14 +1,19 @@
 // The address holds the view, so that a reload or another person finds it again.
 
+import { part } from "./keeper.js";
 import { optionsOf } from "./settings.js";
 
 const QUERY_CHARS = 500;
+
+// What the page was opened with, whatever its address says since.
+export const asked = new URLSearchParams(location.search);
 
 export function remember({ id, toolbar, layoutKey, searching, row, axes, prompting }) {
   const state = new URLSearchParams({ data: id });
   const name = toolbar.colour.selectedOptions[0]?.textContent;
   if (name) state.set("colour", name);
   if (layoutKey) state.set("layout", layoutKey);
+  if (part.id === id) state.set("collection", part.name);
   if (toolbar.names.value !== "name") state.set("names", toolbar.names.value);
   if (toolbar.contours.checked) state.set("contours", "1");
   const query = toolbar.query.value.trim();

@@ -11,7 +11,7 @@ export async function card({ api, axes, clusters, searching }, row) {
   const cluster = clusters.clusters[clusters.labels[row]];
   return [
     make("div", { textContent: text.slice(0, CHARS) + (text.length > CHARS ? "…" : ""), dir: "auto" }),
-    searching.scores && beside("score", searching.scores[row].toFixed(4)),
+    Number.isFinite(searching.scores?.[row]) && beside("score", searching.scores[row].toFixed(4)),
     ...axes.beside(row),
     ...Object.entries(cells).slice(0, CELLS).map(([name, value]) => beside(name, value)),
     cluster && beside("cluster", cluster.name),

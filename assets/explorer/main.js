@@ -63,6 +63,7 @@ class Explorer {
     this.forget();
     this.wanted = new URLSearchParams(location.search);
     document.addEventListener("tessera:select", ({ detail }) => this.guarded(() => this.told(detail)));
+    document.addEventListener("tessera:part", () => this.searching.belongs());
     new MutationObserver(() => this.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   }
 
@@ -126,7 +127,7 @@ class Explorer {
   // What texts can be coloured by beside what is always there.
   get amount() {
     const { scores } = this.searching;
-    return scores ? { name: "search score", values: scores } : null;
+    return scores && !this.searching.everywhere ? { name: "search score", values: scores } : null;
   }
 
   async colourBy(value) {

@@ -4,4 +4,5 @@ export const onMap = { id: null, rows: null, row: null };
 
 export function lookedAt({ id, selected, searching, row }) {
   Object.assign(onMap, { id, row, rows: selected ?? (searching.scores ? searching.hits : null) });
+  document.dispatchEvent(new Event("tessera:looked"));
 }

@@ -53,8 +53,9 @@ export class Panel {
     this.bodies[name].replaceChildren(make("p", { className: "tx-note", textContent: sentence }));
   }
 
-  // Rows as a list that grows when its end is asked for; `scores` belongs to `rows`, place by place.
-  async list(name, { title, note, rows, scores = null, about = null, clear = null, extra = null }) {
+  // Rows as a list that grows when its end is asked for; `scores` belongs to `rows`, place by place, and so
+  // do `texts`, which are asked for where they are not given.
+  async list(name, { title, note, rows, scores = null, texts: given = null, about = null, clear = null, extra = null }) {
     const turn = (this.turns[name] = (this.turns[name] ?? 0) + 1);
     const list = make("ol", { className: "tx-rows" });
     const more = make("button", { type: "button", className: "tx-more", hidden: true });
@@ -65,7 +66,7 @@ export class Panel {
     const show = async (api) => {
       const from = list.childElementCount;
       const part = rows.slice(from, from + PAGE_ROWS);
-      const texts = await api.rows([...part]);
+      const texts = given ? given.slice(from, from + PAGE_ROWS) : await api.rows([...part]);
       if (turn !== this.turns[name]) return;
       list.append(...texts.map((text, place) => this.row(text, scores?.[from + place])));
       const left = rows.length - from - part.length;
@@ -125,17 +126,21 @@ export class Panel {
   // `said` puts the score into words; by default more digits where it is small.
   row(text, score, said = (value) => value.toFixed(value < 0.1 ? 4 : 3)) {
     const cells = Object.entries(text.cells).slice(0, 4).map(([name, value]) => make("span", { title: name, textContent: value, dir: "auto" }));
-    return make(
+    const away = text.row === null; // a text that is not on the map is only shown in full
+    const item = make(
       "li",
-      { className: "tx-row", "data-row": text.row },
+      { className: "tx-row", "data-row": text.row ?? "" },
       make(
         "button",
-        { type: "button", on: { click: () => this.calls.onRow(text.row) } },
+        { type: "button", on: { click: () => (away ? item.classList.toggle("unfolded") : this.calls.onRow(text.row)) } },
         score === undefined ? null : make("span", { className: "tx-score", textContent: said(score) }),
         make("span", { className: "tx-text", textContent: text.text + (text.cut ? "…" : ""), dir: "auto" }),
         make("span", { className: "tx-cells" }, ...cells),
+        text.parts ? make("span", { className: "tx-parts", textContent: text.parts }) : null,
+        away ? make("span", { className: "tx-away", textContent: "not drawn" }) : null,
       ),
     );
+    return item;
   }
 
   _step(event, name) {

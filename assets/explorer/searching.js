@@ -1,6 +1,8 @@
 // Searching: the scores of every text, the hits among them, and the examples a search goes on from.
 
 import { count, make } from "./dom.js";
+import { listed, searchEverywhere } from "./everywhere.js";
+import { part, reachesFurther } from "./keeper.js";
 
 const HITS = 10;
 
@@ -16,11 +18,11 @@ export class Searching {
 
   // A score means the same for every text only where it is a cosine; elsewhere it only orders.
   get slides() {
-    return this.way === "semantic" || this.way === "like";
+    return !this.everywhere && (this.way === "semantic" || this.way === "like");
   }
 
   forget() {
-    this.scores = this.examples = this.asked = null;
+    this.scores = this.examples = this.asked = this.everywhere = null;
     this.ranked = this.hits = [];
     this.at = -1;
   }
@@ -39,9 +41,11 @@ export class Searching {
       this.running = new AbortController();
       if (!examples) this.examples = null;
       delete explorer.stage.dataset.found;
-      const found = await explorer.api.search({ query, mode, prompt, ...(examples ?? {}) }, this.running.signal);
+      const { signal } = this.running;
+      const further = reachesFurther(explorer.id) && !examples && mode !== "regex";
+      const found = further ? await searchEverywhere(explorer, query, mode, signal) : await explorer.api.search({ query, mode, prompt, ...(examples ?? {}) }, signal);
       explorer.selected = null;
-      Object.assign(this, { asked, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1 });
+      Object.assign(this, { asked, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1, everywhere: found.everywhere ?? null });
       const least = found.rows.length ? found.scores[found.rows[Math.min(HITS, found.rows.length) - 1]] : 0;
       toolbar.setScores(found.scores, this.slides, least);
       await explorer.colouring.choices();
@@ -58,6 +62,7 @@ export class Searching {
     const hits = this.slides ? this.ranked.filter((row) => this.scores[row] >= least) : this.ranked;
     this.hits = hits;
     const more = this.slides && hits.length === this.ranked.length && this.total > hits.length ? "+" : "";
+    if (this.everywhere) return this._listEverywhere();
     this.toolbar.hits.textContent = hits.length ? `${hits.length.toLocaleString("en")}${more} ${hits.length === 1 ? "hit" : "hits"}` : "No hits";
     await explorer.paint();
     explorer.panel.show("Selection");
@@ -69,6 +74,24 @@ export class Searching {
       clear: () => explorer.clear(),
       about: this.examples ? this._exampleList() : null,
     });
+  }
+
+  // It is known by now of which collection the texts on screen are: all of it is searched.
+  belongs() {
+    const { explorer, toolbar } = this;
+    const further = reachesFurther(explorer.id);
+    toolbar.query.placeholder = `Search ${further ? `all ${count(part.total, "text")}` : "these texts"}   /`;
+    if (explorer.about) explorer.remember();
+    if (further && this.scores && !this.examples && !this.everywhere) this.run({ fresh: true });
+  }
+
+  async _listEverywhere() {
+    const { explorer, everywhere } = this;
+    const { hits } = everywhere;
+    this.toolbar.hits.textContent = hits.length ? `${count(hits.length, "hit")}, ${this.hits.length.toLocaleString("en")} on the map` : "No hits";
+    await explorer.paint();
+    explorer.panel.show("Selection");
+    await explorer.panel.list("Selection", { ...listed(everywhere, this.said), clear: () => explorer.clear() });
   }
 
   step(by) {

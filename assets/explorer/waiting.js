@@ -29,6 +29,7 @@ export class Waiting {
     try {
       for await (const line of api.lines(path, body, signal)) {
         last = line;
+        if (line.stage) this.what = line.stage;
         if ("share" in line && performance.now() - started > SHOWN_AFTER_MS) this._tell(line.share, started, signal);
       }
       return signal.aborted ? null : last;

@@ -60,6 +60,16 @@ class Projection:
     clusters: NDArray[np.int32] | None = None
 
 
+def part_of(layout: Projection, rows: NDArray[np.int64]) -> Projection:
+    """The places of some `rows` as they are; clusters that lost all their points are counted no more."""
+    clusters = layout.clusters
+    if clusters is not None:
+        left, places = np.unique(clusters[rows], return_inverse=True)
+        numbers = np.cumsum(left >= 0) - 1  # what is in no cluster has a number below 0, and keeps it
+        clusters = np.where(left >= 0, numbers, left)[places].astype(np.int32)
+    return Projection(layout.points[rows], layout.method, layout.explained_share, clusters)
+
+
 def pca_layout(vectors: ArrayLike, dimensions: int = 2) -> Projection:
     """The `dimensions` directions of largest variance of `(n, d)`, largest first.
 

@@ -108,3 +108,20 @@ def test_umap_keeps_neighbourhoods_and_parts_clusters() -> None:
 def test_not_finite_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         pca_2d([[np.inf, 0.0]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(1, 30))
+def test_a_part_of_a_layout_stays_where_it_was(data: st.DataObject, n: int) -> None:
+    labels = np.array(data.draw(st.lists(st.integers(-1, 4), min_size=n, max_size=n)), dtype=np.int32)
+    rows = np.array(sorted(data.draw(st.sets(st.integers(0, n - 1), min_size=1))), dtype=np.int64)
+    whole = projection.Projection(np.arange(2 * n, dtype=np.float32).reshape(n, 2), "umap", None, labels)
+    part = projection.part_of(whole, rows)
+    np.testing.assert_array_equal(part.points, whole.points[rows])
+    assert part.clusters is not None
+    found = sorted(set(part.clusters.tolist()) - {-1})
+    assert found == list(range(len(found))), "numbered without a gap"
+    before, after = labels[rows], part.clusters
+    assert ((before[:, None] == before) == (after[:, None] == after)).all(), "who was together still is"
+    assert ((before == -1) == (after == -1)).all()
+    assert projection.part_of(projection.Projection(whole.points, "pca"), rows).clusters is None

@@ -99,7 +99,7 @@ async def test_keys_are_compared_in_constant_time_and_all_of_them(make_client, m
         compared.append((len(a), len(b)))
         return real(a, b)
 
-    monkeypatch.setattr("embedder.api.keys.hmac.compare_digest", noting)
+    monkeypatch.setattr("embedder.access.hmac.compare_digest", noting)
     async with make_client(keys=("one", "two", "three")) as client:
         await call(client, authorization="Bearer one")
     assert compared == [(32, 32)] * 3

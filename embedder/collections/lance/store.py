@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import uuid
@@ -117,7 +118,7 @@ class LanceStore:
         shutil.rmtree(gone, ignore_errors=True)
 
     def replace(self, name: str, other: str, mark: int) -> bool:
-        """Move the rows of `other` beside those of `name`, then name them in its manifest."""
+        """Put the rows of `other` beside those of `name`, then name them in its manifest."""
         self._closed(other)
         old_table = self.open(name)
         with ExitStack() as locks:
@@ -132,9 +133,11 @@ class LanceStore:
                 except FileNotFoundError:
                     raise UnknownCollection(other) from None
                 rows = fresh_rows()
-                (source / f"{new.rows}.lance").rename(folder / f"{rows}.lance")
+                # Under both names until the manifest is written: killed here, none of them is lost.
+                shutil.copytree(source / f"{new.rows}.lance", folder / f"{rows}.lance", copy_function=_linked)
                 write_manifest(folder, replace(new, rows=rows))
-                shutil.rmtree(source, ignore_errors=True)
+                gone = source.rename(self._root / f"{_GONE}{uuid.uuid4().hex}")
+                shutil.rmtree(gone, ignore_errors=True)
                 for left in folder.glob("rows-*.lance"):  # the old, and those of one who was killed here
                     if left.name != f"{rows}.lance":
                         shutil.rmtree(left, ignore_errors=True)
@@ -164,6 +167,14 @@ class LanceStore:
 
                 self._session = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
             return self._session
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file by another name too, a copy where the disk has no links; Lance changes no file."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def words_index(config: Any) -> Any:

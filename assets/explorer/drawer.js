@@ -1,0 +1,62 @@
+// Gradio's sidebar, opened and closed by a button of the page; closed, nothing in it is in the keyboard's way.
+
+const OPEN = "tessera:shelf";
+const NARROW_PX = 768;
+
+export class Drawer {
+  constructor(onOpen) {
+    this.side = document.getElementById("shelf-side");
+    this.button = document.getElementById("shelf-toggle");
+    this.inside = this.side.querySelector(".sidebar-content");
+    this.button.setAttribute("aria-controls", "shelf-side");
+    this.button.addEventListener("click", () => this._turn());
+    this.side.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !this.open) return;
+      this._turn();
+      this.button.focus();
+    });
+    let before = this.open;
+    const changed = () => {
+      this._tell();
+      if (this.open === before) return;
+      before = this.open;
+      if (!this.narrow) localStorage.setItem(OPEN, before ? "1" : "");
+      if (before) onOpen();
+    };
+    new MutationObserver(changed).observe(this.side, { attributes: true, attributeFilter: ["class"] });
+    this._tell();
+  }
+
+  get open() {
+    return this.side.classList.contains("open");
+  }
+
+  get narrow() {
+    return innerWidth <= NARROW_PX;
+  }
+
+  // There is something to show here; as it was left, but never over all of a small screen.
+  offer(there) {
+    if (there) document.body.dataset.keeper = "";
+    else delete document.body.dataset.keeper;
+    if (there && !this.narrow && localStorage.getItem(OPEN)) this.show();
+  }
+
+  show() {
+    if (!this.open) this._turn();
+  }
+
+  // On a small screen what was opened is behind the sidebar.
+  makeRoom() {
+    if (this.open && this.narrow) this._turn();
+  }
+
+  _turn() {
+    this.side.querySelector(".toggle-button").click();
+  }
+
+  _tell() {
+    this.button.setAttribute("aria-expanded", String(this.open));
+    this.inside.inert = !this.open;
+  }
+}

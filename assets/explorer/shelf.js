@@ -1,0 +1,257 @@
+// The sidebar of collections: what there is, what is on screen, what can be put back. Jobs run one at a
+// time, with a bar and Cancel; what a job puts on screen goes by Gradio, as any other texts.
+
+import { asked } from "./address.js";
+import { count, make } from "./dom.js";
+import { Drawer } from "./drawer.js";
+import { keeper, nowPart, part } from "./keeper.js";
+import { onMap } from "./onmap.js";
+import { Waiting } from "./waiting.js";
+
+const WHAT = "Texts that last on this server, with their columns and vectors: for next week, and for your programs.";
+const EMPTY = "No collections yet. Give what is on screen a name and press Keep.";
+const CANCELLED = "Cancelled; what was there before is still there.";
+const SHOWN_DELETED = 5;
+const button = (textContent, click, more = {}) => make("button", { type: "button", textContent, on: { click }, ...more });
+
+document.head.append(make("link", { rel: "stylesheet", href: new URL("shelf.css", import.meta.url).href }));
+
+class Shelf {
+  constructor(root, trigger) {
+    this.trigger = trigger;
+    this.told = null;
+    this.screen = null;
+    this.wanted = asked.get("collection");
+    this.waiting = new Waiting("Working", () => this.say(CANCELLED));
+    this.message = make("p", { className: "kx-message", role: "status" });
+    this.key = make("section", { hidden: true });
+    this.on = make("section", {});
+    this.list = make("section", {});
+    this.gone = make("section", { hidden: true });
+    this.controls = make("fieldset", {}, this.on, this.gone, this.list);
+    root.replaceChildren(
+      make("div", { className: "kx" }, make("h2", { className: "kx-title", textContent: "Collections" }), make("p", { className: "tx-note", textContent: WHAT }), this.waiting.element, this.message, this.key, this.controls),
+    );
+    this.drawer = new Drawer(() => this.look());
+    document.addEventListener("tessera:looked", () => this._selected());
+    this.begin();
+  }
+
+  // Whether collections may be seen from here; else nothing of this is shown, or a key is asked for.
+  begin() {
+    return this.guarded(async () => {
+      const { allowed, asks_for_key: asks } = await keeper.look("", { list: false });
+      this.allowed = allowed;
+      this.drawer.offer(allowed || asks);
+      this.controls.hidden = !allowed;
+      this.key.hidden = allowed;
+      if (!allowed && asks) this._askForKey();
+      if (this.wanted && (allowed || asks)) await this._openWanted();
+    });
+  }
+
+  // Other texts on screen, or more of the same.
+  show(value) {
+    this.screen = value;
+    if (part.id !== value.id) nowPart(null);
+    if (this.wanted) return this._openWanted();
+    return this.drawer.open || this.expected === value.id ? this.look() : undefined;
+  }
+
+  // An address names a collection: if its texts are not there any more they are read again.
+  async _openWanted() {
+    if (this.allowed === undefined || !this.screen) return undefined;
+    if (!this.allowed) return this.drawer.show();
+    const name = this.wanted;
+    this.wanted = null;
+    await this.look();
+    return part.name === name ? undefined : this.openIt(name);
+  }
+
+  look() {
+    if (!this.allowed) return undefined;
+    return this.guarded(async () => {
+      const turn = (this.turn = (this.turn ?? 0) + 1);
+      const id = this.screen?.id;
+      const told = await keeper.look(id);
+      if (turn !== this.turn || id !== this.screen?.id) return;
+      this.told = told;
+      nowPart(id, told.part);
+      if (part.id) this.last = part.name;
+      this._draw();
+    });
+  }
+
+  _draw() {
+    const { collections, deleted, more } = this.told;
+    this._drawScreen();
+    this.gone.hidden = !deleted.length;
+    this.gone.replaceChildren(...deleted.slice(0, SHOWN_DELETED).map((one) => this._deleted(one)));
+    const list = make("ul", {}, ...collections.map((one) => this._item(one)));
+    const rest = more ? make("p", { className: "tx-note", textContent: `${more.toLocaleString("en")} more; the command line lists all.` }) : null;
+    const empty = make("p", { className: "tx-note", textContent: EMPTY });
+    this.list.replaceChildren(...(collections.length ? [list, rest].filter(Boolean) : [empty]));
+  }
+
+  _drawScreen() {
+    const { screen } = this;
+    this.on.hidden = !screen;
+    if (!screen) return;
+    const note = (textContent) => make("p", { className: "tx-note", textContent });
+    const title = make("h3", { textContent: `On screen: ${part.id ? part.name : screen.name}`, dir: "auto" });
+    if (part.id) {
+      const drawn = part.whole ? `All ${count(part.total, "text")}.` : `${part.drawn.toLocaleString("en")} of ${count(part.total, "text")}, drawn by chance; a search looks at all.`;
+      this.selected = button("", () => this.remove(), { id: "kx-delete" });
+      this.on.replaceChildren(title, note(`${drawn} To add some, paste or upload them, then come back here.`), make("div", { className: "kx-line" }, this.selected));
+      this._selected();
+      return;
+    }
+    const name = make("input", { type: "text", id: "kx-name", maxLength: 64, placeholder: "Name", required: true, autocomplete: "off", spellcheck: false, "aria-label": "Name of the new collection" });
+    const keep = make("form", { on: { submit: (event) => (event.preventDefault(), this.keep(name.value.trim())) } }, name, make("button", { type: "submit", className: "primary", textContent: "Keep" }));
+    const names = this.told.collections.filter(({ problem }) => !problem).map((one) => one.name);
+    const into = make("select", { id: "kx-into", "aria-label": "Collection to add to" }, ...names.map((one) => make("option", { value: one, textContent: one, selected: one === this.last })));
+    const add = make("form", { on: { submit: (event) => (event.preventDefault(), this.add(into.value)) } }, into, make("button", { type: "submit", textContent: "Add" }));
+    this.on.replaceChildren(
+      title,
+      note(screen.whole ? count(screen.n, "text") : "Still being embedded; then they can be kept."),
+      make("label", { htmlFor: "kx-name", textContent: "Keep as a new collection" }),
+      keep,
+      ...(names.length ? [make("label", { htmlFor: "kx-into", textContent: "Or add to one" }), add] : []),
+    );
+  }
+
+  _item({ name, count: n, model, dimensions, problem }) {
+    const about = problem ?? [count(n, "text"), model ? model.split("/").pop() : `vectors of ${dimensions} dimensions`].join(" · ");
+    const current = part.name === name;
+    return make(
+      "li",
+      { className: "kx-item", "data-name": name, "aria-current": String(current) },
+      make("b", { textContent: name, dir: "auto" }),
+      make("small", { textContent: about, title: model ?? "" }),
+      button("Open", () => this.openIt(name), { disabled: Boolean(problem), "aria-label": `Open ${name}` }),
+      button("Delete", () => this.drop(name), { className: "kx-quiet", "aria-label": `Delete ${name}` }),
+    );
+  }
+
+  _deleted({ id, collection, whole, count: n, left_s: left }) {
+    const what = whole ? `${collection}, ${count(n, "text")}` : `${count(n, "text")} of ${collection}`;
+    const minutes = Math.max(1, Math.round(left / 60));
+    return make("div", { className: "kx-gone", "data-id": id }, make("span", { textContent: `Deleted: ${what}`, dir: "auto" }), make("small", { textContent: `Can be undone for ${count(minutes, "minute")}.` }), button("Undo", () => this.undo(id), { "aria-label": `Undo: ${what}` }));
+  }
+
+  // What is selected or found on the map, else the text in focus.
+  get rows() {
+    if (onMap.id !== part.id || !part.id) return [];
+    return onMap.rows ? [...onMap.rows] : onMap.row === null ? [] : [onMap.row];
+  }
+
+  _selected() {
+    if (!this.selected) return;
+    const { length } = this.rows;
+    this.selected.disabled = !length;
+    this.selected.textContent = length ? `Delete ${count(length, "selected text")}` : "Select texts on the map to delete them";
+  }
+
+  keep(name) {
+    const { id } = this.screen;
+    return this.job(`/${encodeURIComponent(name)}/keep`, { data: id }, (done) => `${count(done.kept, "text")} kept as ${name}.`);
+  }
+
+  openIt(name) {
+    return this.job(`/${encodeURIComponent(name)}/open`, {}, () => {
+      this.drawer.makeRoom();
+      return `${name} is on the map.`;
+    });
+  }
+
+  add(name) {
+    return this.job(`/${encodeURIComponent(name)}/add`, { data: this.screen.id }, (done) => `Added to ${name}: ${count(done.new, "text")} new, ${done.replaced.toLocaleString("en")} replaced.`);
+  }
+
+  remove() {
+    const { rows } = this;
+    if (!rows.length) return undefined;
+    return this.job(`/${encodeURIComponent(part.name)}/delete`, { data: part.id, rows }, ({ deleted }) => `${count(deleted.count, "text")} deleted.`);
+  }
+
+  drop(name) {
+    return this.job(`/${encodeURIComponent(name)}/drop`, {}, () => `${name} deleted. What is on the map stays there.`);
+  }
+
+  // What was put back is shown where its collection is on screen.
+  async undo(id) {
+    const done = await this.job("/undo", { id }, ({ collection, put_back: back, stayed }) => `${count(back, "text")} put back into ${collection}${stayed ? `; ${stayed.toLocaleString("en")} had been written anew, and stayed` : ""}.`);
+    if (done && part.name === done.collection) {
+      const said = this.message.textContent;
+      await this.openIt(done.collection);
+      this.say(said);
+    }
+  }
+
+  job(path, body, said) {
+    return this.guarded(async () => {
+      this.say("");
+      this.controls.disabled = true;
+      try {
+        const done = await this.waiting.run(keeper, path, body);
+        if (!done) return null;
+        if (done.data && done.data !== this.screen?.id) {
+          this.expected = done.data;
+          this.trigger("input", { data: done.data });
+        }
+        this.say(said(done));
+        return done;
+      } finally {
+        this.controls.disabled = false;
+        await this.look();
+      }
+    });
+  }
+
+  say(sentence) {
+    delete this.message.dataset.problem;
+    this.message.className = "kx-message tx-note";
+    this.message.textContent = sentence;
+  }
+
+  _askForKey() {
+    const key = make("input", { type: "password", id: "kx-key", required: true, autocomplete: "off", "aria-label": "A key of this server" });
+    const form = make("form", { on: { submit: (event) => (event.preventDefault(), this._try(key.value.trim())) } }, key, make("button", { type: "submit", className: "primary", textContent: "Show" }));
+    const why = "Collections are the owner's. Write a key of this server to see and change them; this tab remembers it until it is closed.";
+    this.key.replaceChildren(make("p", { className: "tx-note", textContent: why }), form);
+  }
+
+  _try(key) {
+    return this.guarded(async () => {
+      keeper.key = key;
+      this.say("");
+      await this.begin();
+      if (this.allowed) return this.look();
+      keeper.key = "";
+      throw new Error("This is no key of this server.");
+    });
+  }
+
+  async guarded(run) {
+    try {
+      return await run();
+    } catch (error) {
+      if (error.name === "AbortError") return undefined;
+      this.message.className = "kx-message tx-problem";
+      this.message.textContent = error.message;
+      this.message.dataset.problem = "failed";
+      return undefined;
+    }
+  }
+}
+
+export function mount(element, { watch, trigger, props }) {
+  const shelf = new Shelf(element.querySelector(".tx"), trigger);
+  const show = () => {
+    const value = props.value ? JSON.parse(props.value) : null;
+    if (value?.id) shelf.show(value);
+  };
+  watch("value", show);
+  show();
+  return shelf;
+}
