@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -154,7 +154,7 @@ async def drop_steps(desk: Desk, name: str) -> Steps:
 async def undo_steps(desk: Desk, deleted_id: str) -> Steps:
     """What was deleted, back; on screen is what was there before where nothing else has changed."""
     shelf = desk.shelf
-    before = shelf.before.pop(deleted_id, None)
+    before = shelf.before.get(deleted_id)
     unchanged = before is not None and await _unchanged(desk, before)
     result = _Result()
     async for step in _followed(
@@ -162,6 +162,7 @@ async def undo_steps(desk: Desk, deleted_id: str) -> Steps:
     ):
         yield step
     back = result.value
+    shelf.before.pop(deleted_id, None)
     dataset = desk.datasets.get(before.dataset_id) if before else None
     if before is not None and dataset is not None and unchanged and not back.stayed:
         opened = await shelf.collections.open(back.collection)
@@ -170,9 +171,9 @@ async def undo_steps(desk: Desk, deleted_id: str) -> Steps:
 
 
 async def found(
-    desk: Desk, name: str, dataset: Dataset, question: str, mode: Literal["semantic", "keyword", "hybrid"]
+    desk: Desk, name: str, dataset: Dataset, question: Question, prompt: str | None = None
 ) -> dict[str, Any]:
-    """The best hits in all of a collection; those on the map have a `row`.
+    """The best hits of `question` in all of a collection; those on the map have a `row`.
 
     Raises:
         InvalidInput: nothing to look for, or words that no model here can read in this collection's space.
@@ -181,10 +182,10 @@ async def found(
     part = dataset.workings.part
     if part is None or (part.name, part.made) != (name, made(opened)):
         raise InvalidInput(f"What is on screen is not of the collection {name!r}. Open it first.")
-    vector = None
-    if mode != "keyword" and question.strip():
-        vector = (await embed_beside(desk.engine, dataset, [question], kind="query")).vectors[0]
-    answer = await opened.search(Question(question, vector, mode, HITS))
+    if question.mode != "keyword" and question.query.strip():
+        read = await embed_beside(desk.engine, dataset, [question.query], kind="query", prompt=prompt)
+        question = replace(question, vector=read.vectors[0])
+    answer = await opened.search(question)
     rows = {row_id: row for row, row_id in enumerate(part.ids)}
     hits = [
         {
@@ -216,14 +217,12 @@ async def _dataset(desk: Desk, opened: Collection, drawn: Drawn) -> Dataset:
     # Where nothing is sampled, what cannot be drawn does not make the map a part of more.
     sampled = len(drawn.rows) + drawn.undirected < drawn.total
     total = drawn.total if sampled else len(drawn.rows)
-    notes: tuple[str, ...] = (
-        (f"a sample of {drawn.total:,}, drawn by chance; all are searched",) if sampled else ()
-    )
+    notes = [f"a sample of {drawn.total:,}, drawn by chance; all are searched"] if sampled else []
     if drawn.undirected:
-        notes += (f"{drawn.undirected:,} without a direction (a vector of zeros) are not drawn",)
+        notes.append(f"{drawn.undirected:,} without a direction (a vector of zeros) are not drawn")
     texts = list(drawn.rows.texts)
     dataset = await asyncio.to_thread(
-        lambda: dataset_of(name, texts, columns, notes, owned, model, source="the collection")
+        lambda: dataset_of(name, texts, columns, tuple(notes), owned, model, source="the collection")
     )
     desk.datasets.put(dataset)
     desk.shelf.place(dataset, Part(name, made(opened), drawn.rows.ids, total, drawn.mark))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from embedder.collections import Question
 from ui import collecting
 from ui.wire import Closed, Finder, Row, as_json, as_lines, check_row
 
@@ -44,6 +45,7 @@ class Asked(OnScreen):
 
     query: Annotated[str, Field(max_length=4_000)]
     mode: Literal["semantic", "keyword", "hybrid"] = "semantic"
+    prompt: Annotated[str | None, Field(max_length=2_000)] = None
 
 
 class Undo(Closed):
@@ -107,6 +109,7 @@ def _kept(desk: Desk, found: Finder, keeper: Callable[[Request], Awaitable[None]
 
     @router.post("/{name}/search")
     async def search(name: Name, asked: Asked) -> Response:
-        return as_json(await collecting.found(desk, name, found(asked.data), asked.query, asked.mode))
+        question = Question(asked.query, mode=asked.mode, top_k=collecting.HITS)
+        return as_json(await collecting.found(desk, name, found(asked.data), question, asked.prompt))
 
     return router

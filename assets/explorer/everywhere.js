@@ -7,7 +7,7 @@ const NAMES = { cosine: "cosine", bm25: "BM25", meaning_rank: "by meaning no.", 
 
 export async function searchEverywhere(explorer, query, mode, signal) {
   const { name } = part;
-  const { hits, score, total } = await keeper.search(name, { data: explorer.id, query, mode }, signal);
+  const { hits, score, total } = await keeper.search(name, { data: explorer.id, query, mode, prompt: explorer.prompting.value }, signal);
   const rows = hits.flatMap(({ row }) => (row === null ? [] : [row]));
   // Texts that are not among the hits have a score as well, but nobody knows it here.
   const scores = new Float32Array(explorer.about.n).fill(NaN);

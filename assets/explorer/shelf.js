@@ -128,7 +128,7 @@ class Shelf {
       { className: "kx-item", "data-name": name, "aria-current": String(current) },
       make("b", { textContent: name, dir: "auto" }),
       make("small", { textContent: about, title: model ?? "" }),
-      button("Open", () => this.openIt(name), { disabled: Boolean(problem), "aria-label": `Open ${name}` }),
+      button("Open", async () => (await this.openIt(name)) && this.drawer.makeRoom(), { disabled: Boolean(problem), "aria-label": `Open ${name}` }),
       button("Delete", () => this.drop(name), { className: "kx-quiet", "aria-label": `Delete ${name}` }),
     );
   }
@@ -157,11 +157,8 @@ class Shelf {
     return this.job(`/${encodeURIComponent(name)}/keep`, { data: id }, (done) => `${count(done.kept, "text")} kept as ${name}.`);
   }
 
-  openIt(name) {
-    return this.job(`/${encodeURIComponent(name)}/open`, {}, () => {
-      this.drawer.makeRoom();
-      return `${name} is on the map.`;
-    });
+  openIt(name, said = `${name} is on the map.`) {
+    return this.job(`/${encodeURIComponent(name)}/open`, {}, () => said);
   }
 
   add(name) {
@@ -181,11 +178,7 @@ class Shelf {
   // What was put back is shown where its collection is on screen.
   async undo(id) {
     const done = await this.job("/undo", { id }, ({ collection, put_back: back, stayed }) => `${count(back, "text")} put back into ${collection}${stayed ? `; ${stayed.toLocaleString("en")} had been written anew, and stayed` : ""}.`);
-    if (done && part.name === done.collection) {
-      const said = this.message.textContent;
-      await this.openIt(done.collection);
-      this.say(said);
-    }
+    if (done && part.name === done.collection) await this.openIt(done.collection, this.message.textContent);
   }
 
   job(path, body, said) {
