@@ -11,6 +11,8 @@ import { Waiting } from "./waiting.js";
 const WHAT = "Texts that last on this server, with their columns and vectors: for next week, and for your programs.";
 const EMPTY = "No collections yet. Give what is on screen a name and press Keep.";
 const CANCELLED = "Cancelled; what was there before is still there.";
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const NAMES = "A name has 1 to 64 letters (a to z), digits, dots, dashes or underscores, and begins with a letter or a digit.";
 const SHOWN_DELETED = 5;
 const button = (textContent, click, more = {}) => make("button", { type: "button", textContent, on: { click }, ...more });
 
@@ -154,6 +156,7 @@ class Shelf {
 
   keep(name) {
     const { id } = this.screen;
+    if (!NAME.test(name)) return this.guarded(() => Promise.reject(new Error(NAMES)));
     return this.job(`/${encodeURIComponent(name)}/keep`, { data: id }, (done) => `${count(done.kept, "text")} kept as ${name}.`);
   }
 

@@ -41,6 +41,14 @@ class Watched:
     def reload(self) -> None:
         """Load the page anew; what Gradio says of the connections this breaks off is no complaint."""
         self.page.reload()
+        self._painted_anew()
+
+    def leave_for(self, address: str) -> None:
+        """Another address, with no complaint of what was broken off either."""
+        self.page.goto(address)
+        self._painted_anew()
+
+    def _painted_anew(self) -> None:
         self.page.wait_for_selector("#map .tx-plot[data-painted]")
         broken_off = ("AbortError", "Connection errored out", "Failed to fetch", "network error")
         self.complaints = [said for said in self.complaints if not any(sign in said for sign in broken_off)]
