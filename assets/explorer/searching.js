@@ -42,8 +42,9 @@ export class Searching {
       if (!examples) this.examples = null;
       delete explorer.stage.dataset.found;
       const { signal } = this.running;
-      const further = reachesFurther(explorer.id) && !examples && mode !== "regex";
-      const found = further ? await searchEverywhere(explorer, query, mode, signal) : await explorer.api.search({ query, mode, prompt, ...(examples ?? {}) }, signal);
+      const found = this._further(mode, examples) ? await searchEverywhere(explorer, query, mode, signal) : await explorer.api.search({ query, mode, prompt, ...(examples ?? {}) }, signal);
+      // It became known meanwhile that there is more to search.
+      if (!found.everywhere && this._further(mode, examples)) return this.run({ fresh: true });
       explorer.selected = null;
       Object.assign(this, { asked, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1, everywhere: found.everywhere ?? null });
       const least = found.rows.length ? found.scores[found.rows[Math.min(HITS, found.rows.length) - 1]] : 0;
@@ -82,7 +83,11 @@ export class Searching {
     const further = reachesFurther(explorer.id);
     toolbar.query.placeholder = `Search ${further ? `all ${count(part.total, "text")}` : "these texts"}   /`;
     if (explorer.about) explorer.remember();
-    if (further && this.scores && !this.examples && !this.everywhere) this.run({ fresh: true });
+    if (this.scores && !this.everywhere && this._further(toolbar.mode.value, this.examples)) this.run({ fresh: true });
+  }
+
+  _further(mode, examples) {
+    return reachesFurther(this.explorer.id) && !examples && mode !== "regex";
   }
 
   async _listEverywhere() {

@@ -54,6 +54,7 @@ class Shelf {
 
   // Other texts on screen, or more of the same.
   show(value) {
+    if (value.id !== this.screen?.id && value.id !== this.expected) this.say("");
     this.screen = value;
     if (part.id !== value.id) nowPart(null);
     if (this.wanted) return this._openWanted();
