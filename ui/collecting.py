@@ -132,6 +132,7 @@ async def delete_steps(desk: Desk, name: str, dataset: Dataset, rows: Sequence[i
         shelf.remember(result.value.id, Before(dataset.id, part, mark))
     told = {"deleted": as_told(result.value)}
     if len(gone) == len(dataset.texts):
+        dataset.workings.part = None  # they stay on screen, and are in no collection any more
         yield told
         return
     left = np.setdiff1d(np.arange(len(dataset.texts)), gone)

@@ -13,6 +13,8 @@ const EMPTY = "No collections yet. Give what is on screen a name and press Keep.
 const CANCELLED = "Cancelled; what was there before is still there.";
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const NAMES = "A name has 1 to 64 letters (a to z), digits, dots, dashes or underscores, and begins with a letter or a digit.";
+const HALF_ADDED = "Cancelled; what was added by then stays. Adding the same again goes on.";
+const HALF_BACK = "Cancelled; Undo again goes on.";
 const SHOWN_DELETED = 5;
 const button = (textContent, click, more = {}) => make("button", { type: "button", textContent, on: { click }, ...more });
 
@@ -24,7 +26,7 @@ class Shelf {
     this.told = null;
     this.screen = null;
     this.wanted = asked.get("collection");
-    this.waiting = new Waiting("Working", () => this.say(CANCELLED));
+    this.waiting = new Waiting("Working", () => this.say(this.cancelled));
     this.message = make("p", { className: "kx-message", role: "status" });
     this.key = make("section", { hidden: true });
     this.on = make("section", {});
@@ -166,7 +168,7 @@ class Shelf {
   }
 
   add(name) {
-    return this.job(`/${encodeURIComponent(name)}/add`, { data: this.screen.id }, (done) => `Added to ${name}: ${count(done.new, "text")} new, ${done.replaced.toLocaleString("en")} replaced.`);
+    return this.job(`/${encodeURIComponent(name)}/add`, { data: this.screen.id }, (done) => `Added to ${name}: ${count(done.new, "text")} new, ${done.replaced.toLocaleString("en")} replaced.`, HALF_ADDED);
   }
 
   remove() {
@@ -181,12 +183,13 @@ class Shelf {
 
   // What was put back is shown where its collection is on screen.
   async undo(id) {
-    const done = await this.job("/undo", { id }, ({ collection, put_back: back, stayed }) => `${count(back, "text")} put back into ${collection}${stayed ? `; ${stayed.toLocaleString("en")} had been written anew, and stayed` : ""}.`);
+    const done = await this.job("/undo", { id }, ({ collection, put_back: back, stayed }) => `${count(back, "text")} put back into ${collection}${stayed ? `; ${stayed.toLocaleString("en")} had been written anew, and stayed` : ""}.`, HALF_BACK);
     if (done && part.name === done.collection) await this.openIt(done.collection, this.message.textContent);
   }
 
-  job(path, body, said) {
+  job(path, body, said, cancelled = CANCELLED) {
     return this.guarded(async () => {
+      this.cancelled = cancelled;
       this.say("");
       this.controls.disabled = true;
       try {

@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,13 @@ from embedder.collections.keeping import add_with_vectors
 from embedder.collections.rows import Row
 from embedder.collections.store import Table
 from embedder.collections.texts import NewText, as_rows
-from embedder.errors import CollectionBusy, CollectionExists, InvalidInput, UnknownCollection
+from embedder.errors import (
+    CollectionBusy,
+    CollectionExists,
+    InvalidInput,
+    StoreFailed,
+    UnknownCollection,
+)
 
 KEPT_S = 3600
 MOST_KEPT = 20
@@ -105,11 +112,10 @@ async def deleted(collections: Collections) -> list[Deleted]:
     await sweep(collections)
     found = []
     for name in await _hidden(collections):
-        table = await asyncio.to_thread(_opened, collections, name)
-        note = table.info.get(_NOTE) if table is not None else None
-        if table is None or not isinstance(note, dict):
+        looked_at = await asyncio.to_thread(_looked_at, collections, name)
+        if looked_at is None:
             continue
-        count = await asyncio.to_thread(table.count)
+        note, count = looked_at
         if count or note.get("whole"):
             left_s = max(0.0, _made_s(name) + KEPT_S - time.time())
             found.append(Deleted(name, str(note.get("of", "")), bool(note.get("whole")), count, left_s))
@@ -141,10 +147,10 @@ async def sweep(collections: Collections) -> None:
     """Let go of what is older than `KEPT_S`, and of all but the newest `MOST_KEPT`."""
     for place, name in enumerate(await _hidden(collections)):
         if place >= MOST_KEPT or _made_s(name) + KEPT_S < time.time():
-            try:
+            with suppress(
+                UnknownCollection, CollectionBusy, StoreFailed
+            ):  # it goes the next time, if not now
                 await asyncio.to_thread(collections.store.drop, name)
-            except UnknownCollection:  # somebody else was here
-                continue
 
 
 async def _whole_back(collections: Collections, hidden: str, table: Table, name: str) -> PutBack:
@@ -217,6 +223,16 @@ def _opened(collections: Collections, name: str) -> Table | None:
     try:
         return collections.store.open(name)
     except UnknownCollection:
+        return None
+
+
+def _looked_at(collections: Collections, name: str) -> tuple[dict[str, Any], int] | None:
+    """What a hidden table says of itself, and how many rows it has; None of one that cannot be read."""
+    try:
+        table = collections.store.open(name)
+        note = table.info.get(_NOTE)
+        return (note, table.count()) if isinstance(note, dict) else None
+    except (UnknownCollection, StoreFailed):
         return None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ from embedder import Settings
 from embedder.analysis import Projection, pca_2d
 from embedder.collections import Collections, NewText, open_collections
 from embedder.errors import InvalidInput
-from ui import sidebar
-from ui.datasets import Dataset
+from ui import collecting, sidebar
+from ui.datasets import Dataset, Workings
 from ui.layout import LayoutWorker
 from ui.routes import make_routes
 from ui.session import Session
@@ -252,7 +254,8 @@ async def test_all_texts_can_go_and_come_back(page: Page) -> None:
     before = page.dataset(await page.last("fruit/keep", {"data": (await page.on_screen(TEXTS)).id}))
     gone = await page.last("fruit/delete", {"data": before.id, "rows": list(range(12))})
     assert "data" not in gone
-    assert (await page.told())["collections"][0]["count"] == 0
+    told = await page.told(before)
+    assert (told["collections"][0]["count"], told["part"]) == (0, None)
     await page.last("undo", {"id": gone["deleted"]["id"]})
     assert page.dataset(await page.last("fruit/open")) is before
 
@@ -340,3 +343,35 @@ async def test_what_was_opened_goes_on_screen_and_the_page_is_told_nothing_of_it
         with pytest.raises(InvalidInput):
             [step async for step in sidebar.show_opened(page.desk, session, wrong)]
     assert session.dataset is shown
+
+
+async def test_long_work_tells_how_far_it_is_and_cancelled_leaves_nothing(page: Page) -> None:
+    seed = await page.on_screen(TEXTS)
+    n = 60_000
+    vectors = np.tile(seed.vectors, (n // 12, 1))
+    large = replace(
+        seed,
+        id="large",
+        texts=[f"text {row}" for row in range(n)],
+        vectors=vectors,
+        prompt_tokens=np.ones(n, dtype=np.int64),
+        workings=Workings(),
+    )
+    page.desk.datasets.put(large)
+    shares = []
+    async with aclosing(collecting.keep_steps(page.desk, "large", large)) as steps:
+        async for step in steps:
+            assert step["stage"] == "Keeping"
+            shares.append(step["share"])
+            if step["share"] > 0.1:
+                break
+    assert 0.1 < shares[-1] < 1
+    assert shares == sorted(shares)
+    assert await page.collections.names() == []
+    assert await page.told(large) | {"collections": []} == await page.told(large)
+    kept = [step async for step in collecting.keep_steps(page.desk, "large", large)][-1]
+    assert kept["kept"] == n
+    page.desk.shelf.shown.clear()  # as after a restart
+    async with aclosing(collecting.open_steps(page.desk, "large")) as steps:
+        assert (await anext(steps))["stage"] == "Opening"
+    assert page.desk.shelf.shown == {}
