@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.model]
 LIMIT = 40
 TEXTS = [text for texts in TOPICS.values() for text in texts]
 SIZES = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
-PICTURES = Path("/tmp")
+PICTURES = os.environ.get("TESSERA_TEST_PICTURES", "")
+"""A folder for pictures to look at, if there is one."""
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +93,9 @@ def items(page: Page) -> dict[str, str]:
 
 
 def picture(page: Page, name: str, size: tuple[int, str]) -> None:
-    page.wait_for_timeout(400)
-    page.screenshot(path=PICTURES / f"shelf_{name}_{size[0]}_{size[1]}.png")
+    if PICTURES:
+        page.wait_for_timeout(400)  # what slides has come to rest
+        page.screenshot(path=Path(PICTURES) / f"collections-{name}-{size[0]}-{size[1]}.png")
 
 
 @pytest.fixture
