@@ -12,6 +12,7 @@ export class Drawer {
     this.button.addEventListener("click", () => this._turn());
     this.side.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !this.open) return;
+      event.stopPropagation(); // on the map it would clear a search
       this._turn();
       this.button.focus();
     });

@@ -23,11 +23,13 @@ document.head.append(make("link", { rel: "stylesheet", href: new URL("shelf.css"
 class Shelf {
   constructor(root, trigger) {
     this.trigger = trigger;
+    this.root = root;
     this.told = null;
+    this.typed = "";
     this.screen = null;
     this.wanted = asked.get("collection");
     this.waiting = new Waiting("Working", () => this.say(this.cancelled));
-    this.message = make("p", { className: "kx-message", role: "status" });
+    this.message = make("p", { className: "kx-message", role: "status", tabIndex: -1 });
     this.key = make("section", { hidden: true });
     this.on = make("section", {});
     this.list = make("section", {});
@@ -87,7 +89,9 @@ class Shelf {
     });
   }
 
+  // What is being written stays, and so does the keyboard's place.
   _draw() {
+    const { id } = this.root.contains(document.activeElement) ? document.activeElement : {};
     const { collections, deleted, more } = this.told;
     this._drawScreen();
     this.gone.hidden = !deleted.length;
@@ -96,6 +100,7 @@ class Shelf {
     const rest = more ? make("p", { className: "tx-note", textContent: `${more.toLocaleString("en")} more; the command line lists all.` }) : null;
     const empty = make("p", { className: "tx-note", textContent: EMPTY });
     this.list.replaceChildren(...(collections.length ? [list, rest].filter(Boolean) : [empty]));
+    if (id) document.getElementById(id)?.focus();
   }
 
   _drawScreen() {
@@ -111,7 +116,8 @@ class Shelf {
       this._selected();
       return;
     }
-    const name = make("input", { type: "text", id: "kx-name", maxLength: 64, placeholder: "Name", required: true, autocomplete: "off", spellcheck: false, "aria-label": "Name of the new collection" });
+    const name = make("input", { type: "text", id: "kx-name", maxLength: 64, placeholder: "Name", required: true, autocomplete: "off", spellcheck: false, "aria-label": "Name of the new collection", value: this.typed });
+    name.addEventListener("input", () => (this.typed = name.value));
     const keep = make("form", { on: { submit: (event) => (event.preventDefault(), this.keep(name.value.trim())) } }, name, make("button", { type: "submit", className: "primary", textContent: "Keep" }));
     const names = this.told.collections.filter(({ problem }) => !problem).map((one) => one.name);
     const into = make("select", { id: "kx-into", "aria-label": "Collection to add to" }, ...names.map((one) => make("option", { value: one, textContent: one, selected: one === this.last })));
@@ -160,7 +166,7 @@ class Shelf {
   keep(name) {
     const { id } = this.screen;
     if (!NAME.test(name)) return this.guarded(() => Promise.reject(new Error(NAMES)));
-    return this.job(`/${encodeURIComponent(name)}/keep`, { data: id }, (done) => `${count(done.kept, "text")} kept as ${name}.`);
+    return this.job(`/${encodeURIComponent(name)}/keep`, { data: id }, (done) => ((this.typed = ""), `${count(done.kept, "text")} kept as ${name}.`));
   }
 
   openIt(name, said = `${name} is on the map.`) {
@@ -190,6 +196,7 @@ class Shelf {
   job(path, body, said, cancelled = CANCELLED) {
     return this.guarded(async () => {
       this.cancelled = cancelled;
+      const here = this.root.contains(document.activeElement);
       this.say("");
       this.controls.disabled = true;
       try {
@@ -204,6 +211,8 @@ class Shelf {
       } finally {
         this.controls.disabled = false;
         await this.look();
+        // What was pressed lost the keyboard's place, or is not there any more: on from what is said.
+        if (here && document.activeElement === document.body) this.message.focus({ preventScroll: true });
       }
     });
   }

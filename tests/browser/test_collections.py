@@ -289,7 +289,12 @@ def test_the_keyboard_reaches_it_and_leaves_it(shown: Callable[..., Any], empty:
     page.keyboard.press("Enter")
     page.wait_for_selector("#shelf-side.open")
     assert page.locator("#shelf-toggle").get_attribute("aria-expanded") == "true"
-    page.locator("#kx-name").focus()
+    page.locator("#kx-name").fill("notes")
+    page.keyboard.press("Enter")
+    wait_for_message(page, "There is a collection 'notes' already.")
+    assert page.locator("#kx-name").input_value() == "notes", "what was written stays"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "kx-name"
     page.keyboard.press("Escape")
     page.wait_for_selector("#shelf-side:not(.open)", state="attached")
     assert page.evaluate("document.activeElement.id") == "shelf-toggle"
