@@ -7,21 +7,21 @@ is the dataset that is to be on screen from then on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from embedder.analysis.projection import part_of, pca_2d
 from embedder.collections import Collection, Question
-from embedder.collections.collection import OnProgress
 from embedder.collections.deleted import delete_texts, delete_whole, undo
 from embedder.collections.drawing import Drawn, columns_of, draw
 from embedder.collections.keeping import add_with_vectors, keep, new_texts
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset, new_id
+from ui.following import Steps, Work
 from ui.owned import UNNAMED, Owned, dataset_of, maker_of
 from ui.preview import MAX_COLUMNS
 from ui.shelf import Before, Part, as_told, made, mark_of
@@ -30,39 +30,28 @@ from ui.written import embed_beside
 if TYPE_CHECKING:
     from ui.view import Desk
 
-TOLD_S = 0.25
 HITS = 100
 MAX_CHARS, MAX_CELLS, MAX_CELL_CHARS = 400, 8, 200
-Steps = AsyncGenerator[dict[str, Any], None]
-_Made = TypeVar("_Made")
-
-
-@dataclass(slots=True)
-class _Result:
-    """What a stream of steps came to; set before it ends."""
-
-    value: Any = None
 
 
 async def keep_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
     """What is on screen as a new collection, with its vectors; nothing is embedded."""
     _check_whole(dataset)
     new = await asyncio.to_thread(new_texts, dataset.texts, dataset.columns)
-    result = _Result()
-    async for step in _followed(
+    shelf, made_by = desk.shelf, _made_by(dataset)
+    work = Work(
         "Keeping",
-        lambda told: keep(
-            desk.shelf.collections, name, new, dataset.vectors, _made_by(dataset), progress=told
-        ),
-        result,
-    ):
-        yield step
-    opened: Collection = result.value
+        lambda told: keep(shelf.collections, name, new, dataset.vectors, made_by, progress=told),
+    )
+    async with aclosing(work.steps()) as steps:
+        async for step in steps:
+            yield step
+    opened = work.made
     # Another dataset: the one on screen may be everybody's, as samples are.
     copy = replace(dataset, id=new_id(), name=name, workings=dataset.workings.copied())
     part = Part(name, made(opened), [one.id for one in new], len(new), await mark_of(opened))
     desk.datasets.put(copy)
-    desk.shelf.place(copy, part)
+    shelf.place(copy, part)
     yield {"data": copy.id, "kept": len(new)}
 
 
@@ -73,15 +62,15 @@ async def open_steps(desk: Desk, name: str) -> Steps:
     if known is not None:
         yield {"data": known.id}
         return
-    result = _Result()
     settings = desk.settings
-    async for step in _followed(
+    work = Work(
         "Opening",
         lambda told: draw(opened, settings.page_max_texts, settings.page_max_chars, progress=told),
-        result,
-    ):
-        yield step
-    dataset = await _dataset(desk, opened, result.value)
+    )
+    async with aclosing(work.steps()) as steps:
+        async for step in steps:
+            yield step
+    dataset = await _dataset(desk, opened, work.made)
     yield {"data": dataset.id}
 
 
@@ -95,14 +84,14 @@ async def add_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
             f"These texts are those of {name!r} already. Paste or upload others, then add them."
         )
     new = await asyncio.to_thread(new_texts, dataset.texts, dataset.columns)
-    result = _Result()
-    async for step in _followed(
+    work = Work(
         "Adding",
         lambda told: add_with_vectors(opened, new, dataset.vectors, _made_by(dataset), progress=told),
-        result,
-    ):
-        yield step
-    added = result.value
+    )
+    async with aclosing(work.steps()) as steps:
+        async for step in steps:
+            yield step
+    added = work.made
     async with aclosing(open_steps(desk, name)) as steps:
         async for step in steps:
             yield step | ({"new": added.new, "replaced": added.replaced} if "data" in step else {})
@@ -120,17 +109,16 @@ async def delete_steps(desk: Desk, name: str, dataset: Dataset, rows: Sequence[i
         raise InvalidInput("Nothing is selected. Lasso some points on the map, or search there.")
     before = await mark_of(opened)
     ids = [part.ids[row] for row in gone]
-    result = _Result()
-    async for step in _followed(
-        "Deleting", lambda told: delete_texts(shelf.collections, name, ids, progress=told), result
-    ):
-        yield step
-    if result.value is None:
+    work = Work("Deleting", lambda told: delete_texts(shelf.collections, name, ids, progress=told))
+    async with aclosing(work.steps()) as steps:
+        async for step in steps:
+            yield step
+    if work.made is None:
         raise InvalidInput("These texts are not in the collection any more. Open it again.")
     mark = await mark_of(opened)
     if before == part.mark:  # else others wrote meanwhile, and there is no way back but to read it anew
-        shelf.remember(result.value.id, Before(dataset.id, part, mark))
-    told = {"deleted": as_told(result.value)}
+        shelf.remember(work.made.id, Before(dataset.id, part, mark))
+    told = {"deleted": as_told(work.made)}
     if len(gone) == len(dataset.texts):
         dataset.workings.part = None  # they stay on screen, and are in no collection any more
         yield told
@@ -139,17 +127,18 @@ async def delete_steps(desk: Desk, name: str, dataset: Dataset, rows: Sequence[i
     rest = await asyncio.to_thread(_only, dataset, left)
     desk.datasets.put(rest)
     known = mark if before == part.mark else -1
-    total = part.total - result.value.count
+    total = part.total - work.made.count
     shelf.place(rest, Part(name, part.made, [part.ids[row] for row in left], total, known))
     yield told | {"data": rest.id}
 
 
 async def drop_steps(desk: Desk, name: str) -> Steps:
     """A whole collection; what is on screen of it stays there."""
-    result = _Result()
-    async for step in _followed("Deleting", lambda _: delete_whole(desk.shelf.collections, name), result):
-        yield step
-    yield {"deleted": as_told(result.value)}
+    work = Work("Deleting", lambda _: delete_whole(desk.shelf.collections, name))
+    async with aclosing(work.steps()) as steps:
+        async for step in steps:
+            yield step
+    yield {"deleted": as_told(work.made)}
 
 
 async def undo_steps(desk: Desk, deleted_id: str) -> Steps:
@@ -157,12 +146,11 @@ async def undo_steps(desk: Desk, deleted_id: str) -> Steps:
     shelf = desk.shelf
     before = shelf.before.get(deleted_id)
     unchanged = before is not None and await _unchanged(desk, before)
-    result = _Result()
-    async for step in _followed(
-        "Putting back", lambda told: undo(shelf.collections, deleted_id, progress=told), result
-    ):
-        yield step
-    back = result.value
+    work = Work("Putting back", lambda told: undo(shelf.collections, deleted_id, progress=told))
+    async with aclosing(work.steps()) as steps:
+        async for step in steps:
+            yield step
+    back = work.made
     shelf.before.pop(deleted_id, None)
     dataset = desk.datasets.get(before.dataset_id) if before else None
     if before is not None and dataset is not None and unchanged and not back.stayed:
@@ -266,27 +254,3 @@ def _made_by(dataset: Dataset) -> tuple[str, str]:
 def _check_whole(dataset: Dataset) -> None:
     if not dataset.whole:
         raise InvalidInput("The texts on screen are still being embedded. Wait for that, then keep them.")
-
-
-async def _followed(
-    stage: str, begin: Callable[[OnProgress], Coroutine[Any, Any, _Made]], result: _Result
-) -> Steps:
-    """How far `begin` is, now and then until it is done; whoever leaves before that cancels it."""
-    share = 0.0
-
-    def told(done: int, total: int) -> None:
-        nonlocal share
-        share = done / total if total else 1.0
-
-    work = asyncio.create_task(begin(told))
-    try:
-        while not work.done():
-            await asyncio.wait([work], timeout=TOLD_S)
-            if not work.done():
-                yield {"stage": stage, "share": share}
-        result.value = work.result()
-    finally:
-        if not work.done():
-            work.cancel()
-            with suppress(asyncio.CancelledError, TesseraError):
-                await work
