@@ -371,7 +371,3 @@ async def test_long_work_tells_how_far_it_is_and_cancelled_leaves_nothing(page: 
     assert await page.told(large) | {"collections": []} == await page.told(large)
     kept = [step async for step in collecting.keep_steps(page.desk, "large", large)][-1]
     assert kept["kept"] == n
-    page.desk.shelf.shown.clear()  # as after a restart
-    async with aclosing(collecting.open_steps(page.desk, "large")) as steps:
-        assert (await anext(steps))["stage"] == "Opening"
-    assert page.desk.shelf.shown == {}
