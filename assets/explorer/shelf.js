@@ -116,7 +116,7 @@ class Shelf {
       this._selected();
       return;
     }
-    const name = make("input", { type: "text", id: "kx-name", maxLength: 64, placeholder: "Name", required: true, autocomplete: "off", spellcheck: false, "aria-label": "Name of the new collection", value: this.typed });
+    const name = make("input", { type: "text", id: "kx-name", maxLength: 64, placeholder: "A name, such as notes", required: true, autocomplete: "off", spellcheck: false, "aria-label": "Name of the new collection", value: this.typed });
     name.addEventListener("input", () => (this.typed = name.value));
     const keep = make("form", { on: { submit: (event) => (event.preventDefault(), this.keep(name.value.trim())) } }, name, make("button", { type: "submit", className: "primary", textContent: "Keep" }));
     const names = this.told.collections.filter(({ problem }) => !problem).map((one) => one.name);
