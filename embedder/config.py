@@ -91,8 +91,9 @@ class Settings(BaseSettings):
     upstream_keys: Secrets = Field(
         (), description="Keys for other servers, separated by commas, each `host=key`."
     )
-    reranker: str = Field(
-        "",
+    reranker: str | None = Field(
+        None,
+        min_length=1,
         description="A cross-encoder for /v1/rerank and the reranking of searches: a name, or `id=folder`. "
         "None: the embedding model's cosine.",
     )

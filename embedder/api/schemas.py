@@ -109,6 +109,9 @@ class Model(BaseModel):
     created: int
     owned_by: str
     state: Literal["loading", "ready", "failed"]
+    task: Literal["embed", "rerank"] | None = Field(
+        description="What it is for; a reranker makes no vectors."
+    )
     max_tokens: int | None = Field(description="Longest text in tokens; null where there is no limit.")
     dimensions: int | None
     dimensions_note: str | None = Field(description="What cutting to fewer dimensions costs.")

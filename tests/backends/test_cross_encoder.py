@@ -19,6 +19,7 @@ from embedder.config import DEFAULT_MODEL, Settings
 from embedder.engine import Engine
 from embedder.errors import ContextLengthExceeded, InvalidInput, ModelUnavailable
 from embedder.types import EmbedOptions
+from tests.api.serving import serving
 
 QUERY = "Is it sunny?"
 DOCUMENTS = [
@@ -111,10 +112,9 @@ async def test_over_http_the_reranker_answers_unless_a_model_is_named(
     folder: Path, expected: np.ndarray, tmp_path: Path
 ) -> None:
     app = create_app(settings_of(folder, tmp_path))
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
     async with (
-        app.router.lifespan_context(app),  # type: ignore[attr-defined]
-        httpx.AsyncClient(transport=transport, base_url="http://test", timeout=60) as http,
+        serving(app, lifespan="on") as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http,
     ):
         asked = {"query": QUERY, "documents": DOCUMENTS}
         found = (await http.post("/v1/rerank", json=asked)).json()
