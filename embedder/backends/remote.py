@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -147,9 +148,7 @@ class RemoteBackend:
 
         texts = [one.prompt.text + str(one.text) for one in batch]
         parts = [texts[start : start + _REQUEST_TEXTS] for start in range(0, len(texts), _REQUEST_TEXTS)]
-        return np.concatenate(
-            [self._upstreams.ask(lambda upstream, part=part: _vectors(upstream, part)) for part in parts]
-        )
+        return np.concatenate([self._upstreams.ask(partial(_vectors, texts=part)) for part in parts])
 
     def close(self) -> None:
         """Close the connections."""
