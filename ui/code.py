@@ -109,7 +109,13 @@ def build(desk: Desk) -> CodeView:
     )
     outcome = gr.Textbox(label="Answer", interactive=False, elem_id="outcome", lines=1, max_lines=2)
     beginning = gr.Textbox(
-        show_label=False, interactive=False, elem_id="answer", lines=2, max_lines=8, container=False
+        show_label=False,
+        interactive=False,
+        elem_id="answer",
+        placeholder="What came back, after Run",
+        lines=2,
+        max_lines=8,
+        container=False,
     )
     answer = [outcome, beginning]
     sending = run.click(None, [], answer, js="() => ['Sending…', '']", api_visibility="private")

@@ -35,12 +35,16 @@ def take_map(page: Page) -> None:
     page.wait_for_selector("#map .tx-plot[data-focus]")
 
 
+def take_nothing(page: Page) -> None:
+    """What is there without doing anything."""
+
+
 def take_search(page: Page) -> None:
     """A search by meaning, its hits bright."""
     page.keyboard.press("/")
     page.keyboard.type("reading and writing files")
     page.keyboard.press("Enter")
-    page.wait_for_selector("#map .tx-plot[data-focus]")
+    page.wait_for_selector("#map .tx-plot[data-found]")
 
 
 def take_similarity(page: Page) -> None:
@@ -97,7 +101,7 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "space": take_space,
     "code": take_code,
     "collections": take_collections,
-    "phone": take_map,
+    "phone": take_nothing,
 }
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
@@ -116,19 +120,28 @@ def main() -> int:
     flags.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PICTURES))
     flags.add_argument("--folder", type=Path)
     args = flags.parse_args()
-    models = {"TESSERA_MODELS": OTHER} if locate_model(OTHER) else {}
+    names = args.names or [*PICTURES]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        for models in ("", OTHER):
+            # With a second model the page has a field to choose one, which most servers don't.
+            wanted = [name for name in names if (name == "compare") == bool(models)]
+            if wanted and not (models and locate_model(models) is None):
+                take_all(browser, wanted, models, args.folder)
+    return 0
+
+
+def take_all(browser: Browser, names: list[str], models: str, elsewhere: Path | None) -> None:
+    """Pictures of one server."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        live_server(Path(folder), key="", TESSERA_DATA_DIR=folder, **models) as server,
-        sync_playwright() as playwright,
+        live_server(Path(folder), key="", TESSERA_DATA_DIR=f"{folder}/data", TESSERA_MODELS=models) as server,
     ):
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        for name in args.names or PICTURES:
-            for scheme in schemes_of(name, both=args.folder is not None):
-                path = (args.folder or FOLDER) / f"{name}-{scheme}.png"
+        for name in names:
+            for scheme in schemes_of(name, both=elsewhere is not None):
+                path = (elsewhere or FOLDER) / f"{name}-{scheme}.png"
                 take(browser, server.base, name, scheme, path)
                 print(path.name, flush=True)
-    return 0
 
 
 def take(browser: Browser, base: str, name: str, scheme: Any, path: Path) -> None:
@@ -139,7 +152,6 @@ def take(browser: Browser, base: str, name: str, scheme: Any, path: Path) -> Non
     page.set_default_timeout(60_000)
     page.goto(base)
     page.wait_for_selector("#map .tx-plot[data-painted]")
-    page.wait_for_selector("#map .tx-name, #map .annotation", timeout=LONG_MS)
     PICTURES[name](page)
     page.wait_for_timeout(SETTLE_MS)
     page.screenshot(path=path)

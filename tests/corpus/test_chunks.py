@@ -89,4 +89,4 @@ def test_a_text_too_long_to_cut_at_once_loses_nothing() -> None:
     assert all(piece.endswith("\n") for piece in pieces)
     assert "".join(_pieces("x" * (MAX_TEXT_CHARS * 2 + 5))) == "x" * (MAX_TEXT_CHARS * 2 + 5)
     made = split_texts([lines], {}, Chunking(4000, 0), words_of, 10_000).texts
-    assert "".join(made).split() == lines.split()
+    assert " ".join(made).split() == lines.split()
