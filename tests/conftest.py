@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +30,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "test-key"
 MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One cache folder for all servers of a run, or a named one: to compile takes a minute."""
+    if "TESSERA_TEST_CACHE_DIR" not in os.environ:
+        folder = os.environ["TESSERA_TEST_CACHE_DIR"] = tempfile.mkdtemp(prefix="tessera-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @dataclass(frozen=True)
@@ -64,10 +73,9 @@ def live_server(
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("TESSERA_", "EMBED_"))
     }
-    compiled = os.environ.get("TESSERA_TEST_CACHE_DIR", str(folder / "cache"))
     ours = {
         "HF_HUB_OFFLINE": "1",
-        "TESSERA_CACHE_DIR": compiled,
+        "TESSERA_CACHE_DIR": os.environ.get("TESSERA_TEST_CACHE_DIR", str(folder / "cache")),
         "TESSERA_DATA_DIR": str(folder / "data"),
         "EMBED_KEY": key,
         **environment,

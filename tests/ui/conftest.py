@@ -21,10 +21,9 @@ def hashing_engine(settings: Settings, *, delay_s: float = 0.0) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where numba keeps what it compiled, so that it's done once a run, or once for all runs."""
-    kept = os.environ.get("TESSERA_TEST_CACHE_DIR")
-    return Path(kept) if kept else tmp_path_factory.mktemp("compiled")
+def compiled() -> Path:
+    """Where numba keeps what it compiled, so that it's done once a run."""
+    return Path(os.environ["TESSERA_TEST_CACHE_DIR"])
 
 
 @pytest.fixture
