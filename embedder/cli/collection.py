@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.cli.collection_add import add
-from embedder.cli.input import TERMINATED, cancel_when_terminated, progress_bar, say
+from embedder.cli.input import TERMINATED, cancel_when_terminated, progress_bar, say, settings_of
 from embedder.collections import Collections, Question, open_collections, parse_filter
 from embedder.collections.migrate import reembed
 from embedder.collections.transfer import export_collection, import_collection
@@ -62,7 +62,7 @@ async def _served(model: str | None) -> AsyncIterator[Collections]:
     settings = Settings.load()
     source = settings.allowed_models.get(model or "")
     only = f"{model}={source}" if source and source != model else model
-    settings = Settings.load({"model": only, "models": ()})
+    settings = settings_of(only)
     async with Engine(settings) as engine, open_collections(settings, engine) as collections:
         yield collections
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedder.cli.input import LISTED_ROWS, progress_bar, read_table, report_reading, say
+from embedder.cli.input import progress_bar, read_table, report_failed, report_reading, say
 from embedder.collections import Added, Collection, Collections, NewText
 from embedder.collections.cells import typed_rows
 from embedder.corpus.chunks import CHUNK, DOCUMENT, Chunking, split_texts
@@ -89,11 +89,6 @@ async def _texts(opened: Collection, table: TextTable, args: argparse.Namespace)
 
 
 def _report(added: Added, name: str, seconds: float) -> None:
-    if added.failed:
-        say(f"Left out, for they could not be embedded: {counted(len(added.failed), 'text')}.")
-        for failure in added.failed[:LISTED_ROWS]:
-            say(f"  text {failure.index + 1}: {failure.message}")
-        if len(added.failed) > LISTED_ROWS:
-            say(f"  and {len(added.failed) - LISTED_ROWS:,} more")
+    report_failed(added.failed)
     told = f"{counted(added.new, 'new text')} in {name}, {added.replaced:,} changed"
     say(f"{told}, {added.unchanged:,} as they were, {seconds:.1f} s.")

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedder.cli.input import (
-    LISTED_ROWS,
     TERMINATED,
     cancel_when_terminated,
     progress_bar,
     read_table,
     refuse_same_file,
+    report_failed,
     report_reading,
     say,
+    settings_of,
 )
 from embedder.cli.output import (
     STDOUT,
@@ -60,7 +61,7 @@ def embed(args: argparse.Namespace) -> int:
     Raises:
         TesseraError: nothing is written, and why.
     """
-    settings = Settings.load({"model": args.model, "models": ()})
+    settings = settings_of(args.model)
     file_format = _output_format(args)
     refuse_same_file(args.file, args.output)
     table = read_table(args.file, args.column)
@@ -182,12 +183,7 @@ def _report_stop(tally: _Tally, output: str) -> None:
 def _report_result(tally: _Tally, info: ModelInfo, seconds: float, output: str) -> None:
     if tally.truncated:
         say(f"Cut to the {info.max_tokens} tokens this model reads: {counted(tally.truncated, 'text')}.")
-    if tally.failed:
-        say(f"Left out, for they could not be embedded: {counted(len(tally.failed), 'text')}.")
-        for failure in tally.failed[:LISTED_ROWS]:
-            say(f"  text {failure.index + 1}: {failure.message}")
-        if len(tally.failed) > LISTED_ROWS:
-            say(f"  and {len(tally.failed) - LISTED_ROWS:,} more")
+    report_failed(tally.failed)
     say(
         f"{counted(tally.embedded, 'text')}, {seconds:.1f} s with loading {info.id}, "
         f"written to {_shown_output(output)}."

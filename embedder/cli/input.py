@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from embedder.config import Settings
+from embedder.corpus.jobs import FailedText
 from embedder.corpus.reading import MAX_FILE_BYTES, TextTable, parse_texts, read_texts
 from embedder.corpus.rows import counted
 from embedder.errors import ConfigError, FileUnreadable
@@ -24,6 +27,15 @@ def cancel_when_terminated() -> None:
     if task is not None:
         with contextlib.suppress(NotImplementedError):  # Windows has no such signal
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def settings_of(model: str | None) -> Settings:
+    """The settings of a command that needs one model, the default one if None: no other is loaded.
+
+    Raises:
+        ConfigError
+    """
+    return Settings.load({"model": model, "models": ()}).model_copy(update={"reranker": None})
 
 
 def progress_bar(total: int, wanted: bool | None, *, done: int = 0) -> Any:
@@ -82,6 +94,17 @@ def report_reading(table: TextTable, file: str) -> None:
             say(f"  {table.unit} {row.line}: {row.why}")
         if len(table.skipped) > LISTED_ROWS:
             say(f"  and {len(table.skipped) - LISTED_ROWS:,} more")
+
+
+def report_failed(failed: Sequence[FailedText]) -> None:
+    """Tell which texts have no vector, and why."""
+    if not failed:
+        return
+    say(f"Left out, for they could not be embedded: {counted(len(failed), 'text')}.")
+    for failure in failed[:LISTED_ROWS]:
+        say(f"  text {failure.index + 1}: {failure.message}")
+    if len(failed) > LISTED_ROWS:
+        say(f"  and {len(failed) - LISTED_ROWS:,} more")
 
 
 def say(message: str) -> None:

@@ -17,6 +17,7 @@ from embedder.cli.input import (
     refuse_same_file,
     report_reading,
     say,
+    settings_of,
 )
 from embedder.cli.output import STDOUT, check_writable, open_output
 from embedder.config import Settings
@@ -35,7 +36,7 @@ def draw_map(args: argparse.Namespace) -> int:
     Raises:
         TesseraError: nothing is written, and why.
     """
-    settings = Settings.load({"model": args.model, "models": ()})
+    settings = settings_of(args.model)
     output = args.output or f"{Path(args.file).stem if args.file != STDOUT else 'texts'}.html"
     suffix = Path(output).suffix.lower()
     wanted = args.format or _NAMES.get(suffix, suffix.removeprefix("."))

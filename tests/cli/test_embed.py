@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedder.cli.input import settings_of
 from tests.cli.commands import run, start
 from tests.conftest import MODEL
 
@@ -207,3 +208,11 @@ def test_wrong_dimensions_are_refused_with_what_there_is(tmp_path: Path) -> None
     assert refused.returncode == 2
     assert "ask for 1 to 384" in refused.stderr.decode()
     assert listing(tmp_path) == ["texts.csv"]
+
+
+def test_a_command_loads_its_one_model_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESSERA_MODELS", "another=/nowhere")
+    monkeypatch.setenv("TESSERA_RERANKER", "reranker=/nowhere")
+    settings = settings_of("mine=/somewhere")
+    assert settings.allowed_models == {"mine": "/somewhere"}
+    assert settings.allowed_reranker is None
