@@ -26,6 +26,7 @@ from ui.map import key_of, laid_out
 from ui.owned import RUNTIME
 from ui.session import Session
 from ui.snippets import LastCall
+from ui.stopping import Stopped
 from ui.view import QUIET, Desk, bind, bind_told, sentence_of, status
 
 EMPTY = "No texts yet. Paste some, upload a file, or choose a sample above."
@@ -74,7 +75,7 @@ def wire(desk: Desk, view: CompareView, loads: list[Any]) -> Any:
         api_visibility="private",
         trigger_mode="always_last",
     )
-    view.cancel.click(bind(desk, cancelled), [], view.outputs, cancels=[job], **QUIET)
+    view.cancel.click(bind(desk, cancel), [], None, **QUIET)
     return job
 
 
@@ -131,11 +132,9 @@ async def show(desk: Desk, session: Session) -> Any:
     return "", gr.update(visible=False), shown(desk, dataset, found[-1] if found else None)
 
 
-async def cancelled(desk: Desk, session: Session) -> Any:
-    """What was there before stays."""
-    import gradio as gr
-
-    return status(CANCELLED), gr.update(visible=False), gr.skip()
+async def cancel(desk: Desk, session: Session) -> None:
+    """End the comparison, which says so itself."""
+    session.comparisons.stop()
 
 
 async def compare(desk: Desk, session: Session, told: Any) -> AsyncGenerator[Any, None]:
@@ -149,11 +148,15 @@ async def compare(desk: Desk, session: Session, told: Any) -> AsyncGenerator[Any
         choice = beside.choice_of(
             desk.settings, dataset, told.get("with") if isinstance(told, dict) else None
         )
-        async with aclosing(_stages(desk, session, dataset, choice)) as stages:
+        running = session.comparisons.under(_stages(desk, session, dataset, choice))
+        async with aclosing(running) as stages:
             async for line, value in stages:
                 if session.dataset is not dataset:  # other texts came meanwhile, with a view of their own
                     break
                 yield line, gr.update(visible=True), value or gr.skip()
+    except Stopped:
+        yield status(CANCELLED), gr.update(visible=False), gr.skip()
+        return
     except TesseraError as error:
         yield status(sentence_of(error), kind="error"), gr.update(visible=False), gr.skip()
         return

@@ -11,6 +11,7 @@ from embedder.errors import TesseraError
 from ui import code, compare, loading, map, sidebar, similarity, theme, upload, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
+from ui.stopping import Stopped
 from ui.view import QUIET, Desk, bind, bind_stream, bind_told, status
 
 SWEEP_S, KEPT_S = 600, 3600
@@ -166,7 +167,7 @@ def wire_inputs(
     for loaded in loads:
         loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
     upload.wire_embedded(desk, inputs.file, loads[1])
-    inputs.cancel.click(bind(desk, cancelled), [], outputs, cancels=[*loads, *arrangements], **QUIET)
+    inputs.cancel.click(bind(desk, cancel), [], None, **QUIET)
     return loads
 
 
@@ -176,15 +177,17 @@ def with_cancel(handler: Any) -> Any:
     async def stream(desk: Desk, session: Session, *values: Any) -> AsyncGenerator[Any, None]:
         import gradio as gr
 
-        step, steps = loading.Step(""), handler(desk, session, *values)
-        try:
-            async for step in steps:
-                yield step.line, gr.update(visible=True), step.map_value or gr.skip()
-        except Exception:
-            yield step.line, gr.update(visible=False), step.map_value or gr.skip()
-            raise
-        finally:
-            await steps.aclose()
+        step = loading.Step("")
+        async with aclosing(session.loads.under(handler(desk, session, *values))) as steps:
+            try:
+                async for step in steps:
+                    yield step.line, gr.update(visible=True), step.map_value or gr.skip()
+            except Stopped:
+                yield what_was_there(session)
+                raise gr.Error("Cancelled", visible=False, print_exception=False) from None
+            except Exception:
+                yield step.line, gr.update(visible=False), step.map_value or gr.skip()
+                raise
         yield step.line, gr.update(visible=False), gr.skip()
 
     return stream
@@ -195,11 +198,13 @@ async def arrange(desk: Desk, session: Session, told: Any = None) -> AsyncGenera
     import gradio as gr
 
     try:
-        async with aclosing(map.arrange(desk, session, told)) as steps:
+        async with aclosing(session.loads.under(map.arrange(desk, session, told))) as steps:
             async for value, line, goes_on in steps:
                 dataset = session.dataset
                 said = line or (loading.summary(dataset) if dataset else "")
                 yield said, gr.update(visible=goes_on), value
+    except Stopped:
+        yield what_was_there(session)
     except TesseraError as error:
         shown = loading.summary(session.dataset) if session.dataset else ""
         yield status(str(error), kind="error") + shown, gr.update(visible=False), gr.skip()
@@ -224,11 +229,16 @@ async def map_searched(desk: Desk, session: Session, told: Any) -> AsyncGenerato
     yield None
 
 
-async def cancelled(desk: Desk, session: Session) -> Any:
-    """What was on screen stays."""
+async def cancel(desk: Desk, session: Session) -> None:
+    """End what is running, which says so itself."""
+    session.begin()
+    session.loads.stop()
+
+
+def what_was_there(session: Session) -> Any:
+    """After Cancel: what was on screen stays."""
     import gradio as gr
 
-    session.begin()
     dataset = session.dataset
     said = status("Cancelled; what was there before is still there.")
     if dataset is None:

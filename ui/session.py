@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 
 from ui.datasets import Dataset, Datasets
 from ui.snippets import LastCall
+from ui.stopping import Stopper
 
 MAX_SESSIONS = 256
 
 
 @dataclass(slots=True)
 class Session:
-    """One open page. `job` counts loads: only the newest may put its dataset here; `looks` those at files."""
+    """One open page. `job` counts loads: only the newest may put its dataset here; `looks` those at files.
+
+    What a visitor's Cancel ends runs under `loads` (texts and layouts) or `comparisons`.
+    """
 
     datasets: Datasets
     dataset_id: str | None = None
@@ -24,6 +28,8 @@ class Session:
     job: int = 0
     looks: int = 0
     touched_s: float = field(default=0.0)
+    loads: Stopper = field(default_factory=Stopper)
+    comparisons: Stopper = field(default_factory=Stopper)
 
     @property
     def dataset(self) -> Dataset | None:

@@ -67,8 +67,9 @@ def tab(page: Page, name: str) -> Any:
 
 def search(page: Page, query: str, mode: str = "semantic") -> list[str]:
     """Texts of the hits shown, best first."""
+    if page.locator("#tx-mode").input_value() != mode:  # choosing searches at once; Enter then walks on
+        page.locator("#tx-mode").select_option(mode)
     page.locator("#tx-query").fill(query)
-    page.locator("#tx-mode").select_option(mode)
     page.locator("#tx-query").press("Enter")
     page.wait_for_selector(f"#map .tx-plot[data-found='{mode} {query}']")
     return page.locator("#tx-panel-Selection .tx-text").all_inner_texts()

@@ -180,6 +180,22 @@ async def test_a_cancelled_job_leaves_nothing_behind(desk: Desk) -> None:
     assert dataset.workings.beside == {}
 
 
+async def test_a_cancelled_job_says_so_itself_and_another_can_follow_at_once(desk: Desk) -> None:
+    session, dataset = await bring(desk, [f"text number {n}" for n in range(2000)])
+    updates = []
+    async with aclosing(compare.compare(desk, session, {"with": OTHER})) as job:
+        async for update in job:
+            updates.append(update)
+            if "a second" in update[0]:
+                await compare.cancel(desk, session)
+    line, button, _ = updates[-1]
+    assert "Cancelled" in line
+    assert not button["visible"]
+    assert dataset.workings.beside == {}
+    lines, _ = await stages(desk, session, OTHER)
+    assert any("Done" in line for line in lines)
+
+
 async def test_other_texts_end_the_comparison_of_the_old_ones(desk: Desk) -> None:
     session, _ = await bring(desk, [f"text number {n}" for n in range(1000)])
     values, line = [], ""

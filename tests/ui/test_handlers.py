@@ -13,7 +13,7 @@ from embedder.errors import FileUnreadable, InvalidInput
 from ui import code, loading, similarity, upload, vectors
 from ui import map as map_view
 from ui.layout import LayoutWorker
-from ui.page import cancelled, with_cancel
+from ui.page import cancel, with_cancel
 from ui.preview import OUTPUTS, look, looked_at, read
 from ui.session import Session
 from ui.snippets import LastCall
@@ -203,24 +203,32 @@ async def test_a_link_in_the_upload_folder_is_not_followed_out(desk: Desk) -> No
 
 
 async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: Path) -> None:
+    import gradio as gr
+
     settings = Settings(cache_dir=tmp_path, batch_tokens=32)
     async with hashing_engine(settings, delay_s=0.02) as engine:
         desk = Desk(engine, settings, LayoutWorker(settings.cache_dir))
         session = desk.sessions.of("a")
         await paste(desk, session, "kept")
 
+        updates = []
+
         async def load_all() -> None:
             stream = with_cancel(loading.from_paste)
-            async for _ in stream(desk, session, "\n".join(f"text {i}" for i in range(2000)), None, None):
-                pass
+            async for update in stream(
+                desk, session, "\n".join(f"text {i}" for i in range(2000)), None, None
+            ):
+                updates.append(update)  # noqa: PERF401  (what came before an error is wanted)
 
         job = asyncio.create_task(load_all())
         await asyncio.sleep(0.3)
-        job.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await job
-        said, _, shown = await cancelled(desk, session)
+        await cancel(desk, session)
+        with pytest.raises(gr.Error) as raised:  # so that what follows a load does not follow this one
+            await asyncio.wait_for(job, 5)
+        assert not raised.value.visible
+        said, button, shown = updates[-1]
         assert "Cancelled" in said
+        assert not button["visible"]
         assert session.dataset is not None
         assert session.dataset.texts == ["kept"]
         assert json.loads(shown)["id"] == session.dataset.id, "the map goes back to it"
