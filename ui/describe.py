@@ -21,6 +21,8 @@ MAX_NUMBERED_GROUPS = 20
 MAX_LEGEND = 40
 MAX_CELL_CHARS = 400
 MAX_NAME_CHARS = 48
+DISTINCT_GROUPS = 10
+"""As many colours as `colours.js` has for groups."""
 
 
 def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
@@ -43,6 +45,7 @@ def about(dataset: Dataset, key: str | None = None) -> dict[str, Any]:
         },
         "columns": list(dataset.columns),
         "colours": [_legend(dataset, name, key) for name in colours(dataset)],
+        "telling": telling(dataset),
         "layout": dataset.workings.newest,
         "dimensions": layout.points.shape[1],
         "layouts": ["pca", *dataset.workings.layouts],
@@ -57,6 +60,15 @@ def colours(dataset: Dataset) -> list[str]:
     amounts = [name for name, legend in known.items() if legend["kind"] == "amount"]
     counted = [LENGTH] if dataset.counted else []
     return [*sorted(groups, key=lambda name: known[name]["groups"]), *amounts, *counted, DENSITY]
+
+
+def telling(dataset: Dataset) -> int | None:
+    """The colour that says most while every group has one of its own: what a map has at first, if any."""
+    legends = [_legend(dataset, name) for name in colours(dataset) if name in dataset.columns]
+    sizes = [legend["groups"] for legend in legends if legend["kind"] == "group"]
+    own = [size for size in sizes if size <= DISTINCT_GROUPS]
+    wanted = max(own) if own else min(sizes, default=None)
+    return None if wanted is None else sizes.index(wanted)
 
 
 def colour(dataset: Dataset, number: int, key: str | None = None) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 // Which colour every row has: by column, cluster, an amount of the view's own (the search score, say), or
 // one for all.
 
-import { accent, amountColour, groupColour, mostTelling } from "./colours.js";
+import { accent, amountColour, groupColour } from "./colours.js";
 
 const CLUSTERS = "clusters", SCORE = "score", PLAIN = "plain";
 
@@ -21,7 +21,7 @@ export class Colouring {
     const scored = amount ? [[SCORE, amount.name]] : [];
     const columns = about.colours.map((colour, number) => [String(number), colour.name]);
     const choices = [...scored, ...(axes?.choices() ?? []), ...named, ...columns, [PLAIN, "one colour"]];
-    const first = columns[mostTelling(about.colours)];
+    const first = columns[about.telling];
     const picked = choices.find(([, name]) => name === this.picked);
     const chosen = picked?.[0] ?? first?.[0] ?? named[0]?.[0] ?? PLAIN;
     toolbar.setColours(choices, chosen);

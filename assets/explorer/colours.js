@@ -8,14 +8,6 @@ const DARK = ["#4aa8e8", "#f0a830", "#1fc494", "#ff7f3a", "#e08abc", "#8fd0f5", 
 const AMOUNT = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"];
 export const DISTINCT = LIGHT.length;
 
-// Of columns of groups, the place of the one that says most while every group has a colour of its own.
-export function mostTelling(columns) {
-  const groups = ({ kind, groups: number }) => (kind === "group" ? number : 0);
-  const own = (column) => groups(column) <= DISTINCT;
-  const best = columns.filter(groups).sort((one, two) => own(two) - own(one) || (own(one) ? groups(two) - groups(one) : groups(one) - groups(two)))[0];
-  return columns.indexOf(best);
-}
-
 export const accent = () => (isDark() ? "#2dd4bf" : "#0d9488");
 export const rest = () => (isDark() ? "#5b5f68" : "#b3b8c0");
 export const ground = () => (isDark() ? "#18181b" : "#ffffff");

@@ -1,19 +1,21 @@
 // A layout of two dimensions: dots on a plotly canvas, contours of their density below them.
 
-import { accent, contourColours, rest } from "./colours.js";
-import { isDark } from "./dom.js";
+import { contourColours, rest } from "./colours.js";
 import { BRIGHT, FADED, along, bounds, dotSize, sampled } from "./dots.js";
+import { Marks } from "./marks.js";
 
 const SVG_POINTS = 3000;
 const GL_POINTS = 60000;
 const TWEENED_POINTS = 12000;
 const TWEEN_MS = 600;
-const DOTS = 0, LINES = 1, RINGS = 2, FOCUS = 3, CONTOURS = 4;
+const DOTS = 0, CONTOURS = 1;
 
 export class Plane {
   constructor(canvas, plotly, webgl, calls) {
     Object.assign(this, { canvas, plotly, webgl, calls });
     this.rows = [];
+    this.marks = new Marks();
+    canvas.after(this.marks.element);
     this.ready = this._draw();
   }
 
@@ -31,7 +33,7 @@ export class Plane {
     const moves = tween && !still && this.positions && rows.length === this.rows.length && n <= TWEENED_POINTS;
     const before = moves ? this.drawn : null;
     this.at = (row, axis) => positions[dimensions * row + axis];
-    this.positions = positions;
+    Object.assign(this, { positions, dimensions });
     this.rows = rows;
     this.drawn = { x, y };
     const goal = bounds(x, y);
@@ -64,11 +66,13 @@ export class Plane {
   // Lines from a row to others, rings around those and a dot on the row itself.
   async setFocus(row, others = []) {
     await this.ready;
-    const focused = row === null ? [] : [row];
-    const lines = focused.flatMap((one) => others.flatMap((other) => [one, other, null]));
-    const of = (rows, axis) => rows.map((one) => (one === null ? null : this.at(one, axis)));
-    const all = [lines, focused.length ? others : [], focused];
-    await this.plotly.restyle(this.canvas, { x: all.map((rows) => of(rows, 0)), y: all.map((rows) => of(rows, 1)) }, [LINES, RINGS, FOCUS]);
+    this.marks.set(row, others);
+    this.moved();
+  }
+
+  // What stands above the canvas goes where its rows are now; `between` are their places on the way there.
+  moved(between = null) {
+    this.marks.place((row) => this.placeOf([0, 1].map((axis) => between?.[axis][row] ?? this.at(row, axis))));
   }
 
   // Lines of equal density, from a grid over the plane; none where there is no grid.
@@ -105,7 +109,7 @@ export class Plane {
   // What is on screen for a picture of its own: names as plotly's annotations.
   picture(labels, ground, ink, notes) {
     const named = labels.map(({ text, at: [x, y] }) => ({ x, y, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }));
-    return { data: this.canvas.data, layout: { ...this.canvas.layout, annotations: [...notes, ...named], paper_bgcolor: ground, plot_bgcolor: ground } };
+    return { data: [...this.canvas.data, ...this.marks.traces(this.at)], layout: { ...this.canvas.layout, annotations: [...notes, ...named], paper_bgcolor: ground, plot_bgcolor: ground } };
   }
 
   // A row in the middle of the picture, unless it is in it already.
@@ -123,8 +127,7 @@ export class Plane {
 
   async repaint() {
     await this.ready;
-    await this.plotly.restyle(this.canvas, { "line.color": rest() }, [LINES]);
-    await this.plotly.restyle(this.canvas, { "marker.color": [accent(), accent()], "marker.line.color": [accent(), isDark() ? "#18181b" : "#ffffff"] }, [RINGS, FOCUS]);
+    this.marks.repaint();
     if (this.grid) await this.setContours(this.grid);
     if (this.look) await this.setLook(...this.look);
   }
@@ -135,12 +138,8 @@ export class Plane {
 
   async _draw() {
     const type = this.webgl ? "scattergl" : "scatter";
-    const quiet = { hoverinfo: "skip", showlegend: false, x: [], y: [] };
     const traces = [
       { type, mode: "markers", hoverinfo: "none", x: [], y: [], marker: { size: 6, line: { width: 0 } }, selected: { marker: { opacity: 1 } }, unselected: { marker: {} } },
-      { type, mode: "lines", line: { width: 1, color: rest() }, ...quiet },
-      { type, mode: "markers", marker: { size: 12, symbol: "circle-open", color: accent(), line: { width: 2, color: accent() } }, ...quiet },
-      { type, mode: "markers", marker: { size: 15, color: accent(), line: { width: 3, color: "#ffffff" } }, ...quiet },
       { type: "contour", visible: false, z: [], hoverinfo: "skip", showscale: false, autocontour: false, contours: { coloring: "fill", start: 0.15, end: 0.95, size: 0.1 }, line: { width: 0.5, smoothing: 0.9, color: rest() } },
     ];
     const axis = { visible: false, showgrid: false, zeroline: false, range: [-1, 1] };
@@ -181,6 +180,7 @@ export class Plane {
   async _place(x, y, ranges) {
     const shared = { x: [x], y: [y], "marker.size": dotSize(x.length) };
     await this.plotly.update(this.canvas, shared, { "xaxis.range": ranges.x, "yaxis.range": ranges.y }, [DOTS]);
+    this.moved(x.length * this.dimensions === this.positions.length ? [x, y] : null);
     if (this.look && x.length !== this.canvas.data[DOTS].marker.opacity?.length) await this.setLook(...this.look);
   }
 

@@ -91,6 +91,7 @@ export class Plot {
 
   placeLabels() {
     const { offsetWidth, offsetHeight } = this.element;
+    this.shown.moved?.();
     if (offsetWidth) this.labels.place((at) => this.shown.placeOf(at), offsetWidth, offsetHeight);
   }
 

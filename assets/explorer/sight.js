@@ -3,8 +3,9 @@
 
 const sight = document.getElementById("first-sight");
 const PATIENCE_MS = 30_000;
+const NONE = 255;
 
-function drawSight({ layout, places, low, high, colours, clusters }) {
+function drawSight({ layout, places, low, high, codes: coded, clusters }) {
   const stage = sight.querySelector(".tx-plot");
   const canvas = stage.querySelector("canvas");
   const labels = new Labels();
@@ -13,8 +14,8 @@ function drawSight({ layout, places, low, high, colours, clusters }) {
   const shares = new Uint16Array(bytes(places).buffer);
   const n = shares.length / 2;
   const [x, y] = [0, 1].map((axis) => Float32Array.from({ length: n }, (_, row) => low[axis] + (shares[2 * row + axis] / 65535) * (high[axis] - low[axis])));
-  const coloured = colours[mostTelling(colours)];
-  const codes = bytes(coloured.codes);
+  const codes = coded && bytes(coded);
+  const colourOf = codes ? (row) => groupColour(codes[row] === NONE ? -1 : codes[row]) : accent;
   const range = bounds(x, y);
   const draw = () => {
     const [width, height, ratio] = [stage.clientWidth, stage.clientHeight, devicePixelRatio];
@@ -27,7 +28,7 @@ function drawSight({ layout, places, low, high, colours, clusters }) {
     pen.scale(ratio, ratio);
     pen.globalAlpha = BRIGHT;
     for (let row = 0; row < n; row += 1) {
-      pen.fillStyle = groupColour(codes[row]);
+      pen.fillStyle = colourOf(row);
       pen.beginPath();
       pen.arc(...placeOf([x[row], y[row]]), dotSize(n) / 2, 0, 2 * Math.PI);
       pen.fill();

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 WAIT_MS = 300_000
 CLOCKS = """
-window.clocks = { painted: [], focused: [], released: 0 };
+window.clocks = { painted: [], sighted: [], focused: [], released: 0 };
 addEventListener("mouseup", (event) => { clocks.released = event.timeStamp; }, true);
 const seen = (list, value) => {
   // Reading a pixel waits until the renderer has drawn all that came before it.
+  document.querySelector("#first-sight canvas")?.getContext("2d").getImageData(0, 0, 1, 1);
   for (const canvas of document.querySelectorAll("#map canvas")) {
     const gl = canvas.getContext("webgl") ?? canvas.getContext("webgl2");
     gl?.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
@@ -31,8 +32,9 @@ const seen = (list, value) => {
   requestAnimationFrame(() => requestAnimationFrame(() => list.push([value, performance.now()])));
 };
 new MutationObserver((changes) => {
-  for (const { target: { dataset }, attributeName } of changes) {
-    if (attributeName === "data-painted" && dataset.painted) seen(clocks.painted, dataset.painted);
+  for (const { target, attributeName } of changes) {
+    const { dataset } = target, first = target.closest("#first-sight");
+    if (attributeName === "data-painted" && dataset.painted) seen(first ? clocks.sighted : clocks.painted, dataset.painted);
     if (attributeName === "data-focus" && dataset.focus) seen(clocks.focused, dataset.focus);
   }
 }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-painted", "data-focus"] });
@@ -82,8 +84,13 @@ def visitor(browser: Browser, address: str) -> Iterator[Page]:
         context.close()
 
 
+def sights(page: Page) -> list[Mark]:
+    """What was painted in the page's own HTML, before there was a map."""
+    return [Mark.of(*mark) for mark in page.evaluate("clocks.sighted")]
+
+
 def marks(page: Page) -> list[Mark]:
-    """Everything painted so far."""
+    """Everything that the map has painted so far."""
     return [Mark.of(*mark) for mark in page.evaluate("clocks.painted")]
 
 

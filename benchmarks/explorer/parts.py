@@ -174,13 +174,19 @@ def painted(made: Browser, address: str) -> dict[str, Any]:
     with browser.visitor(made, address) as page:
         browser.wait_for_layout(page, "umap", PAINTED_POINTS)
         mark = next(mark for mark in browser.marks(page) if mark.points == PAINTED_POINTS)
+        sight = next((mark for mark in browser.sights(page) if mark.points == PAINTED_POINTS), mark)
         told_ms = page.evaluate(
             "id => performance.getEntriesByType('resource')"
             ".find(({ name }) => new RegExp(`/explorer/data/${id}(\\\\?|$)`).test(name)).startTime",
             DATASET_ID,
         )
         kind = page.evaluate("document.querySelector('#map .tx-canvas').data[0].type")
-    return {"from_navigation_s": mark.at_s, "from_value_s": mark.at_s - told_ms / 1000, "drawn_as": kind}
+    return {
+        "from_navigation_s": sight.at_s,
+        "live_s": mark.at_s,
+        "from_value_s": mark.at_s - told_ms / 1000,
+        "drawn_as": kind,
+    }
 
 
 def warm(server: Server) -> None:

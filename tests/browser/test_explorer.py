@@ -117,8 +117,12 @@ def test_a_click_shows_neighbours_and_vector_and_arrows_walk_on(open_page: OpenP
     scores = [float(score) for score in shown.locator(".tx-score").all_inner_texts()]
     assert scores == sorted(scores, reverse=True)
     assert "Cosine" in shown.locator(".tx-note").inner_text()
-    lines = page.evaluate("document.querySelector('#map .tx-canvas').data[1].x.length")
-    assert lines == 30, "a line to each of ten"
+    assert page.locator("#map .tx-marks line").count() == 10, "a line to each of ten"
+    spot = page.locator("#map .tx-marks circle[fill^='#']").bounding_box()
+    assert spot is not None
+    x, y = place_of(page, 2)
+    assert abs(spot["x"] + spot["width"] / 2 - x) < 1
+    assert abs(spot["y"] + spot["height"] / 2 - y) < 1
     nearest = shown.locator(".tx-row").first.get_attribute("data-row")
     page.locator("#map .tx-plot").focus()
     page.keyboard.press("ArrowRight")

@@ -92,8 +92,7 @@ def test_a_space_is_turned_clicked_shared_and_left_again(open_page: OpenPage, tm
     page.get_by_role("button", name="2-D", exact=True).click()
     page.wait_for_selector(FLAT)
     assert page.locator("#map .tx-space").is_hidden()
-    lines = "document.querySelector('#map .tx-canvas').data[1].x.length"
-    page.wait_for_function(f"{lines} === 30")
+    page.wait_for_function("document.querySelectorAll('#map .tx-marks line').length === 10")
     assert page.get_by_role("button", name="Lasso").is_enabled()
 
 
@@ -137,7 +136,7 @@ def test_without_webgl_a_space_is_said_to_be_impossible(open_page: OpenPage, tmp
 def test_contours_and_names_are_chosen_and_kept_by_the_address(open_page: OpenPage) -> None:
     watched = open_page()
     page = watched.page
-    contour = "document.querySelector('#map .tx-canvas').data[4]"
+    contour = "document.querySelector('#map .tx-canvas').data[1]"
     assert page.evaluate(f"{contour}.visible") is False
     keywords = page.locator(".tx-labels span").all_inner_texts()
     page.locator(".tx-view summary").click()
