@@ -19,7 +19,7 @@ from ui.datasets import Dataset
 
 OFFLINE_SCRIPTS = (
     *("dom.js", "colours.js", "dots.js", "legend.js", "labels.js"),
-    *("plane.js", "space.js", "plot.js", "offline.js"),
+    *("marks.js", "plane.js", "space.js", "plot.js", "offline.js"),
 )
 """In the order in which they need each other: in one file they share one scope, names of constants too."""
 OFFLINE_TEXT_CHARS = 400

@@ -110,12 +110,15 @@ class Explorer {
     }
     this.toolbar.offerFile(about.layouts.includes("file"), key === "file");
     await this.axes.write();
-    await this.layouts.show(points, { tween: !fresh });
     await this.colouring.choices();
+    const listed = grown ? this.everything() : null;
+    listed?.catch(() => {}); // it is awaited below, unless the dots fail before
+    if (grown) this.plot.keepLook(...this.look());
+    await this.layouts.show(points, { tween: !fresh });
     this.plot.setLabels(clusters.clusters);
     if (this.row !== null) await this.plot.setFocus(this.row, this.near);
-    if (grown) await this.everything();
-    await this.paint();
+    if (!grown) await this.paint();
+    await listed;
     this.stage.dataset.painted = `${key} ${about.n}`;
     document.getElementById("first-sight")?.remove();
     const wanted = this.wanted;
@@ -137,6 +140,11 @@ class Explorer {
   }
 
   paint() {
+    return this.plot.setLook(...this.look());
+  }
+
+  // The colour and the strength of each row.
+  look() {
     lookedAt(this);
     const { codes, colourOf } = this.colouring;
     const hits = this.searching.scores ? new Set(this.searching.hits) : null;
@@ -148,7 +156,7 @@ class Explorer {
       if (selected && !selected.has(row)) return 0.1;
       return 1;
     };
-    return this.plot.setLook(colourOf, strength);
+    return [colourOf, strength];
   }
 
   async repaint() {

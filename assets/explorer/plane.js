@@ -7,7 +7,7 @@ import { Marks } from "./marks.js";
 const SVG_POINTS = 3000;
 const GL_POINTS = 60000;
 const TWEENED_POINTS = 12000;
-const TWEEN_MS = 600;
+const TWEEN_MS = 350;
 const DOTS = 0, CONTOURS = 1;
 
 export class Plane {
@@ -56,11 +56,14 @@ export class Plane {
   // A colour and a strength, 0 to 1, for each row.
   async setLook(colourOf, strengthOf) {
     await this.ready;
+    this.keepLook(colourOf, strengthOf);
+    if (this.rows.length) await this.plotly.restyle(this.canvas, this._looks(), [DOTS]);
+  }
+
+  // The same for the points that are set next, drawn with them at once.
+  keepLook(colourOf, strengthOf) {
     this.look = [colourOf, strengthOf];
-    if (!this.rows.length) return;
-    const color = this.rows.map(colourOf);
-    const opacity = this.rows.map((row) => FADED + (BRIGHT - FADED) * strengthOf(row));
-    await this.plotly.restyle(this.canvas, { "marker.color": [color], "marker.opacity": [opacity], "marker.size": dotSize(this.rows.length) }, [DOTS]);
+    this.lookIsNew = true;
   }
 
   // Lines from a row to others, rings around those and a dot on the row itself.
@@ -178,10 +181,17 @@ export class Plane {
   }
 
   async _place(x, y, ranges) {
-    const shared = { x: [x], y: [y], "marker.size": dotSize(x.length) };
+    const looks = this.look && (this.lookIsNew || x.length !== this.canvas.data[DOTS].marker.opacity?.length) ? this._looks() : {};
+    const shared = { x: [x], y: [y], "marker.size": dotSize(x.length), ...looks };
     await this.plotly.update(this.canvas, shared, { "xaxis.range": ranges.x, "yaxis.range": ranges.y }, [DOTS]);
     this.moved(x.length * this.dimensions === this.positions.length ? [x, y] : null);
-    if (this.look && x.length !== this.canvas.data[DOTS].marker.opacity?.length) await this.setLook(...this.look);
+  }
+
+  _looks() {
+    const [colourOf, strengthOf] = this.look;
+    this.lookIsNew = false;
+    const opacity = this.rows.map((row) => FADED + (BRIGHT - FADED) * strengthOf(row));
+    return { "marker.color": [this.rows.map(colourOf)], "marker.opacity": [opacity], "marker.size": dotSize(this.rows.length) };
   }
 
   _ranges() {

@@ -69,6 +69,12 @@ export class Plot {
     return this.shown.setLook(colourOf, strengthOf);
   }
 
+  // For the points that are set next.
+  keepLook(colourOf, strengthOf) {
+    this.look = [colourOf, strengthOf];
+    this.shown.keepLook(colourOf, strengthOf);
+  }
+
   setFocus(row, others = []) {
     this.focus = [row, others];
     return this.shown.setFocus(row, others);

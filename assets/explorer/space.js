@@ -32,10 +32,14 @@ export class Space {
     if (this.look) await this.setLook(...this.look);
   }
 
+  keepLook(colourOf, strengthOf) {
+    this.look = [colourOf, strengthOf];
+  }
+
   // Its dots have no opacity each: a faded one takes on the colour of the ground.
   async setLook(colourOf, strengthOf) {
     await this.ready;
-    this.look = [colourOf, strengthOf];
+    this.keepLook(colourOf, strengthOf);
     if (!this.rows.length) return;
     const color = this.rows.map((row) => withStrength(colourOf(row), (FADED + (BRIGHT - FADED) * strengthOf(row)) / BRIGHT));
     await this.plotly.restyle(this.canvas, { "marker.color": [color] }, [OF_DOTS]);
