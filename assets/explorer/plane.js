@@ -8,6 +8,7 @@ const SVG_POINTS = 3000;
 const GL_POINTS = 60000;
 const TWEENED_POINTS = 12000;
 const TWEEN_MS = 350;
+const DOUBLE_PX = 8;
 const DOTS = 0, CONTOURS = 1;
 
 export class Plane {
@@ -175,7 +176,13 @@ export class Plane {
     });
     this.canvas.on("plotly_hover", (event) => this.calls.onHover(rowOf(event), event.event));
     this.canvas.on("plotly_unhover", () => this.calls.onHover());
-    this.canvas.on("plotly_doubleclick", () => this.showAll());
+    const pressed = [];
+    this.canvas.addEventListener("pointerdown", ({ clientX, clientY }) => (pressed.unshift([clientX, clientY]), pressed.splice(2)), { capture: true, passive: true });
+    this.canvas.on("plotly_doubleclick", () => {
+      // For plotly two quick clicks on two dots are one double click as well.
+      const [[x, y], [wasX, wasY] = [x, y]] = pressed;
+      if (Math.hypot(x - wasX, y - wasY) < DOUBLE_PX) this.showAll();
+    });
     this.canvas.on("plotly_relayouting", () => this.calls.onMove());
     this.canvas.on("plotly_relayout", () => this.calls.onMoved());
   }
