@@ -34,7 +34,8 @@ const seen = (list, value) => {
 new MutationObserver((changes) => {
   for (const { target, attributeName } of changes) {
     const { dataset } = target, first = target.closest("#first-sight");
-    if (attributeName === "data-painted" && dataset.painted) seen(first ? clocks.sighted : clocks.painted, dataset.painted);
+    const list = first ? clocks.sighted : clocks.painted;
+    if (attributeName === "data-painted" && dataset.painted) seen(list, dataset.painted);
     if (attributeName === "data-focus" && dataset.focus) seen(clocks.focused, dataset.focus);
   }
 }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-painted", "data-focus"] });

@@ -1,0 +1,144 @@
+"""How many nodes for how much load: one node as it was measured, many of them simulated.
+
+A node is a queue served in batches, whose time is a fixed part and a part for each text (Inoue, "Queueing
+analysis of GPU-based inference servers with dynamic batching", Performance Evaluation 147, 2021). Both
+parts are fitted to the stored results of `benchmarks.peers` with one short text a request, and what
+that gets wrong is printed. Then requests come at random to many such nodes behind a balancer. Bulk,
+memory and disk are multiples of one node's figures. Nothing is measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+CLIENTS = (1, 8, 32, 64)
+BALANCERS = ("random", "two")
+SIMULATED_NODES = 64
+"""Of more nodes so many are simulated, under their share of the load: what balancing gains is had by then."""
+SIMULATED_REQUESTS = 60_000
+MOST_TEXTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Seconds of a batch of n texts: `fixed_s + n * text_s`."""
+
+    fixed_s: float
+    text_s: float
+
+    @property
+    def most_requests_s(self) -> float:
+        """What it serves when batches are as large as they may be."""
+        return MOST_TEXTS / (self.fixed_s + MOST_TEXTS * self.text_s)
+
+
+def fitted(figures: dict[str, Any]) -> tuple[Node, list[tuple[int, float, float]]]:
+    """A node from the measured rates of 1 to 64 clients that ask one after the other.
+
+    With them come rows of clients, measured and fitted requests a second.
+    """
+    rates = {clients: figures[f"short, {clients} x 1"]["ours"]["texts_s"] for clients in CLIENTS}
+    batches_s = [clients / rate for clients, rate in rates.items()]
+    text_s, fixed_s = np.polyfit(CLIENTS, batches_s, 1, w=1 / np.array(batches_s))
+    node = Node(float(fixed_s), float(text_s))
+    return node, [(n, rate, n / (node.fixed_s + n * node.text_s)) for n, rate in rates.items()]
+
+
+def simulated(node: Node, nodes: int, requests_s: float, balancer: str, seed: int = 1) -> dict[str, float]:
+    """p50, p95 and p99 in seconds of requests that come at random."""
+    import simpy
+
+    chance, world = random.Random(seed), simpy.Environment()
+    shown = min(nodes, SIMULATED_NODES)
+    rate = requests_s * shown / nodes
+    queues = [simpy.Store(world) for _ in range(shown)]
+    waiting = [0] * shown
+    latencies_s: list[float] = []
+
+    def serve(number: int) -> Any:
+        queue = queues[number]
+        while True:
+            batch = [(yield queue.get())]
+            while queue.items and len(batch) < MOST_TEXTS:
+                batch.append((yield queue.get()))
+            yield world.timeout(node.fixed_s + len(batch) * node.text_s)
+            waiting[number] -= len(batch)
+            latencies_s.extend(world.now - came_s for came_s in batch)
+
+    def arrive() -> Any:
+        for _ in range(SIMULATED_REQUESTS):
+            yield world.timeout(chance.expovariate(rate))
+            known = [chance.randrange(shown) for _ in range(1 if balancer == "random" else 2)]
+            chosen = min(known, key=waiting.__getitem__)
+            waiting[chosen] += 1
+            queues[chosen].put(world.now)
+
+    for number in range(shown):
+        world.process(serve(number))
+    world.run(until=world.process(arrive()))
+    settled = latencies_s[len(latencies_s) // 10 :]
+    p50, p95, p99 = np.percentile(settled, (50, 95, 99))
+    return {"p50_s": p50, "p95_s": p95, "p99_s": p99}
+
+
+def least_nodes(node: Node, requests_s: float, p95_s: float, balancer: str) -> tuple[int, dict[str, float]]:
+    """The fewest nodes whose p95 is within `p95_s`.
+
+    Raises:
+        ValueError: one text alone takes longer than that.
+    """
+    if node.fixed_s + node.text_s > p95_s:
+        raise ValueError(f"One text alone takes {1000 * (node.fixed_s + node.text_s):.0f} ms.")
+    low = max(1, int(requests_s / node.most_requests_s))
+    high = low
+    while simulated(node, high, requests_s, balancer)["p95_s"] > p95_s:
+        low, high = high + 1, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        if simulated(node, middle, requests_s, balancer)["p95_s"] <= p95_s:
+            high = middle
+        else:
+            low = middle + 1
+    return high, simulated(node, high, requests_s, balancer)
+
+
+def main() -> int:
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--requests-s", type=float, default=10_000, help="of one short text each")
+    flags.add_argument("--p95-ms", type=float, default=100, help="at most so long")
+    flags.add_argument("--texts", type=float, default=100e6, help="to embed in bulk")
+    flags.add_argument("--tokens", type=float, default=126, help="of each of these")
+    args = flags.parse_args()
+    stored = json.loads((RESULTS / "peers.json").read_text())
+    figures, machine = stored["figures"], stored["machine"]
+    node, rows = fitted(figures)
+    print(f"One node: {machine['cpu']}, {machine['cores']} cores, measured {machine['date'][:10]}.")
+    print(f"A batch takes {1000 * node.fixed_s:.1f} ms and {1000 * node.text_s:.2f} ms a text.")
+    for clients, measured, told in rows:
+        off = told / measured - 1
+        print(f"  {clients:3} clients: measured {measured:5.0f}/s, by that {told:5.0f}/s ({off:+.0%})")
+    print(f"\n{args.requests_s:,.0f} requests/s of one short text, p95 within {args.p95_ms:.0f} ms:")
+    for balancer, name in zip(BALANCERS, ("a node at random", "the shorter queue of two"), strict=True):
+        nodes, seen = least_nodes(node, args.requests_s, args.p95_ms / 1000, balancer)
+        times = " / ".join(f"{1000 * seen[key]:.0f}" for key in ("p50_s", "p95_s", "p99_s"))
+        load = args.requests_s / nodes / node.most_requests_s
+        print(f"  {name}: {nodes} nodes at {load:.0%} of what they could serve; p50 / p95 / p99 {times} ms")
+    tokens_s = figures["126 tokens, 8 x 16"]["ours"]["texts_s"] * 126
+    hours = args.texts * args.tokens / tokens_s / 3600
+    bulk = f"{args.texts:,.0f} texts of {args.tokens:.0f} tokens"
+    print(f"\n{bulk}: {hours:,.0f} hours of one node at {tokens_s:,.0f} tokens/s.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
