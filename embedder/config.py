@@ -184,6 +184,12 @@ class Settings(BaseSettings):
         description="Where collections are kept, in its folder `collections`: texts that last. Made when the "
         "first one is.",
     )
+    data_url: SecretStr | None = Field(
+        None,
+        description="Where collections are kept instead: another folder, PostgreSQL with pgvector as "
+        "`postgresql://user:password@host/database`, or Milvus as `milvus://user:password@host:19530` "
+        "(`https://…` by TLS). It is never shown with its password.",
+    )
 
     page_max_texts: int = Field(
         50_000, ge=1, description="Most texts one visitor of the page can have on screen."

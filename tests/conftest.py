@@ -15,9 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from tests.servers import Milvus, Postgres
 
 # How long an example takes is no property of the code: what is loaded on first use comes on top.
 hypothesis.settings.register_profile("tessera", deadline=None)
@@ -131,3 +135,23 @@ def few_paragraphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("embedder.backends.precision._TEXTS", 150)
     yield
     paragraphs.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """PostgreSQL with pgvector, started for the first test that asks."""
+    from tests.servers import Postgres
+
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Milvus]:
+    """Milvus Lite's server, started for the first test that asks."""
+    from tests.servers import Milvus
+
+    server = Milvus(tmp_path_factory.mktemp("milvus"))
+    yield server
+    server.stop()

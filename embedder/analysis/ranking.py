@@ -28,7 +28,7 @@ class KeywordIndex:
 
         self._bm25s = bm25s
         self._index: Any = None
-        words = [_words(text) for text in texts]
+        words = [words_of(text) for text in texts]
         self._n = len(texts)
         if any(words):
             self._index = bm25s.BM25(method="lucene")
@@ -36,7 +36,7 @@ class KeywordIndex:
 
     def scores(self, query: str) -> Floats:
         """BM25 of every text for `query`: float32 `(n,)`, 0 where no word is shared."""
-        words = _words(query)
+        words = words_of(query)
         if self._index is None or not words:
             return np.zeros(self._n, dtype=np.float32)
         known = [word for word in words if word in self._index.vocab_dict]
@@ -108,8 +108,8 @@ def diversified(relevance: ArrayLike, vectors: ArrayLike, k: int, diversity: flo
     return chosen
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """Words of a text, folded in case. Chinese, Japanese and Thai part none: there every character is one."""
     import regex
 
-    # Chinese, Japanese and Thai part no words: there every character is one.
     return [str(word) for word in regex.findall(_WORD, text.casefold())]

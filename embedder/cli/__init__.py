@@ -96,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     add_collection_commands(
         commands.add_parser(
             "collection",
-            help="texts that last: add, search, list, export, import, reembed, delete",
-            description="Texts that last, in TESSERA_DATA_DIR, with their columns and vectors.",
+            help="texts that last: add, search, list, export, import, reembed, move, delete",
+            description="Texts that last, in TESSERA_DATA_DIR or at TESSERA_DATA_URL, with all they have.",
         )
     )
     commands.add_parser(

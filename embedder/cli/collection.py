@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.cli.collection_add import add
+from embedder.cli.collection_move import move_collection
 from embedder.cli.input import TERMINATED, cancel_when_terminated, progress_bar, say, settings_of
 from embedder.collections import Collections, Question, open_collections, parse_filter
 from embedder.collections.migrate import reembed
@@ -36,6 +37,7 @@ def collection(args: argparse.Namespace) -> int:
         "export": _export,
         "import": _import,
         "reembed": _reembed,
+        "move": move_collection,
         "delete": _delete,
     }
 

@@ -26,6 +26,7 @@ def add_collection_commands(parser: argparse.ArgumentParser) -> None:
     moved.add_argument("name", metavar="NAME", help=_NAME)
     moved.add_argument("model", metavar="MODEL", help="a name, or id=folder")
     _progress(moved)
+    _move(commands.add_parser("move", help="take a collection from one store to another"))
     gone = commands.add_parser("delete", help="delete a collection, or some of its texts")
     gone.add_argument("name", metavar="NAME", help=_NAME)
     gone.add_argument(
@@ -91,6 +92,21 @@ def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line, with all there is to know"
     )
+
+
+def _move(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=_NAME)
+    address = (
+        "a folder, postgresql://… or milvus://…; env:NAME takes it from that variable, where other users of "
+        "this machine cannot read its password; by default where your collections are"
+    )
+    parser.add_argument("--to", metavar="URL", help=f"the store it goes to: {address}")
+    parser.add_argument("--from", dest="source", metavar="URL", help="the store it is in, likewise")
+    parser.add_argument("--as", dest="new_name", metavar="NAME", default="", help="its name there")
+    parser.add_argument(
+        "--delete", action="store_true", help="delete the old one once the new one is whole and compared"
+    )
+    _progress(parser)
 
 
 def _progress(parser: argparse.ArgumentParser) -> None:

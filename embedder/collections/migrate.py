@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from embedder.collections.catalogue import HIDDEN, Collections, described
 from embedder.collections.collection import Collection
+from embedder.collections.moving import forget_deleted
 from embedder.collections.rows import Rows, same_columns
 from embedder.collections.texts import NewText
 from embedder.errors import BackendFailed, UnknownCollection
@@ -52,7 +53,7 @@ async def reembed(
             if progress and not mark:
                 progress(min(done, total), total)
         mark = now
-        await asyncio.to_thread(_forget_deleted, old, new)
+        await asyncio.to_thread(forget_deleted, old.table, new.table)
         await asyncio.to_thread(
             new.table.write_info, {**described(info, old.about.metadata), "created": old.about.created}
         )
@@ -103,11 +104,3 @@ async def _follow(new: Collection, batch: Rows) -> int:
 
 def _mark_of(collection: Collection) -> int:
     return collection.table.mark
-
-
-def _forget_deleted(old: Collection, new: Collection) -> None:
-    if new.table.count() != old.table.count():
-        kept = {row_id for some in old.table.ids() for row_id in some}
-        gone = [row_id for some in new.table.ids() for row_id in some if row_id not in kept]
-        if gone:
-            new.table.delete(gone)

@@ -76,6 +76,17 @@ def content_id(text: str, document: str = "") -> str:
     return digest.hexdigest()
 
 
+def last_of_each(rows: Rows) -> Rows:
+    """Of rows with one id only the last."""
+    places = {row_id: place for place, row_id in enumerate(rows.ids)}
+    return rows if len(places) == len(rows) else rows.take(list(places.values()))
+
+
+def storable(ids: Sequence[str]) -> list[str]:
+    """Each of `ids` once, those left out that no row can have."""
+    return [one for one in dict.fromkeys(ids) if _is_text(one)]
+
+
 def same_columns(left: Columns, right: Columns) -> bool:
     """Whether two rows' columns are the same, 1 and true told apart."""
     return left == right and all(type(value) is type(right[name]) for name, value in left.items())

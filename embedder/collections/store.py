@@ -49,7 +49,7 @@ class Table(Protocol):
 
     @property
     def info(self) -> Info:
-        """What `write_info` wrote last, in this process or another."""
+        """What `write_info` wrote last; what another process wrote may show a second later."""
 
     def write_info(self, info: Info) -> None:
         """Remember `info` in place of what was there."""
@@ -140,6 +140,14 @@ class Store(Protocol):
 
         Raises:
             UnknownCollection, CollectionBusy
+        """
+
+    def rename(self, name: str, new: str) -> None:
+        """Give the table `name` the name `new`, in one step; who has it open under the old has it no more.
+
+        Raises:
+            UnknownCollection, CollectionBusy
+            InvalidInput: there is one of the name `new`.
         """
 
     def replace(self, name: str, other: str, mark: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,15 @@ from embedder.collections.lance.store import LanceStore
 from embedder.collections.rows import Rows, Value
 from embedder.collections.store import Store
 from embedder.types import TokenizedText
+from tests.collections.stores import KINDS, new_place, opened
 
 DIMENSIONS = 8
 
-MAKERS: dict[str, Callable[[Path], Store]] = {
-    "lance": lambda folder: LanceStore(folder / "store"),
-    # The same with an index from a few hundred rows on, which others get at 100,000.
-    "lance-indexed": lambda folder: LanceStore(folder / "store", exact_rows=300),
-    # And with no memory for vectors, so that each is read from disk.
-    "lance-unheld": lambda folder: LanceStore(folder / "store", memory_bytes=0),
-}
-"""A store is held to the contract by a row of its own here."""
 
-
-@pytest.fixture(params=list(MAKERS))
+@pytest.fixture(params=list(KINDS))
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
-    made = MAKERS[request.param](tmp_path)
+    made = opened(request.param, new_place(request.param, request, tmp_path, shared=True))
     yield made
     made.close()
 

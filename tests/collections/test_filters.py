@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedder.collections.filters import MAX_DEPTH, matches, parse_filter
-from embedder.collections.store import Store, Table
+from embedder.collections.store import Table
 from embedder.errors import InvalidInput
-from tests.collections.conftest import DIMENSIONS, MAKERS, rows_of
+from tests.collections.conftest import DIMENSIONS, rows_of
+from tests.collections.stores import new_place, opened
 
 NAMES = ["plain", "it's", 'a "b".c', "東京", "-- x", "s0"]
 VALUES: list[Any] = [
@@ -53,10 +54,10 @@ filters = st.recursive(
 COLUMNS = [{name: value} for name in NAMES for value in VALUES] + [{}, {NAMES[0]: 1, NAMES[1]: "a"}]
 
 
-@pytest.fixture(scope="module", params=["lance"])
+@pytest.fixture(scope="module", params=["lance", "postgres", "milvus"])
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
     """A table that has every value in every column."""
-    store: Store = MAKERS[request.param](tmp_path_factory.mktemp("filters"))
+    store = opened(request.param, new_place(request.param, request, tmp_path_factory.mktemp("filters")))
     table = store.create("all", DIMENSIONS, {})
     table.upsert(rows_of([f"row {n}" for n in range(len(COLUMNS))], columns=COLUMNS))
     yield table

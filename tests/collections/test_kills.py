@@ -16,13 +16,16 @@ from embedder.collections.lance.store import LanceStore
 from embedder.collections.store import Table
 from embedder.errors import CollectionBusy
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
+from tests.collections.stores import new_place, opened
 from tests.collections.writer import ROWS, batch_ids, text_of
 from tests.conftest import ROOT
 
+KILLED = ["lance-indexed", "postgres-indexed", "milvus"]
 
-def writer(folder: Path, first: int, last: int | None = None) -> subprocess.Popen[str]:
+
+def writer(kind: str, place: str, first: int, last: int | None = None) -> subprocess.Popen[str]:
     """A writer of its own process, open by the time this returns."""
-    arguments = [str(folder), str(first), *([] if last is None else [str(last)])]
+    arguments = [kind, place, str(first), *([] if last is None else [str(last)])]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.collections.writer", *arguments],
         cwd=ROOT,
@@ -57,12 +60,17 @@ def check_nothing_is_lost(table: Table, acknowledged: list[int]) -> None:
         assert (found[0].row.id, found[0].score) == (last, pytest.approx(1.0, abs=1e-5))
 
 
-@pytest.mark.parametrize("seed", [0])
-def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
+@pytest.fixture(params=KILLED)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """A kind of store, and where an empty one of it is."""
+    return request.param, new_place(request.param, request, tmp_path, shared=True)
+
+
+def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(place: tuple[str, str]) -> None:
+    chance = random.Random(0)
     acknowledged: list[int] = []
     for _ in range(5):
-        process = writer(tmp_path / "store", acknowledged[-1] + 2 if acknowledged else 0)
+        process = writer(*place, acknowledged[-1] + 2 if acknowledged else 0)
         assert process.stdout is not None
         try:
             acknowledged += [int(process.stdout.readline()) for _ in range(chance.randint(1, 12))]
@@ -73,11 +81,11 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path, 
             process.kill()
             process.wait()
             process.stdout.close()
-        store = LanceStore(tmp_path / "store", exact_rows=200)
+        store = opened(*place)
         table = store.open("things")
         check_nothing_is_lost(table, acknowledged)
         store.close()
-    store = LanceStore(tmp_path / "store", exact_rows=200)
+    store = opened(*place)
     table = store.open("things")
     table.maintain()
     check_nothing_is_lost(table, acknowledged)
@@ -85,9 +93,9 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(tmp_path: Path, 
     store.close()
 
 
-def test_readers_beside_a_writer_see_whole_batches_and_ever_more(tmp_path: Path) -> None:
-    process = writer(tmp_path / "store", 0, 60)
-    store = LanceStore(tmp_path / "store", exact_rows=200)
+def test_readers_beside_a_writer_see_whole_batches_and_ever_more(place: tuple[str, str]) -> None:
+    process = writer(*place, 0, 60)
+    store = opened(*place)
     table = store.open("things")
     question = np.ones(DIMENSIONS, dtype=np.float32)
     seen = [0]

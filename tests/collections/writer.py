@@ -1,4 +1,4 @@
-"""A process that writes batch after batch and says so: `… -m tests.collections.writer FOLDER FIRST [LAST]`.
+"""A process that writes batch after batch: `… -m tests.collections.writer KIND PLACE FIRST [LAST]`.
 
 Each batch appends `ROWS` rows, writes the one row "counter" anew and deletes what the batch before
 marked for it, and prints its number once all of it has returned.
@@ -7,10 +7,9 @@ marked for it, and prints its number once all of it has returned.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from embedder.collections.lance.store import LanceStore
 from tests.collections.conftest import DIMENSIONS, rows_of
+from tests.collections.stores import opened
 
 ROWS = 20
 
@@ -26,9 +25,9 @@ def text_of(row_id: str) -> str:
 
 
 def main() -> None:
-    folder, first = Path(sys.argv[1]), int(sys.argv[2])
-    last = int(sys.argv[3]) if len(sys.argv) > 3 else sys.maxsize
-    store = LanceStore(folder, exact_rows=200)
+    kind, place, first = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    last = int(sys.argv[4]) if len(sys.argv) > 4 else sys.maxsize
+    store = opened(kind, place)
     table = store.open("things") if "things" in store.names() else store.create("things", DIMENSIONS, {})
     print("open", flush=True)
     for batch in range(first, last):

@@ -66,12 +66,6 @@ def new_slots(rows: Rows, known: Iterable[tuple[str, Kind]]) -> list[tuple[str, 
     return [slot for slot in seen if slot not in there]
 
 
-def last_of_each(rows: Rows) -> Rows:
-    """Of rows with one id only the last."""
-    places = {row_id: place for place, row_id in enumerate(rows.ids)}
-    return rows if len(places) == len(rows) else rows.take(list(places.values()))
-
-
 def rows_of(batch: pa.Table | pa.RecordBatch) -> Rows:
     """Rows from a table with `ROW_COLUMNS` and `vector`."""
     import orjson

@@ -9,6 +9,7 @@ import numpy as np
 from embedder.analysis.similarity import Floats, unit_rows
 from embedder.collections.lance.arrow import vectors_of
 from embedder.collections.lance.manifest import VectorIndex
+from embedder.collections.truth import true_nearest
 
 TARGET = 0.97
 SAMPLE = 64
@@ -66,22 +67,9 @@ def _sample(table: Any) -> tuple[Floats, list[str]]:
 
 
 def _exact(table: Any, questions: Floats, own: list[str]) -> list[set[str]]:
-    """Ids of the ten nearest of each question, itself left out, by looking at every row once."""
-    unit = unit_rows(questions)
-    ids = [np.empty(0, dtype=object)] * len(unit)
-    scores = [np.empty(0, dtype=np.float32)] * len(unit)
-    for batch in table.search().select(["id", "vector"]).limit(None).to_batches(_BATCH_ROWS):
-        names = np.array(batch.column("id").to_pylist(), dtype=object)
-        block = unit @ unit_rows(vectors_of(batch)).T  # (questions, rows)
-        kept = min(_K + 1, block.shape[1])
-        best = np.argpartition(-block, kept - 1, axis=1)[:, :kept]
-        for i in range(len(unit)):
-            joined = np.concatenate([scores[i], block[i, best[i]]])
-            order = np.argsort(-joined, kind="stable")[: _K + 1]
-            scores[i], ids[i] = joined[order], np.concatenate([ids[i], names[best[i]]])[order]
-    return [
-        set([one for one in nearest if one != itself][:_K]) for nearest, itself in zip(ids, own, strict=True)
-    ]
+    batches = table.search().select(["id", "vector"]).limit(None).to_batches(_BATCH_ROWS)
+    told = ((batch.column("id").to_pylist(), vectors_of(batch)) for batch in batches)
+    return true_nearest(unit_rows(questions), own, told, _K)
 
 
 def _recall(

@@ -117,6 +117,23 @@ class LanceStore:
                 raise UnknownCollection(name) from None
         shutil.rmtree(gone, ignore_errors=True)
 
+    def rename(self, name: str, new: str) -> None:
+        """Rename the folder."""
+        self._closed(name)
+        if stamp_of(self._root / name) is None:
+            raise UnknownCollection(name)
+        with ExitStack() as locks:
+            for one in sorted((name, new)):
+                locks.enter_context(self._exclusive(one))
+            if stamp_of(self._root / new) is not None:
+                raise CollectionExists(new)
+            with translated(name):
+                shutil.rmtree(self._root / new, ignore_errors=True)  # of one who was killed while making it
+                try:
+                    (self._root / name).rename(self._root / new)
+                except FileNotFoundError:
+                    raise UnknownCollection(name) from None
+
     def replace(self, name: str, other: str, mark: int) -> bool:
         """Put the rows of `other` beside those of `name`, then name them in its manifest."""
         self._closed(other)

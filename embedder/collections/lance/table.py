@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedder.collections.filters import Filter
@@ -11,7 +12,6 @@ from embedder.collections.lance import recall
 from embedder.collections.lance.arrow import (
     as_table,
     each_row,
-    last_of_each,
     new_slots,
     rows_of,
     schema_of,
@@ -23,9 +23,9 @@ from embedder.collections.lance.manifest import Manifest, with_slots
 from embedder.collections.lance.matrix import Matrix
 from embedder.collections.lance.queries import columns, condition, parts, scored
 from embedder.collections.lance.sql import one_of
-from embedder.collections.lance.upkeep import KEPT, Debt, Upkeep
-from embedder.collections.rows import Found, Row, Rows
+from embedder.collections.rows import Found, Row, Rows, last_of_each
 from embedder.collections.store import Info, Stats
+from embedder.collections.upkeep import Debt, Upkeep
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 _VERSIONS_BETWEEN = 8
 """Commits of upkeep that may come between reading a table's version and writing to it."""
+_KEPT = timedelta(minutes=15)
+"""Versions are kept so long, for readers that are in the middle of one."""
 _RETRAINED = 4
 """The index is trained anew when there are so many times the rows it was trained with."""
 
@@ -271,7 +273,7 @@ class LanceTable:
             self._index()
 
     def _optimise(self, table: Any) -> None:
-        table.optimize(cleanup_older_than=KEPT)
+        table.optimize(cleanup_older_than=_KEPT)
         self._debt = Debt()
 
     def _index(self) -> None:

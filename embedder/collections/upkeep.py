@@ -1,6 +1,7 @@
-"""What a LanceDB table needs now and then: compaction, its indexes brought up to date, versions forgotten.
+"""What a table needs now and then: compaction, indexes made and brought up to date, the past forgotten.
 
-LanceDB does none of it by itself, and each write leaves a file and a version behind.
+LanceDB does none of it by itself, and each write leaves a file and a version behind; PostgreSQL and
+Milvus want to be told when a table has outgrown looking at each row.
 """
 
 from __future__ import annotations
@@ -9,15 +10,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 COMMITS, ROWS = 24, 100_000
 """After so many writes, or so many rows written, there is something to do."""
 _REST = 10
 """It takes at most about a tenth of the time: after each run so many times its length is rest."""
 _LEAST_REST_S = 2.0
-KEPT = timedelta(minutes=15)
-"""Versions are kept so long, for readers that are in the middle of one."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,141 @@
+"""Collections in Milvus: a head for each in one collection of its own, their rows in one each."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+
+from embedder.collections.milvus.heads import Head, Heads
+from embedder.collections.milvus.leases import LEASE_S, Leases
+from embedder.collections.milvus.rows import create_rows
+from embedder.collections.milvus.server import CALL_S, Server
+from embedder.collections.milvus.table import MilvusTable
+from embedder.collections.store import Info
+from embedder.errors import CollectionExists, StoreFailed, UnknownCollection
+
+LOCK_WAIT_S = 60.0
+_ROWS = "tessera_rows_"
+_ORPHAN_S = 3600
+"""Rows that no head names are those of a killed process, unless they are so new that theirs may come."""
+
+
+class MilvusStore:
+    """The contract of `Store` in the Milvus at `url`; its collections are made when first written to."""
+
+    def __init__(self, url: str, *, lock_wait_s: float = LOCK_WAIT_S, lease_s: float = LEASE_S) -> None:
+        self._server = Server(url)
+        self._heads = Heads(self._server)
+        self._leases = Leases(self._heads, lock_wait_s, lease_s)
+        self._lock = threading.Lock()
+        self._tables: dict[str, MilvusTable] = {}
+
+    def names(self) -> list[str]:
+        """Every head's name."""
+        return self._heads.names()
+
+    def create(self, name: str, dimensions: int, info: Info) -> MilvusTable:
+        """Rows, then a head, which makes them a collection."""
+        with self._server.client(name) as client:
+            self._heads.prepare()
+            with self._leases.held(name):
+                with suppress(UnknownCollection):
+                    self._heads.get(name)
+                    raise CollectionExists(name)
+                rows = f"{_ROWS}{int(time.time()):x}_{uuid.uuid4().hex[:16]}"
+                create_rows(client, rows, dimensions)
+                self._heads.put(name, self._heads.put_info(Head(rows, dimensions, "", 0), info))
+        return self.open(name)
+
+    def open(self, name: str) -> MilvusTable:
+        """The table of that head, the same for everybody in this process."""
+        with self._lock:
+            table = self._tables.get(name)
+            if table is None:
+                table = MilvusTable(self._server, self._heads, self._leases, name)
+        try:
+            table.refresh()
+        except UnknownCollection:
+            self._forget(name)
+            raise UnknownCollection(name) from None
+        with self._lock:
+            return self._tables.setdefault(name, table)
+
+    def drop(self, name: str) -> None:
+        """Take the head away, which is the end of the collection, then its rows."""
+        self._forget(name)
+        with self._held(name):
+            head = self._heads.get(name)
+            self._heads.remove(name)
+            if not self._heads.shares_rows(head):
+                self._heads.forget_info(head)
+                self._drop_rows(head)
+        self._sweep()
+
+    def rename(self, name: str, new: str) -> None:
+        """Write the head under its new name, then take the old one away."""
+        self._forget(name)
+        with self._held(*sorted((name, new))):
+            head = self._heads.get(name)
+            with suppress(UnknownCollection):
+                self._heads.get(new)
+                raise CollectionExists(new)
+            self._heads.put(new, head)
+            self._heads.remove(name)
+
+    def replace(self, name: str, other: str, mark: int) -> bool:
+        """Take the head of `other` away, then write it as that of `name`."""
+        self._forget(other)
+        with self._held(*sorted((name, other))):
+            old, new = self._heads.get(name), self._heads.get(other)
+            if old.mark != mark:
+                return False
+            # First away, then there: killed in between the work on `other` is lost, and nothing else.
+            self._heads.remove(other)
+            mark = max(mark, new.mark) + 1
+            self._heads.put(name, replace(new, mark=mark, exchanged=mark))
+            self._heads.forget_info(old)
+            self._drop_rows(old)
+        with self._lock:
+            table = self._tables.get(name)
+        if table is not None:
+            table.refresh()
+        return True
+
+    def close(self) -> None:
+        """Let go of every lease, then of the server."""
+        with self._lock:
+            self._tables.clear()
+        with ExitStack() as closing:
+            closing.callback(self._server.close)
+            self._leases.close()
+
+    def _held(self, *names: str) -> ExitStack:
+        held = ExitStack()
+        try:
+            for name in names:
+                held.enter_context(self._leases.held(name))
+        except BaseException:
+            held.close()
+            raise
+        return held
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._tables.pop(name, None)
+
+    def _drop_rows(self, head: Head) -> None:
+        with suppress(UnknownCollection), self._server.client() as client:
+            client.drop_collection(head.rows, timeout=CALL_S)
+
+    def _sweep(self) -> None:
+        """Delete rows that no head names, once they are old enough."""
+        with suppress(StoreFailed, UnknownCollection), self._server.client() as client:
+            there = [name for name in client.list_collections(timeout=CALL_S) if name.startswith(_ROWS)]
+            named = {self._heads.get(name).rows for name in self._heads.names()}
+            for rows in there:
+                made_s = int(rows.removeprefix(_ROWS).partition("_")[0], 16)
+                if rows not in named and time.time() - made_s > _ORPHAN_S:
+                    client.drop_collection(rows, timeout=CALL_S)
