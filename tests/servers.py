@@ -12,6 +12,7 @@ import time
 import warnings
 from pathlib import Path
 
+from embedder.collections.milvus.server import CHANNEL
 from tests.conftest import free_port
 
 PASSWORD = "s3cret/and@odd"
@@ -57,9 +58,9 @@ class Postgres:
             connection.execute("DROP SCHEMA IF EXISTS tessera CASCADE")
         return self._shared
 
-    def url(self, name: str) -> str:
+    def url(self, name: str, login: str = _LOGIN) -> str:
         """The address of a database."""
-        return f"postgresql://{_LOGIN}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{login}@127.0.0.1:{self.port}/{name}"
 
     def kill_and_restart(self) -> None:
         """Without a farewell: what it answered must be in its log, from which it recovers."""
@@ -83,26 +84,26 @@ class Postgres:
             "-h", "127.0.0.1", "-p", str(self.port),
             "-c", "fsync=off", "-c", "shared_buffers=64MB", "-c", "max_connections=60",
         ]  # fmt: skip
-        process = subprocess.Popen(
-            command, user=self._user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
-        )
+        logins = (_LOGIN, "postgres")
         deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(OSError, psycopg.OperationalError):
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
-                return process
-            with contextlib.suppress(OSError, psycopg.OperationalError):
-                psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres").close()
-                return process
-            time.sleep(0.1)
-        process.kill()
+        while time.monotonic() < deadline:
+            process = subprocess.Popen(
+                command, user=self._user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+            )
+            while time.monotonic() < deadline and process.poll() is None:
+                for login in logins:
+                    with contextlib.suppress(psycopg.OperationalError):
+                        psycopg.connect(self.url("postgres", login), connect_timeout=5).close()
+                        return process
+                time.sleep(0.1)
+            process.kill()  # or it ended by itself: what was there before it may not have let go of all yet
+            process.wait()
         raise RuntimeError("PostgreSQL did not start")
 
     def _query(self, sql: str, login: str = "postgres") -> None:
         import psycopg
 
-        address = f"postgresql://{login}@127.0.0.1:{self.port}/postgres"
-        with psycopg.connect(address, autocommit=True) as connection:
+        with psycopg.connect(self.url("postgres", login), autocommit=True) as connection:
             connection.execute(sql)
 
 
@@ -120,7 +121,7 @@ class Milvus:
         from pymilvus import MilvusClient
 
         self._made += 1
-        client = MilvusClient(uri=f"http://127.0.0.1:{self.port}")
+        client = MilvusClient(uri=f"http://127.0.0.1:{self.port}", dedicated=True, grpc_options=CHANNEL)
         client.create_database(f"test_{self._made}")
         client.close()
         return f"milvus://127.0.0.1:{self.port}/test_{self._made}"

@@ -159,7 +159,7 @@ class Collection:
             ModelMismatch: none served here has its fingerprint.
             InvalidInput: its vectors came without a model.
         """
-        about = self.about
+        about = await asyncio.to_thread(lambda: self.about)  # which some stores ask a server for
         if self._engine is None or not about.fingerprint:
             raise InvalidInput(
                 f"The vectors of the collection {self.name!r} came without a model that can run here. Search "

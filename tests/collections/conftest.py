@@ -12,7 +12,6 @@ import pytest
 from embedder import Engine, Settings
 from embedder.backends.hashing import HashingBackend
 from embedder.collections import Collection, Collections, NewText
-from embedder.collections.lance.store import LanceStore
 from embedder.collections.rows import Rows, Value
 from embedder.collections.store import Store
 from embedder.types import TokenizedText
@@ -94,8 +93,15 @@ async def engine(runtimes: dict[str, Runtime]) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
-async def collections(engine: Engine, tmp_path: Path) -> AsyncIterator[Collections]:
-    async with Collections(LanceStore(tmp_path / "store"), engine) as made:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """A kind of store, a folder's unless a test asks for others, and where an empty one of it is."""
+    kind: str = getattr(request, "param", "lance")
+    return kind, new_place(kind, request, tmp_path, shared=True)
+
+
+@pytest.fixture
+async def collections(engine: Engine, place: tuple[str, str]) -> AsyncIterator[Collections]:
+    async with Collections(opened(*place), engine) as made:
         yield made
 
 

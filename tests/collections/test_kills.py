@@ -16,11 +16,12 @@ from embedder.collections.lance.store import LanceStore
 from embedder.collections.store import Table
 from embedder.errors import CollectionBusy
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
-from tests.collections.stores import new_place, opened
+from tests.collections.stores import opened
 from tests.collections.writer import ROWS, batch_ids, text_of
 from tests.conftest import ROOT
 
-KILLED = ["lance-indexed", "postgres-indexed", "milvus"]
+BATCHES = 30
+EVERYWHERE = pytest.mark.parametrize("place", ["lance-indexed", "postgres-indexed", "milvus"], indirect=True)
 
 
 def writer(kind: str, place: str, first: int, last: int | None = None) -> subprocess.Popen[str]:
@@ -60,16 +61,11 @@ def check_nothing_is_lost(table: Table, acknowledged: list[int]) -> None:
         assert (found[0].row.id, found[0].score) == (last, pytest.approx(1.0, abs=1e-5))
 
 
-@pytest.fixture(params=KILLED)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
-    """A kind of store, and where an empty one of it is."""
-    return request.param, new_place(request.param, request, tmp_path, shared=True)
-
-
+@EVERYWHERE
 def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(place: tuple[str, str]) -> None:
     chance = random.Random(0)
     acknowledged: list[int] = []
-    for _ in range(5):
+    for _ in range(3 if place[0] == "milvus" else 5):  # where each killed one's lease must run out
         process = writer(*place, acknowledged[-1] + 2 if acknowledged else 0)
         assert process.stdout is not None
         try:
@@ -93,8 +89,9 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(place: tuple[str
     store.close()
 
 
+@EVERYWHERE
 def test_readers_beside_a_writer_see_whole_batches_and_ever_more(place: tuple[str, str]) -> None:
-    process = writer(*place, 0, 60)
+    process = writer(*place, 0, BATCHES)
     store = opened(*place)
     table = store.open("things")
     question = np.ones(DIMENSIONS, dtype=np.float32)
@@ -115,7 +112,7 @@ def test_readers_beside_a_writer_see_whole_batches_and_ever_more(place: tuple[st
         assert process.stdout is not None
         process.stdout.close()
     assert process.returncode == 0
-    assert table.count() == 60 * ROWS + 1
+    assert table.count() == BATCHES * ROWS + 1
     assert len(set(seen)) > 3, "it was not looked at while it grew"
     store.close()
 

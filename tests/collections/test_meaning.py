@@ -9,6 +9,7 @@ import pytest
 
 from embedder import Engine, Settings
 from embedder.collections import NewText, Question, open_collections, parse_filter
+from tests.collections.stores import new_place
 
 TEXTS = {
     "weather": "The weather is lovely today.",
@@ -19,9 +20,19 @@ TEXTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is found out about the model is found out once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.model
-async def test_texts_are_found_by_what_they_mean(tmp_path: Path) -> None:
-    settings = Settings.load({"data_dir": tmp_path, "cache_dir": tmp_path / "cache"})
+@pytest.mark.parametrize("kind", ["lance", "postgres", "milvus"])
+async def test_texts_are_found_by_what_they_mean(
+    request: pytest.FixtureRequest, tmp_path: Path, learned: Path, kind: str
+) -> None:
+    place = new_place(kind, request, tmp_path, shared=True)
+    settings = Settings.load({"data_dir": tmp_path, "data_url": place, "cache_dir": learned})
     async with Engine(settings) as engine, open_collections(settings, engine) as collections:
         made = await collections.create("notes")
         texts = [NewText(text, row_id, columns={"long": len(text) > 40}) for row_id, text in TEXTS.items()]

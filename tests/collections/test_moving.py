@@ -11,13 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedder.collections import Collection, Collections, NewText, Question
-from embedder.collections.lance.store import LanceStore
 from embedder.collections.migrate import reembed
 from embedder.collections.transfer import export_collection, import_collection
 from embedder.corpus.reading import read_texts
 from embedder.engine import Engine
 from embedder.errors import BackendFailed, CollectionExists, ConfigError, FileUnreadable
 from tests.collections.conftest import NARROW, WIDE, Runtime, rows_of
+from tests.collections.stores import opened
+
+EVERYWHERE = pytest.mark.parametrize("place", ["lance", "postgres", "milvus"], indirect=True)
 
 
 async def rows(collection: Collection) -> dict[str, tuple]:
@@ -77,6 +79,7 @@ async def test_what_is_no_such_file_leaves_nothing(
     assert await collections.names() == ["things"]
 
 
+@EVERYWHERE
 async def test_another_model_takes_over_when_all_is_embedded(
     collections: Collections,
     filled: Collection,
@@ -96,12 +99,13 @@ async def test_another_model_takes_over_when_all_is_embedded(
     assert await reembed(collections, "things", NARROW) == 0
 
 
+@EVERYWHERE
 async def test_it_goes_on_where_it_was_stopped_and_others_write_meanwhile(
     collections: Collections,
     filled: Collection,
     engine: Engine,
     runtimes: dict[str, Runtime],
-    tmp_path: Path,
+    place: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("embedder.collections.migrate._BATCH_ROWS", 100)
@@ -125,9 +129,11 @@ async def test_it_goes_on_where_it_was_stopped_and_others_write_meanwhile(
         nonlocal written
         if not written:
             written = True
-            other = LanceStore(tmp_path / "store").open("things")
+            elsewhere = opened(*place)
+            other = elsewhere.open("things")
             other.upsert(rows_of({"m2": "changed at the last moment"}, vectors=np.ones((1, 32))))
             other.delete(["m3"])
+            elsewhere.close()
 
     count = await reembed(collections, "things", NARROW, progress=write)
     assert count < 505 - len(embedded) + 10, "what was embedded before was embedded again"

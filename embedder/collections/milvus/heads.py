@@ -59,18 +59,13 @@ class Heads:
         self._writing = threading.Lock()
         self._ready = False
 
-    def names(self) -> list[str]:
-        """Of all collections, sorted."""
+    def every(self) -> dict[str, Head]:
+        """All collections by name, in this order."""
         try:
-            with self._server.client() as client:
-                self._server.load(client, CATALOGUE)
-                rows = client.query(
-                    CATALOGUE, filter=f'kind == "{_HEAD}"', output_fields=["name"], limit=MAX_QUERY_ROWS,
-                    consistency_level=STRONG, timeout=CALL_S,
-                )  # fmt: skip
+            rows = self._query(f'kind == "{_HEAD}"', ["name", "told"], limit=MAX_QUERY_ROWS)
         except UnknownCollection:  # nothing was ever made here
-            return []
-        return sorted(row["name"] for row in rows)
+            return {}
+        return {row["name"]: _head_of(row["name"], row["told"]) for row in sorted(rows, key=_name_of)}
 
     def get(self, name: str) -> Head:
         """The collection as it is now.
@@ -82,11 +77,7 @@ class Heads:
         told = self.read(_HEAD, name)
         if told is None:
             raise UnknownCollection(name)
-        head: dict[str, Any] = json.loads(told)
-        if head.get("format") != _FORMAT:
-            raise StoreFailed(f"The collection {name!r} was written by another version of this program.")
-        found = head.pop("recall", None)
-        return Head(**head, recall=Recall(**found) if found else None)
+        return _head_of(name, told)
 
     def put(self, name: str, head: Head) -> None:
         """Write a head in place of what was there."""
@@ -96,20 +87,10 @@ class Heads:
         """Take a head away, which is the end of the collection under that name."""
         self._delete([f"{_HEAD}:{name}"])
 
-    def shares_rows(self, head: Head) -> bool:
-        """Whether another name has the same rows: of one who was killed between two names."""
-        return any(
-            other.rows == head.rows for name in self.names() if (other := self._found(name)) is not None
-        )
-
     def info(self, head: Head) -> Info:
         """What the owner remembers."""
         keys = [f"{_INFO}:{head.told}:{part}" for part in range(head.parts)]
-        with self._server.client() as client:
-            rows = client.query(
-                CATALOGUE, filter=f"key in {json.dumps(keys)}", output_fields=["key", "told"],
-                consistency_level=STRONG, timeout=CALL_S,
-            )  # fmt: skip
+        rows = self._query(f"key in {json.dumps(keys)}", ["key", "told"])
         parts = {row["key"]: row["told"] for row in rows}
         told: Info = json.loads("".join(parts[key] for key in keys if key in parts) or "{}")
         return told
@@ -127,18 +108,17 @@ class Heads:
         self._delete([f"{_INFO}:{head.told}:{part}" for part in range(head.parts)])
 
     def read(self, kind: str, name: str) -> str | None:
-        """What is kept under a kind and a name."""
-        with self._server.client(name) as client:
-            self._server.load(client, CATALOGUE)
-            rows = client.query(
-                CATALOGUE, filter=f'key == "{kind}:{name}"', output_fields=["told"],
-                consistency_level=STRONG, timeout=CALL_S,
-            )  # fmt: skip
+        """What is kept under a kind and a name.
+
+        Raises:
+            UnknownCollection: nothing was ever kept here.
+        """
+        rows = self._query(f'key == "{kind}:{name}"', ["told"], name=name)
         return rows[0]["told"] if rows else None
 
-    def write(self, kind: str, name: str, told: str) -> None:
+    def write(self, kind: str, name: str, told: str, timeout_s: float = CALL_S) -> None:
         """Keep `told` under a kind and a name."""
-        self._upsert([_row(kind, name, told)])
+        self._upsert([_row(kind, name, told)], timeout_s)
 
     def prepare(self) -> None:
         """Make the catalogue, unless it is there."""
@@ -165,15 +145,21 @@ class Heads:
                         raise  # another did not make it at the same time
         self._ready = True
 
-    def _found(self, name: str) -> Head | None:
-        try:
-            return self.get(name)
-        except UnknownCollection:
-            return None
+    def _query(self, where: str, columns: list[str], *, name: str = "", **options: Any) -> Any:
+        with self._server.client(name) as client:
+            self._server.load(client, CATALOGUE)
+            return client.query(
+                CATALOGUE,
+                filter=where,
+                output_fields=columns,
+                consistency_level=STRONG,
+                timeout=CALL_S,
+                **options,
+            )
 
-    def _upsert(self, rows: list[dict[str, Any]]) -> None:
+    def _upsert(self, rows: list[dict[str, Any]], timeout_s: float = CALL_S) -> None:
         with self._writing, self._server.client() as client:
-            client.upsert(CATALOGUE, rows, timeout=CALL_S)
+            client.upsert(CATALOGUE, rows, timeout=timeout_s)
 
     def _delete(self, keys: Iterable[str]) -> None:
         wanted = list(keys)
@@ -184,3 +170,15 @@ class Heads:
 
 def _row(kind: str, name: str, told: str) -> dict[str, Any]:
     return {"key": f"{kind}:{name}", "kind": kind, "name": name, "told": told, "vector": [0.0, 1.0]}
+
+
+def _head_of(name: str, told: str) -> Head:
+    head: dict[str, Any] = json.loads(told)
+    if head.get("format") != _FORMAT:
+        raise StoreFailed(f"The collection {name!r} was written by another version of this program.")
+    found = head.pop("recall", None)
+    return Head(**head, recall=Recall(**found) if found else None)
+
+
+def _name_of(row: dict[str, Any]) -> str:
+    return str(row["name"])

@@ -20,7 +20,7 @@ from embedder.collections.milvus.heads import Heads
 from embedder.errors import CollectionBusy, TesseraError
 
 LEASE_S = 10.0
-SETTLE_S = 0.1
+SETTLE_S = 0.15
 _IDLE_S = 0.5
 _TICK_S = 0.1
 _LEASE = "lease"
@@ -100,8 +100,8 @@ class Leases:
             if not owner or owner == self._owner or began_s - since_s > self._lease_s:
                 self._write(name, self._owner)
                 if time.monotonic() - began_s > SETTLE_S:
-                    # Too slow: another may have taken it for free since it was looked at.
-                    time.sleep(3 * SETTLE_S)
+                    # Too slow: another may have it since this looked, and renews it while it writes.
+                    time.sleep(self._lease_s / 3)
                 time.sleep(SETTLE_S)
                 if self._is_mine(name):
                     return
@@ -115,7 +115,8 @@ class Leases:
 
     def _write(self, name: str, owner: str) -> None:
         self._renewals += 1
-        self._heads.write(_LEASE, name, json.dumps({"owner": owner, "renewals": self._renewals}))
+        told = json.dumps({"owner": owner, "renewals": self._renewals})
+        self._heads.write(_LEASE, name, told, self._lease_s)
 
     def _keep(self) -> None:
         with self._lock:
@@ -133,12 +134,16 @@ class Leases:
                     return
             for name, one in held:
                 now_s = time.monotonic()
-                if one.users and now_s - one.renewed_s > self._lease_s / 4:
-                    with suppress(TesseraError):
-                        self._write(name, self._owner)
-                        one.renewed_s = now_s
-                elif not one.users and now_s - one.used_s > _IDLE_S:
+                if not one.users and now_s - one.used_s > _IDLE_S:
                     self._let_go(name, one)
+                elif now_s - one.renewed_s > self._lease_s / 4:
+                    self._renew(name, one)
+
+    def _renew(self, name: str, one: _Held) -> None:
+        with suppress(TesseraError):
+            if self._is_mine(name):  # and not another's, after this process had been frozen
+                self._write(name, self._owner)
+                one.renewed_s = time.monotonic()
 
     def _let_go(self, name: str, one: _Held) -> None:
         if one.lock.acquire(blocking=False):

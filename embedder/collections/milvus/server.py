@@ -12,10 +12,13 @@ from urllib.parse import urlsplit
 from embedder.collections.addresses import missing_package, shown, user_and_password
 from embedder.errors import StoreFailed, UnknownCollection
 
-CALL_S = 60.0
+CALL_S = 30.0
 _CONNECT_S = 10.0
 _NO_COLLECTION, _NOT_LOADED = 100, 101
-_CHANNEL = {
+CHANNEL = {
+    # pymilvus asks every ten seconds whether the server lives, which Milvus Lite takes for an attack.
+    "grpc.keepalive_time_ms": 300_000,
+    "grpc.keepalive_permit_without_calls": False,
     # Else a server that was started again is not looked for again for up to two minutes.
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 1000,
@@ -104,7 +107,7 @@ class Server:
                 db_name=parts.path.strip("/"),
                 timeout=_CONNECT_S,
                 dedicated=True,
-                grpc_options=_CHANNEL,
+                grpc_options=CHANNEL,
             )
         except MilvusException as error:
             raise StoreFailed(f"The store {self.shown} cannot be used: {_why(error)}.") from None

@@ -34,7 +34,7 @@ class MilvusStore:
 
     def names(self) -> list[str]:
         """Every head's name."""
-        return self._heads.names()
+        return list(self._heads.every())
 
     def create(self, name: str, dimensions: int, info: Info) -> MilvusTable:
         """Rows, then a head, which makes them a collection."""
@@ -69,7 +69,8 @@ class MilvusStore:
         with self._held(name):
             head = self._heads.get(name)
             self._heads.remove(name)
-            if not self._heads.shares_rows(head):
+            # Another name may have its rows: of one who was killed between two names.
+            if all(other.rows != head.rows for other in self._heads.every().values()):
                 self._heads.forget_info(head)
                 self._drop_rows(head)
         self._sweep()
@@ -134,7 +135,7 @@ class MilvusStore:
         """Delete rows that no head names, once they are old enough."""
         with suppress(StoreFailed, UnknownCollection), self._server.client() as client:
             there = [name for name in client.list_collections(timeout=CALL_S) if name.startswith(_ROWS)]
-            named = {self._heads.get(name).rows for name in self._heads.names()}
+            named = {head.rows for head in self._heads.every().values()}
             for rows in there:
                 made_s = int(rows.removeprefix(_ROWS).partition("_")[0], 16)
                 if rows not in named and time.time() - made_s > _ORPHAN_S:

@@ -80,6 +80,11 @@ class Database:
         """
         if self._ready:
             return
+        with self.connection() as connection:
+            row = connection.execute("SELECT to_regclass('tessera.collections') IS NOT NULL").fetchone()
+            if row and row[0]:
+                self._ready = True
+                return
         with self.connection() as connection, connection.transaction():
             # IF NOT EXISTS is no help against another who makes the same at once.
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_SETUP_LOCK])
