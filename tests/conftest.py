@@ -138,20 +138,20 @@ def few_paragraphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """PostgreSQL with pgvector, started for the first test that asks."""
     from tests.servers import Postgres
 
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server = Postgres()
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Milvus]:
+def milvus() -> Iterator[Milvus]:
     """Milvus Lite's server, started for the first test that asks."""
     from tests.servers import Milvus
 
-    server = Milvus(tmp_path_factory.mktemp("milvus"))
+    server = Milvus()
     yield server
     server.stop()

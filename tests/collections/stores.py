@@ -24,6 +24,9 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 """A store is held to the contract by a row of its own here."""
 
+EVERYWHERE = pytest.mark.parametrize("place", ["lance", "postgres", "milvus"], indirect=True)
+"""For what is built on stores: one of each."""
+
 
 def opened(kind: str, place: str, **options: Any) -> Store:
     """The store of that kind at `place`."""

@@ -17,14 +17,14 @@ from embedder.collections.store import Table
 from embedder.errors import CollectionBusy
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
 from tests.collections.stores import opened
-from tests.collections.writer import ROWS, batch_ids, text_of
+from tests.collections.writer import ROWS, batch_ids, spare, text_of
 from tests.conftest import ROOT
 
 BATCHES = 30
 EVERYWHERE = pytest.mark.parametrize("place", ["lance-indexed", "postgres-indexed", "milvus"], indirect=True)
 
 
-def writer(kind: str, place: str, first: int, last: int | None = None) -> subprocess.Popen[str]:
+def writer(kind: str, place: str, first: int, last: int | str | None = None) -> subprocess.Popen[str]:
     """A writer of its own process, open by the time this returns."""
     arguments = [kind, place, str(first), *([] if last is None else [str(last)])]
     process = subprocess.Popen(
@@ -115,6 +115,47 @@ def test_readers_beside_a_writer_see_whole_batches_and_ever_more(place: tuple[st
     assert table.count() == BATCHES * ROWS + 1
     assert len(set(seen)) > 3, "it was not looked at while it grew"
     store.close()
+
+
+@EVERYWHERE
+def test_what_takes_the_place_of_another_is_whole_when_its_writer_is_killed(place: tuple[str, str]) -> None:
+    chance = random.Random(1)
+    batch, acknowledged = 0, -1
+    for _ in range(2):
+        process = writer(*place, batch, "exchange")
+        assert process.stdout is not None
+        try:
+            told = [process.stdout.readline() for _ in range(chance.randint(1, 3))]
+            time.sleep(chance.random() * 0.5)  # somewhere between
+            process.kill()
+            told += process.stdout.read().splitlines()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        acknowledged = [int(line) for line in told if line.strip()][-1]
+        store = opened(*place)
+        table = store.open("things")
+        batch = table.info["batch"]
+        assert batch in (acknowledged, acknowledged + 1)
+        check_is_batch(table, batch)
+        left = [name for name in store.names() if name != "things"]
+        assert set(left) <= {spare(acknowledged + 1), spare(acknowledged + 2)}
+        for name in left:
+            if store.open(name).count():
+                check_is_batch(store.open(name), int(name.removeprefix(spare(0)[:-1])))
+            store.drop(name)
+        assert store.names() == ["things"]
+        check_is_batch(table, batch)
+        store.close()
+        batch += 1
+
+
+def check_is_batch(table: Table, batch: int) -> None:
+    """Exactly the rows of that batch are there, and are found."""
+    assert {row_id for some in table.ids() for row_id in some} == set(batch_ids(batch))
+    wanted = batch_ids(batch)[3]
+    assert table.nearest(vectors_of([wanted])[0], 1)[0].row.id == wanted
 
 
 def test_a_second_writer_waits_and_is_then_told(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from embedder.collections.milvus import store as milvus_store
 from embedder.collections.milvus.leases import Leases
 from embedder.collections.milvus.rows import words_told
 from embedder.collections.milvus.store import MilvusStore
-from embedder.errors import CollectionBusy, InvalidInput, StoreFailed
+from embedder.errors import CollectionBusy, InvalidInput, StoreFailed, UnknownCollection
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
 from tests.servers import Milvus
 
@@ -163,18 +165,85 @@ def test_what_was_acknowledged_survives_the_server_being_killed(
     again.close()
 
 
-def test_one_killed_between_two_names_loses_nothing(
-    store: MilvusStore, monkeypatch: pytest.MonkeyPatch
+@contextmanager
+def killed_before(store: MilvusStore, write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process ends, as it were, before it writes or removes a head for the `write`th time."""
+    done = 0
+
+    def killed(then: Callable[..., None]) -> Callable[..., None]:
+        def called(*args: Any) -> None:
+            nonlocal done
+            if done == write:
+                raise KeyboardInterrupt
+            done += 1
+            then(*args)
+
+        return called
+
+    with monkeypatch.context() as patch:
+        for name in ("put", "remove"):
+            patch.setattr(store._heads, name, killed(getattr(store._heads, name)))
+        yield
+
+
+@pytest.mark.parametrize("write", range(3))
+def test_an_exchange_is_done_or_not_wherever_it_is_killed(
+    store: MilvusStore, monkeypatch: pytest.MonkeyPatch, write: int
 ) -> None:
     table = store.create("things", DIMENSIONS, {"n": 1})
     table.upsert(rows_of(TEXTS[:10]))
-    monkeypatch.setattr(store._heads, "remove", lambda name: None)
+    store.create(".things", DIMENSIONS, {"n": 2}).upsert(rows_of(TEXTS[10:13]))
+    with killed_before(store, write, monkeypatch), pytest.raises(KeyboardInterrupt):
+        store.replace("things", ".things", table.mark)
+    there = store.open("things")
+    if write < 2:
+        assert store.names() == [".things", "things"]
+        assert (there.count(), there.info) == (10, {"n": 1})
+        assert store.open(".things").upsert(rows_of(TEXTS[13:14])) == 1
+        assert store.replace("things", ".things", there.mark)
+    else:
+        there.upsert(rows_of(TEXTS[13:14]))
+    assert store.names() == ["things"]
+    with pytest.raises(UnknownCollection):
+        store.open(".things")
+    store.create(".things", DIMENSIONS, {}).upsert(rows_of(TEXTS[:1]))
+    store.drop(".things")
+    assert (there.count(), there.info) == (4, {"n": 2})
     store.rename("things", "others")
-    monkeypatch.undo()
-    assert store.names() == ["others", "things"]
-    store.drop("things")
-    others = store.open("others")
-    assert (others.count(), others.info) == (10, {"n": 1})
+    assert store.names() == ["others"]
+    assert store.open("others").keyword("number 11", 1)[0].row.id == TEXTS[11]
+
+
+@pytest.mark.parametrize("write", range(3))
+@pytest.mark.parametrize("next_name", ["things", "others"])
+def test_a_name_is_given_or_not_wherever_it_is_killed(
+    store: MilvusStore, monkeypatch: pytest.MonkeyPatch, write: int, next_name: str
+) -> None:
+    store.create("things", DIMENSIONS, {"n": 1}).upsert(rows_of(TEXTS[:10]))
+    with killed_before(store, write, monkeypatch), pytest.raises(KeyboardInterrupt):
+        store.rename("things", "others")
+    (name,) = store.names()
+    assert name == ("things" if write < 2 else "others")
+    assert (store.open(name).count(), store.open(name).info) == (10, {"n": 1})
+    # What is left of the other name is in nobody's way, and takes no rows with it.
+    if next_name == name:
+        store.drop(name)
+        assert store.names() == []
+    made = store.create(next_name, DIMENSIONS, {"n": 2})
+    assert (made.count(), made.info) == (0, {"n": 2})
+    if next_name != name:
+        store.drop(next_name)
+        assert (store.open(name).count(), store.names()) == (10, [name])
+
+
+def test_leases_are_let_go_without_a_trace(url: str, store: MilvusStore) -> None:
+    for name in ("things", "others"):
+        store.create(name, DIMENSIONS, {}).upsert(rows_of(["x"]))
+        store.drop(name)
+    store.close()
+    with MilvusStore(url)._server.client() as client:
+        assert client.query("tessera_collections", filter='kind == "lease"', output_fields=["key"]) == []
+        client.close()
 
 
 def test_rows_that_a_killed_process_left_behind_are_swept_away(

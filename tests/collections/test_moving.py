@@ -17,9 +17,7 @@ from embedder.corpus.reading import read_texts
 from embedder.engine import Engine
 from embedder.errors import BackendFailed, CollectionExists, ConfigError, FileUnreadable
 from tests.collections.conftest import NARROW, WIDE, Runtime, rows_of
-from tests.collections.stores import opened
-
-EVERYWHERE = pytest.mark.parametrize("place", ["lance", "postgres", "milvus"], indirect=True)
+from tests.collections.stores import EVERYWHERE, opened
 
 
 async def rows(collection: Collection) -> dict[str, tuple]:

@@ -20,6 +20,7 @@ from embedder.collections.rows import Row, content_id
 from embedder.errors import CollectionExists, InvalidInput, ModelMismatch, UnknownCollection
 
 from .conftest import TEXTS, rows_of, vectors_of
+from .stores import EVERYWHERE
 
 MADE_BY = "a model", "its fingerprint"
 
@@ -33,6 +34,7 @@ async def rows_in(collection: Collection) -> dict[str, Row]:
     return {row.id: row for row in await collection.get(ids, vectors=True)}
 
 
+@EVERYWHERE
 async def test_kept_texts_come_back_as_they_were(collections: Collections) -> None:
     texts = [*TEXTS, TEXTS[0]]  # one of them twice
     columns = {"year": ["1", "2", "3", "4", "5", "6"], "mood": ["a", "", "b", "b", "007", ""]}
@@ -82,6 +84,7 @@ def test_every_row_has_an_id_of_its_own(texts: list[str], numbered: bool) -> Non
         assert new[0].id == content_id(texts[0])
 
 
+@EVERYWHERE
 async def test_what_fails_or_is_cancelled_leaves_nothing(collections: Collections) -> None:
     with pytest.raises(InvalidInput):
         await keep(collections, "kept", [NewText(" ")], vectors_of(["x"]), MADE_BY)
@@ -126,6 +129,7 @@ async def test_of_many_a_sample_is_drawn_the_same_each_time(collections: Collect
     assert set(short.rows.ids) < set(drawn.rows.ids)
 
 
+@EVERYWHERE
 async def test_deleted_texts_come_back_with_their_vectors(collections: Collections) -> None:
     made = await kept(collections, TEXTS, id=list("abcde"), n=list("12345"))
     before = await rows_in(made)
@@ -149,6 +153,7 @@ async def test_deleted_texts_come_back_with_their_vectors(collections: Collectio
     assert await bin_.delete_texts(collections, "kept", ["nothing"]) is None
 
 
+@EVERYWHERE
 async def test_a_deleted_collection_comes_back_whole(collections: Collections) -> None:
     made = await kept(collections, TEXTS, mood=list("abcde"))
     about, before = made.about, await rows_in(made)
@@ -172,6 +177,7 @@ async def test_a_deleted_collection_comes_back_whole(collections: Collections) -
     assert await bin_.deleted(collections) == []
 
 
+@EVERYWHERE
 async def test_a_name_that_was_taken_meanwhile_is_not_overwritten(collections: Collections) -> None:
     await kept(collections, TEXTS)
     gone = await bin_.delete_whole(collections, "kept")
@@ -184,6 +190,7 @@ async def test_a_name_that_was_taken_meanwhile_is_not_overwritten(collections: C
     assert (await bin_.undo(collections, gone.id)).put_back == 5
 
 
+@EVERYWHERE
 async def test_texts_wait_for_their_collection(collections: Collections) -> None:
     await kept(collections, TEXTS, id=list("abcde"))
     texts = await bin_.delete_texts(collections, "kept", ["a"])
@@ -197,6 +204,7 @@ async def test_texts_wait_for_their_collection(collections: Collections) -> None
     assert await (await collections.open("kept")).count() == 5
 
 
+@EVERYWHERE
 async def test_texts_of_a_collection_that_moved_are_embedded_again(
     filled: Collection, collections: Any
 ) -> None:
@@ -214,6 +222,7 @@ async def test_texts_of_a_collection_that_moved_are_embedded_again(
     assert row.vector.shape == (16,)
 
 
+@EVERYWHERE
 async def test_what_was_deleted_long_ago_goes(
     collections: Collections, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -246,6 +246,36 @@ def test_one_table_takes_the_place_of_another_unless_it_was_written_to(store: St
     assert table.count() == 2
 
 
+def test_a_table_goes_out_of_sight_and_comes_back(store: Store, table: Table) -> None:
+    """As what is deleted with an undo does: under a name that none of a collection is like."""
+    hidden = "..deleted-1767225600000-0123abcd"
+    table.upsert(rows_of(["one", "two"]))
+    away = store.create(hidden, DIMENSIONS, {"of": "things"})
+    table.write_info({"model": "m", "deleted": {"of": "things"}})
+    assert store.replace(hidden, "things", away.mark)
+    assert store.names() == [hidden]
+    with pytest.raises(UnknownCollection):
+        store.open("things")
+    assert (away.count(), away.info) == (2, {"model": "m", "deleted": {"of": "things"}})
+    assert store.open(hidden).count() == 2
+    # Another of that name may come meanwhile, and go: it has nothing to do with the one out of sight.
+    another = store.create("things", 2, {})
+    assert another.count() == 0
+    store.drop("things")
+    back = store.create("things", DIMENSIONS, {})
+    assert store.replace("things", hidden, back.mark)
+    assert store.names() == ["things"]
+    back.write_info({"model": "m"})
+    assert (store.open("things").count(), store.open("things").info) == (2, {"model": "m"})
+    assert [hit.row.id for hit in back.keyword("two", 3)] == ["two"]
+    assert back.upsert(rows_of(["two", "three"])) == 1
+    assert back.delete(["one"]) == 1
+    assert {row_id for some in back.ids() for row_id in some} == {"two", "three"}
+    for missing in (lambda: store.drop(hidden), lambda: store.replace("things", hidden, back.mark)):
+        with pytest.raises(UnknownCollection):
+            missing()
+
+
 def test_a_table_gets_another_name(store: Store, table: Table) -> None:
     table.upsert(rows_of(["one", "two"]))
     store.create("taken", 2, {})

@@ -18,6 +18,7 @@ from embedder import Settings
 from embedder.analysis import Projection, pca_2d
 from embedder.collections import Collections, NewText, open_collections
 from embedder.errors import InvalidInput
+from tests.collections.stores import new_place
 from ui import collecting, sidebar
 from ui.datasets import Dataset, Workings
 from ui.layout import LayoutWorker
@@ -29,6 +30,7 @@ from .conftest import hashing_engine
 
 TEXTS = [f"a {size} {fruit}" for fruit in ("apple", "pear", "plum") for size in ("red", "old", "soft", "big")]
 VISITOR = "https://somebody.hf.space"
+ON_EVERY_STORE = pytest.mark.parametrize("page", ["lance", "postgres", "milvus"], indirect=True)
 ACTIONS = ("keep", "open", "add", "delete", "drop", "search")
 
 
@@ -90,8 +92,10 @@ async def page_of(settings: Settings, folder: Path) -> AsyncIterator[Page]:
 
 
 @pytest.fixture
-async def page(tmp_path: Path, compiled: Path) -> AsyncIterator[Page]:
-    settings = Settings(cache_dir=tmp_path, data_dir=tmp_path / "data", page_max_texts=20)
+async def page(request: pytest.FixtureRequest, tmp_path: Path, compiled: Path) -> AsyncIterator[Page]:
+    kind = getattr(request, "param", "lance")
+    url = SecretStr(new_place(kind, request, tmp_path, shared=True))
+    settings = Settings(cache_dir=tmp_path, data_dir=tmp_path / "data", data_url=url, page_max_texts=20)
     async for made in page_of(settings, compiled):
         yield made
 
@@ -124,6 +128,7 @@ async def test_nothing_is_there_at_first(page: Page) -> None:
     }
 
 
+@ON_EVERY_STORE
 async def test_what_is_on_screen_is_kept_with_its_vectors_and_map(page: Page) -> None:
     dataset = await page.on_screen(TEXTS, year=[str(2000 + n) for n in range(12)])
     layout = Projection(np.zeros((12, 2), np.float32), "umap", clusters=np.zeros(12, np.int32))
@@ -150,6 +155,7 @@ async def test_what_is_on_screen_is_kept_with_its_vectors_and_map(page: Page) ->
     assert "name has 1 to 64" in (await page.last("fruit!/keep", {"data": dataset.id}))["error"]
 
 
+@ON_EVERY_STORE
 async def test_a_collection_is_opened_as_it_is_and_only_read_anew_when_it_changed(page: Page) -> None:
     made = await page.collections.create("fruit")
     await made.add([NewText(text, columns={"n": n}) for n, text in enumerate(TEXTS)])
@@ -167,6 +173,7 @@ async def test_a_collection_is_opened_as_it_is_and_only_read_anew_when_it_change
     assert "no collection 'other'" in (await page.last("other/open"))["error"]
 
 
+@ON_EVERY_STORE
 async def test_of_a_large_one_a_sample_is_drawn_and_all_is_searched(page: Page) -> None:
     many = [f"number {n} of many" for n in range(60)]
     made = await page.collections.create("many")
@@ -213,6 +220,7 @@ async def test_adding_replaces_what_is_there_and_another_model_is_refused(page: 
     assert "whose vectors cannot be compared" in refused
 
 
+@ON_EVERY_STORE
 async def test_deleting_leaves_the_map_as_it_is_and_can_be_undone(page: Page) -> None:
     dataset = await page.on_screen(TEXTS)
     clusters = np.repeat(np.arange(3, dtype=np.int32), 4)
@@ -260,6 +268,7 @@ async def test_all_texts_can_go_and_come_back(page: Page) -> None:
     assert page.dataset(await page.last("fruit/open")) is before
 
 
+@ON_EVERY_STORE
 async def test_a_whole_collection_goes_and_comes_back_also_after_a_restart(page: Page) -> None:
     shown = page.dataset(await page.last("fruit/keep", {"data": (await page.on_screen(TEXTS)).id}))
     gone = await page.last("fruit/drop")

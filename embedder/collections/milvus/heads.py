@@ -38,6 +38,8 @@ class Head:
     """`rows` names the collection of Milvus that holds the rows; `told` and `parts` where the info is.
 
     `exchanged` is the mark of the last exchange; `zeros` whether a row without direction was ever written.
+    `heir` is the name that its rows are about to get: once the head of that name has them, this one is
+    gone, whether it could still be taken away or not.
     """
 
     rows: str
@@ -47,6 +49,7 @@ class Head:
     mark: int = 1
     exchanged: int = 0
     zeros: bool = False
+    heir: str = ""
     recall: Recall | None = None
     format: int = _FORMAT
 
@@ -61,11 +64,8 @@ class Heads:
 
     def every(self) -> dict[str, Head]:
         """All collections by name, in this order."""
-        try:
-            rows = self._query(f'kind == "{_HEAD}"', ["name", "told"], limit=MAX_QUERY_ROWS)
-        except UnknownCollection:  # nothing was ever made here
-            return {}
-        return {row["name"]: _head_of(row["name"], row["told"]) for row in sorted(rows, key=_name_of)}
+        heads = self._written()
+        return {name: head for name, head in heads.items() if not _inherited(head, heads.get(head.heir))}
 
     def get(self, name: str) -> Head:
         """The collection as it is now.
@@ -74,10 +74,29 @@ class Heads:
             UnknownCollection
             StoreFailed: another version wrote it.
         """
-        told = self.read(_HEAD, name)
-        if told is None:
+        head = self._one(name)
+        if head is None or (head.heir and _inherited(head, self._one(head.heir))):
             raise UnknownCollection(name)
-        return _head_of(name, told)
+        return head
+
+    def hand_over(self, name: str, head: Head, new: str, changed: Head) -> None:
+        """Give the rows of `name`, whose head is `head`, to `new`, whose head is `changed` from then on.
+
+        That it is to be so is written first, then it is done by one write. Killed before that, it was
+        not done; killed after, it was, and the next who asks sees no `name`.
+        """
+        self.put(name, replace(head, heir=new))
+        self.put(new, replace(changed, heir=""))
+        self.remove(name)
+
+    def left_by(self, *names: str) -> list[str]:
+        """Heads whose rows one of `names` has: of one who was killed while handing over."""
+        heads = self._written()
+        return [
+            name
+            for name, head in heads.items()
+            if head.heir in names and _inherited(head, heads.get(head.heir))
+        ]
 
     def put(self, name: str, head: Head) -> None:
         """Write a head in place of what was there."""
@@ -85,7 +104,7 @@ class Heads:
 
     def remove(self, name: str) -> None:
         """Take a head away, which is the end of the collection under that name."""
-        self._delete([f"{_HEAD}:{name}"])
+        self.forget(_HEAD, name)
 
     def info(self, head: Head) -> Info:
         """What the owner remembers."""
@@ -120,6 +139,10 @@ class Heads:
         """Keep `told` under a kind and a name."""
         self._upsert([_row(kind, name, told)], timeout_s)
 
+    def forget(self, kind: str, name: str) -> None:
+        """Keep nothing under a kind and a name."""
+        self._delete([f"{kind}:{name}"])
+
     def prepare(self) -> None:
         """Make the catalogue, unless it is there."""
         from pymilvus import DataType, MilvusClient, MilvusException
@@ -144,6 +167,17 @@ class Heads:
                     if not client.has_collection(CATALOGUE, timeout=CALL_S):
                         raise  # another did not make it at the same time
         self._ready = True
+
+    def _written(self) -> dict[str, Head]:
+        try:
+            rows = self._query(f'kind == "{_HEAD}"', ["name", "told"], limit=MAX_QUERY_ROWS)
+        except UnknownCollection:  # nothing was ever made here
+            return {}
+        return {row["name"]: _head_of(row["name"], row["told"]) for row in sorted(rows, key=_name_of)}
+
+    def _one(self, name: str) -> Head | None:
+        told = self.read(_HEAD, name)
+        return None if told is None else _head_of(name, told)
 
     def _query(self, where: str, columns: list[str], *, name: str = "", **options: Any) -> Any:
         with self._server.client(name) as client:
@@ -178,6 +212,10 @@ def _head_of(name: str, told: str) -> Head:
         raise StoreFailed(f"The collection {name!r} was written by another version of this program.")
     found = head.pop("recall", None)
     return Head(**head, recall=Recall(**found) if found else None)
+
+
+def _inherited(head: Head, heir: Head | None) -> bool:
+    return heir is not None and heir.rows == head.rows
 
 
 def _name_of(row: dict[str, Any]) -> str:

@@ -98,7 +98,7 @@ class Leases:
                 seen, since_s = told, began_s
             owner = json.loads(told)["owner"] if told else ""
             if not owner or owner == self._owner or began_s - since_s > self._lease_s:
-                self._write(name, self._owner)
+                self._write(name)
                 if time.monotonic() - began_s > SETTLE_S:
                     # Too slow: another may have it since this looked, and renews it while it writes.
                     time.sleep(self._lease_s / 3)
@@ -113,9 +113,9 @@ class Leases:
         told = self._heads.read(_LEASE, name)
         return bool(told) and json.loads(told or "{}").get("owner") == self._owner
 
-    def _write(self, name: str, owner: str) -> None:
+    def _write(self, name: str) -> None:
         self._renewals += 1
-        told = json.dumps({"owner": owner, "renewals": self._renewals})
+        told = json.dumps({"owner": self._owner, "renewals": self._renewals})
         self._heads.write(_LEASE, name, told, self._lease_s)
 
     def _keep(self) -> None:
@@ -142,7 +142,7 @@ class Leases:
     def _renew(self, name: str, one: _Held) -> None:
         with suppress(TesseraError):
             if self._is_mine(name):  # and not another's, after this process had been frozen
-                self._write(name, self._owner)
+                self._write(name)
                 one.renewed_s = time.monotonic()
 
     def _let_go(self, name: str, one: _Held) -> None:
@@ -151,6 +151,7 @@ class Leases:
                 if one.mine and not one.users:
                     one.mine = False
                     with suppress(TesseraError):
-                        self._write(name, "")
+                        if self._is_mine(name):
+                            self._heads.forget(_LEASE, name)
             finally:
                 one.lock.release()

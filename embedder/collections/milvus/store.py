@@ -68,35 +68,33 @@ class MilvusStore:
         self._forget(name)
         with self._held(name):
             head = self._heads.get(name)
+            self._settle(name)
             self._heads.remove(name)
-            # Another name may have its rows: of one who was killed between two names.
-            if all(other.rows != head.rows for other in self._heads.every().values()):
-                self._heads.forget_info(head)
-                self._drop_rows(head)
+            self._heads.forget_info(head)
+            self._drop_rows(head)
         self._sweep()
 
     def rename(self, name: str, new: str) -> None:
-        """Write the head under its new name, then take the old one away."""
+        """Hand its rows over to the new name."""
         self._forget(name)
         with self._held(*sorted((name, new))):
             head = self._heads.get(name)
             with suppress(UnknownCollection):
                 self._heads.get(new)
                 raise CollectionExists(new)
-            self._heads.put(new, head)
-            self._heads.remove(name)
+            self._settle(name)
+            self._heads.hand_over(name, head, new, head)
 
     def replace(self, name: str, other: str, mark: int) -> bool:
-        """Take the head of `other` away, then write it as that of `name`."""
+        """Hand the rows of `other` over to `name`."""
         self._forget(other)
         with self._held(*sorted((name, other))):
             old, new = self._heads.get(name), self._heads.get(other)
             if old.mark != mark:
                 return False
-            # First away, then there: killed in between the work on `other` is lost, and nothing else.
-            self._heads.remove(other)
+            self._settle(name, other)
             mark = max(mark, new.mark) + 1
-            self._heads.put(name, replace(new, mark=mark, exchanged=mark))
+            self._heads.hand_over(other, new, name, replace(new, mark=mark, exchanged=mark))
             self._heads.forget_info(old)
             self._drop_rows(old)
         with self._lock:
@@ -122,6 +120,13 @@ class MilvusStore:
             held.close()
             raise
         return held
+
+    def _settle(self, *names: str) -> None:
+        """Take away what is left of the names that these had their rows from, before those get others."""
+        for left in self._heads.left_by(*names):
+            with self._leases.held(left):
+                if left in self._heads.left_by(*names):  # nobody made it anew meanwhile
+                    self._heads.remove(left)
 
     def _forget(self, name: str) -> None:
         with self._lock:
