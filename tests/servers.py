@@ -43,7 +43,7 @@ class Process:
         self._name = name
         self._sign = sign
         self._user = user
-        self.folder = _folder()
+        self.folder = _folder(user)
         if user:
             os.chown(self.folder, *_numbers(user))
         self._guard: subprocess.Popen[str] | None = None
@@ -270,10 +270,10 @@ def _numbers(user: str) -> tuple[int, int]:
     return entry.pw_uid, entry.pw_gid
 
 
-def _folder() -> Path:
-    """A new folder below one that every user may pass through."""
+def _folder(user: str) -> Path:
+    """A new folder, for another `user` below one that every user may pass through."""
     for base in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
         place = Path(base).resolve()
-        if all(folder.stat().st_mode & stat.S_IXOTH for folder in (place, *place.parents)):
+        if not user or all(folder.stat().st_mode & stat.S_IXOTH for folder in (place, *place.parents)):
             return Path(tempfile.mkdtemp(prefix="tessera-server-", dir=place))
-    return Path(tempfile.mkdtemp(prefix="tessera-server-"))
+    raise RuntimeError(f"There is no folder for temporary files that {user} may use.")

@@ -76,13 +76,13 @@ def test_stopped_half_way_nothing_shows_there_and_moving_again_goes_on(
     process = start(tmp_path, *arguments, TESSERA_DATA_DIR=str(tmp_path / "data"))
     store = open_store(url)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not store.names() and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.02)
         while store.open(".notes").count() < 2000 and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(sign)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=180)
     finally:
         process.kill()
     assert process.returncode in (130, -signal.SIGKILL), told.decode()

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from embedder.collections.milvus.server import CALL_S, STRONG, Server
+from embedder.collections.milvus.server import CALL_S, STRONG, Server, create
 from embedder.collections.store import Info
 from embedder.errors import StoreFailed, UnknownCollection
 
@@ -160,9 +160,7 @@ class Heads:
                 index = client.prepare_index_params()
                 index.add_index(field_name="vector", index_type="FLAT", metric_type="L2")
                 try:
-                    client.create_collection(
-                        CATALOGUE, schema=schema, index_params=index, consistency_level=STRONG, timeout=CALL_S
-                    )
+                    create(client, CATALOGUE, schema, index)
                 except MilvusException:
                     if not client.has_collection(CATALOGUE, timeout=CALL_S):
                         raise  # another did not make it at the same time

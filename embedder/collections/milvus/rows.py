@@ -13,7 +13,7 @@ import numpy as np
 from embedder.analysis.ranking import words_of
 from embedder.collections.milvus.expressions import TAG_CHARS, cells_of, key_of, tags_of
 from embedder.collections.milvus.heads import MAX_VARCHAR_BYTES
-from embedder.collections.milvus.server import CALL_S, STRONG
+from embedder.collections.milvus.server import create
 from embedder.collections.rows import MAX_COLUMNS, MAX_ID_CHARS, Row, Rows
 from embedder.errors import InvalidInput
 
@@ -72,9 +72,7 @@ def create_rows(client: Any, name: str, dimensions: int) -> None:
         metric_type="BM25",
         params={"bm25_k1": 1.2, "bm25_b": 0.75},
     )
-    client.create_collection(
-        name, schema=schema, index_params=indexes, consistency_level=STRONG, num_shards=1, timeout=CALL_S
-    )
+    create(client, name, schema, indexes, num_shards=1)
 
 
 def requests(rows: Rows, revision: int) -> Iterator[list[dict[str, Any]]]:
