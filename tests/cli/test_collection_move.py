@@ -65,7 +65,7 @@ def test_there_by_a_variable_searched_there_and_back(tmp_path: Path, postgres: P
     assert told.split("checksum ")[1].split(")")[0] in back.stderr.decode()
 
 
-@pytest.mark.parametrize(("kind", "sign"), [("postgres", signal.SIGINT), ("milvus", signal.SIGKILL)])
+@pytest.mark.parametrize(("kind", "sign"), [("postgres", signal.SIGKILL), ("milvus", signal.SIGINT)])
 def test_stopped_half_way_nothing_shows_there_and_moving_again_goes_on(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str, sign: signal.Signals
 ) -> None:

@@ -49,7 +49,8 @@ def main() -> None:
     if last == "exchange":
         exchange(store, table, first)
     for batch in range(first, int(last)):
-        table.upsert(rows_of({row_id: text_of(row_id) for row_id in batch_ids(batch)}))
+        texts = {row_id: text_of(row_id) for row_id in batch_ids(batch)}
+        table.upsert(rows_of(texts, columns=[{"kept": True}] * ROWS))
         table.upsert(rows_of({"counter": f"counted {batch}"}, columns=[{"batch": batch}]))
         table.upsert(rows_of({f"doomed-{batch}": "soon to be deleted"}))
         table.delete([f"doomed-{batch - 1}", f"doomed-{batch}"])
