@@ -25,7 +25,8 @@ CLIENTS = (1, 8, 32, 64)
 BALANCERS = ("random", "two")
 SIMULATED_NODES = 64
 """Of more nodes so many are simulated, under their share of the load: what balancing gains is had by then."""
-SIMULATED_REQUESTS = 60_000
+REQUESTS = 60_000
+"""Simulated for each number of nodes."""
 MOST_TEXTS = 256
 
 
@@ -54,11 +55,13 @@ def fitted(figures: dict[str, Any]) -> tuple[Node, list[tuple[int, float, float]
     return node, [(n, rate, n / (node.fixed_s + n * node.text_s)) for n, rate in rates.items()]
 
 
-def simulated(node: Node, nodes: int, requests_s: float, balancer: str, seed: int = 1) -> dict[str, float]:
+def simulated(
+    node: Node, nodes: int, requests_s: float, balancer: str, requests: int = REQUESTS
+) -> dict[str, float]:
     """p50, p95 and p99 in seconds of requests that come at random."""
     import simpy
 
-    chance, world = random.Random(seed), simpy.Environment()
+    chance, world = random.Random(1), simpy.Environment()
     shown = min(nodes, SIMULATED_NODES)
     rate = requests_s * shown / nodes
     queues = [simpy.Store(world) for _ in range(shown)]
@@ -76,7 +79,7 @@ def simulated(node: Node, nodes: int, requests_s: float, balancer: str, seed: in
             latencies_s.extend(world.now - came_s for came_s in batch)
 
     def arrive() -> Any:
-        for _ in range(SIMULATED_REQUESTS):
+        for _ in range(requests):
             yield world.timeout(chance.expovariate(rate))
             known = [chance.randrange(shown) for _ in range(1 if balancer == "random" else 2)]
             chosen = min(known, key=waiting.__getitem__)
@@ -91,7 +94,9 @@ def simulated(node: Node, nodes: int, requests_s: float, balancer: str, seed: in
     return {"p50_s": p50, "p95_s": p95, "p99_s": p99}
 
 
-def least_nodes(node: Node, requests_s: float, p95_s: float, balancer: str) -> tuple[int, dict[str, float]]:
+def least_nodes(
+    node: Node, requests_s: float, p95_s: float, balancer: str, requests: int = REQUESTS
+) -> tuple[int, dict[str, float]]:
     """The fewest nodes whose p95 is within `p95_s`.
 
     Raises:
@@ -101,15 +106,15 @@ def least_nodes(node: Node, requests_s: float, p95_s: float, balancer: str) -> t
         raise ValueError(f"One text alone takes {1000 * (node.fixed_s + node.text_s):.0f} ms.")
     low = max(1, int(requests_s / node.most_requests_s))
     high = low
-    while simulated(node, high, requests_s, balancer)["p95_s"] > p95_s:
+    while simulated(node, high, requests_s, balancer, requests)["p95_s"] > p95_s:
         low, high = high + 1, 2 * high
     while low < high:
         middle = (low + high) // 2
-        if simulated(node, middle, requests_s, balancer)["p95_s"] <= p95_s:
+        if simulated(node, middle, requests_s, balancer, requests)["p95_s"] <= p95_s:
             high = middle
         else:
             low = middle + 1
-    return high, simulated(node, high, requests_s, balancer)
+    return high, simulated(node, high, requests_s, balancer, requests)
 
 
 def main() -> int:

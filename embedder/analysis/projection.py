@@ -23,6 +23,9 @@ EXACT_NEIGHBOURS_LIMIT = 100_000
 """Up to so many vectors neighbours are exact, by one product; beyond, UMAP searches them itself."""
 _TSNE_ITERATIONS = 500
 _FFT_FROM = 10_000
+_FEWER_EPOCHS, _FEWER_FROM, _FEWER_TO = 350, 4000, 10_000
+"""umap-learn takes 500 epochs up to 10,000 vectors and 200 above. Of 5,000 texts 350 leave a trustworthiness
+of 0.904 where 500 leave 0.903 (umap-learn's own start: 0.908), in two thirds of the time; 300 leave 0.900."""
 SMALLEST_UMAP = 5
 """Fewer vectors have no neighbourhoods to keep: their layout is PCA's."""
 
@@ -132,6 +135,7 @@ def umap_layout(
         reducer = UMAP(
             n_components=options.dimensions,
             n_neighbors=kept,
+            n_epochs=_FEWER_EPOCHS if _FEWER_FROM <= n <= _FEWER_TO else None,
             min_dist=options.min_dist,
             metric="cosine",
             init=_scaled(flat.points),
