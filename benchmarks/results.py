@@ -40,7 +40,7 @@ class Result:
 
     def hold(self, statement: str, kept: bool) -> None:
         """Note whether a limit was kept."""
-        self.limits.append((statement, kept))
+        self.limits.append((statement, bool(kept)))  # a comparison of numpy numbers is none of JSON
 
     def compare(self, headline: Headline) -> None:
         """Note a figure that the product is held to; it is also one of the limits."""

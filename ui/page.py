@@ -9,6 +9,7 @@ from typing import Any
 
 from embedder.errors import TesseraError
 from ui import code, compare, loading, map, sidebar, similarity, theme, upload, vectors
+from ui.owned import RUNTIME
 from ui.samples import SAMPLES
 from ui.session import Session
 from ui.stopping import Stopped
@@ -75,7 +76,9 @@ def make_blocks(desk: Desk) -> Any:
         code.wire(desk, code_view, explorer.submit(bind_told(desk, map_searched), [], [], **QUIET))
         blocks.load(None, js=theme.RESTORE, api_visibility="private")
         blocks.load(bind_stream(desk, show_model), [inputs.model], [badge], **QUIET)
-        inputs.model.input(bind_stream(desk, show_model), [inputs.model], [badge], **QUIET)
+        inputs.model.input(bind_stream(desk, choose_model), [inputs.model], [badge, inputs.status], **QUIET)
+        for loaded in loads:
+            loaded.success(bind(desk, show_maker), [], [badge, inputs.model], **QUIET)
         toggle.click(None, js=theme.TOGGLE, api_visibility="private")
     blocks.queue(max_size=QUEUE_LENGTH, api_open=False)
     return blocks
@@ -103,7 +106,7 @@ def build_inputs(desk: Desk) -> Inputs:
                     elem_id="texts",
                 )
                 way = gr.Radio(
-                    list(loading.PASTE_WAYS), value="Lines", label="A text is a", elem_id="paste-way"
+                    list(loading.PASTE_WAYS), value="Guess", label="A text is a", elem_id="paste-way"
                 )
                 embed = gr.Button("Embed", variant="primary", elem_id="embed")
             with gr.Tab("Upload", id="upload"):
@@ -244,6 +247,36 @@ def what_was_there(session: Session) -> Any:
     if dataset is None:
         return said, gr.update(visible=False), gr.skip()
     return said + loading.summary(dataset), gr.update(visible=False), map.shown(dataset)
+
+
+async def choose_model(desk: Desk, session: Session, model: Any) -> AsyncGenerator[Any, None]:
+    """The badge of the model for what comes next, and what that means for the texts on screen."""
+    import gradio as gr
+
+    dataset = session.dataset
+    line = gr.skip()
+    if dataset is not None:
+        line = loading.summary(dataset)
+        if dataset.model.id != model and dataset.model.runtime != RUNTIME:
+            line = (
+                status(f"The texts on screen are still by {dataset.model.id}; bring some for the other.")
+                + line
+            )
+    async with aclosing(show_model(desk, session, model)) as badges:
+        async for badge in badges:
+            yield badge, line
+
+
+async def show_maker(desk: Desk, session: Session) -> Any:
+    """After a load: the badge and the field say by which model its vectors are, if it runs here."""
+    import gradio as gr
+
+    dataset = session.dataset
+    if dataset is None or dataset.model.id not in desk.settings.allowed_models:
+        return gr.skip(), gr.skip()
+    if dataset.model.runtime == RUNTIME:
+        return gr.skip(), gr.skip()
+    return theme.badge(dataset.model.id, dataset.model), gr.update(value=dataset.model.id)
 
 
 async def show_model(desk: Desk, session: Session, model: Any) -> AsyncGenerator[Any, None]:

@@ -1,15 +1,19 @@
 // The address holds the view, so that a reload or another person finds it again.
 
+import { onTab, showTab, shownTab } from "./dom.js";
 import { part } from "./keeper.js";
 import { optionsOf } from "./settings.js";
 
 const QUERY_CHARS = 500;
+const MAP = "Map";
 
 // What the page was opened with, whatever its address says since.
 export const asked = new URLSearchParams(location.search);
 
-export function remember({ id, toolbar, layoutKey, searching, row, axes, prompting }) {
+export function remember({ id, about, toolbar, layoutKey, searching, row, axes, prompting }) {
   const state = new URLSearchParams({ data: id });
+  state.set("model", about.model.id);
+  if (shownTab() !== MAP) state.set("view", shownTab());
   const name = toolbar.colour.selectedOptions[0]?.textContent;
   if (name) state.set("colour", name);
   if (layoutKey) state.set("layout", layoutKey);
@@ -42,6 +46,11 @@ export async function restore(explorer, wanted) {
     explorer.prompting.value = wanted.get("prompt");
     await explorer.searching.run({ fresh: true });
   }
+  if (wanted.has("view")) showTab(wanted.get("view"));
   const row = Number(wanted.get("text"));
   if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row);
+}
+
+export function followViews(explorer) {
+  onTab(() => explorer.about && remember(explorer));
 }

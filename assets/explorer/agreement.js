@@ -18,6 +18,7 @@ export class Agreement {
   }
 
   unfocus() {
+    this.focused = null;
     this.detail.replaceChildren(make("p", { className: "tx-note", textContent: "Click a text, here or on either map, to see its neighbours in each model side by side." }));
   }
 
@@ -56,6 +57,7 @@ export class Agreement {
       const texts = await api.rows([...part]);
       if (turn !== this.turn) return;
       list.append(...texts.map((text) => this._row(text, Number.isFinite(overlap[text.row]) ? `${Math.round(overlap[text.row] * shared)} of ${shared}` : "none")));
+      this._mark(list);
       const left = rows.length - from - part.length;
       more.hidden = left <= 0;
       more.textContent = `Show ${Math.min(PAGE_ROWS, left)} more of ${left.toLocaleString("en")}`;
@@ -85,7 +87,11 @@ export class Agreement {
       make("div", { className: "cx-near" }, column(0), column(1)),
       make("p", { className: "tx-note", textContent: "Scores are cosines in each model's own space; those of two models can't be compared. A bar marks what both find." }),
     );
-    for (const item of this.moved.querySelectorAll(".tx-row")) item.classList.toggle("current", Number(item.dataset.row) === row);
+    this._mark(this.moved);
+  }
+
+  _mark(list) {
+    for (const item of list.querySelectorAll(".tx-row")) item.classList.toggle("current", Number(item.dataset.row) === this.focused);
   }
 
   _row(text, said, both = false) {

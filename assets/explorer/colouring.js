@@ -1,7 +1,7 @@
 // Which colour every row has: by column, cluster, an amount of the view's own (the search score, say), or
 // one for all.
 
-import { accent, amountColour, groupColour } from "./colours.js";
+import { accent, amountBin, amountColour, groupColour } from "./colours.js";
 
 const CLUSTERS = "clusters", SCORE = "score", PLAIN = "plain";
 
@@ -38,24 +38,31 @@ export class Colouring {
     } else if (value === SCORE && amount) {
       const { name, values } = amount;
       const [low, high] = amount.range ?? values.reduce(([least, most], one) => [Math.min(least, one), Math.max(most, one)], [Infinity, -Infinity]);
-      this.codes = null;
-      this.colourOf = (row) => amountColour(values[row], low, high);
+      this.amounts(values, low, high);
       legend.amount(name, low, high);
     } else if (axes?.at(value)) {
       const { start, end, places, low, high } = axes.at(value);
-      this.codes = null;
-      this.colourOf = (row) => amountColour(places[row], low, high);
+      this.amounts(places, low, high);
       legend.between(start, end, low, high);
     } else if (column) {
       const codes = await api.colour(Number(value), column.kind, layoutKey);
-      this.codes = column.kind === "group" ? codes : null;
-      this.colourOf = column.kind === "group" ? (row) => groupColour(codes[row]) : (row) => amountColour(codes[row], column.low, column.high);
-      if (column.kind === "group") legend.groups(column.values, { others: column.groups - column.values.length });
-      else legend.amount(column.name, column.low, column.high);
+      if (column.kind === "group") {
+        this.codes = codes;
+        this.colourOf = (row) => groupColour(codes[row]);
+        legend.groups(column.values, { others: column.groups - column.values.length });
+      } else {
+        this.amounts(codes, column.low, column.high);
+        legend.amount(column.name, column.low, column.high);
+      }
     } else {
       this.codes = null;
       this.colourOf = () => accent();
       legend.nothing();
     }
+  }
+
+  amounts(values, low, high) {
+    this.codes = Array.from(values, (value) => amountBin(value, low, high));
+    this.colourOf = (row) => amountColour(values[row], low, high);
   }
 }

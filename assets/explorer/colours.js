@@ -6,6 +6,10 @@ const LIGHT = ["#0072b2", "#d98200", "#009e73", "#d55e00", "#b5548b", "#3c9fd8",
 const DARK = ["#4aa8e8", "#f0a830", "#1fc494", "#ff7f3a", "#e08abc", "#8fd0f5", "#e0609a", "#c4c45a", "#9d8df5", "#5fd0c0"];
 // Viridis and its like: dark to bright in one direction, so that it reads without hue.
 const AMOUNT = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"];
+// The same for dots on a dark ground, on which its first colours would not be seen.
+const AMOUNT_IN_DARK = ["#8a5fd0", "#5f83d0", "#3d9fb0", "#35b98a", "#85d65a", "#fde725"];
+const amounts = () => (isDark() ? AMOUNT_IN_DARK : AMOUNT);
+export const BINS = AMOUNT.length;
 export const DISTINCT = LIGHT.length;
 
 export const accent = () => (isDark() ? "#2dd4bf" : "#0d9488");
@@ -26,15 +30,21 @@ export function groupColour(code, { again = false } = {}) {
 
 export function amountColour(value, low, high) {
   if (!Number.isFinite(value)) return rest();
+  const colours = amounts();
   const share = Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
-  const place = share * (AMOUNT.length - 1);
-  const first = Math.min(Math.floor(place), AMOUNT.length - 2);
-  return mix(AMOUNT[first], AMOUNT[first + 1], place - first);
+  const place = share * (colours.length - 1);
+  const first = Math.min(Math.floor(place), colours.length - 2);
+  return mix(colours[first], colours[first + 1], place - first);
+}
+
+// In which of `BINS` equal parts of the range an amount is; -1 where there is none.
+export function amountBin(value, low, high) {
+  if (!Number.isFinite(value)) return -1;
+  return Math.min(BINS - 1, Math.max(0, Math.floor(((value - low) / (high - low || 1)) * BINS)));
 }
 
 // As plotly takes it.
 export const amountScale = AMOUNT.map((colour, place) => [place / (AMOUNT.length - 1), colour]);
-export const amountGradient = `linear-gradient(90deg, ${AMOUNT.join(", ")})`;
 
 // From nothing, where hardly a text is, to the accent where most are.
 export function contourColours() {

@@ -26,8 +26,19 @@ export function debounced(run, wait_ms) {
 
 export const isDark = () => document.body.classList.contains("dark");
 
+const views = () => [...document.querySelectorAll("#views [role=tab]")];
+
+// The view that is open, by its tab's name.
+export function shownTab() {
+  return views().find((tab) => tab.getAttribute("aria-selected") === "true")?.textContent.trim() ?? "Map";
+}
+
+// After each turn to another view.
+export function onTab(run) {
+  document.getElementById("views").addEventListener("click", (event) => event.target.closest("[role=tab]") && requestAnimationFrame(run));
+}
+
 // To another view of the page, by Gradio's own tab of that name.
 export function showTab(name) {
-  const tabs = [...document.querySelectorAll("#views [role=tab]")];
-  tabs.find((tab) => tab.textContent.trim() === name)?.click();
+  views().find((tab) => tab.textContent.trim() === name)?.click();
 }

@@ -90,7 +90,7 @@ export class HeatMap {
     const heat = {
       type: "heatmap", z, colorscale: amountScale, zmin: high - low < 1e-4 ? Math.min(0, low) : low, zmax: high, xgap: n <= 30 ? 1 : 0, ygap: n <= 30 ? 1 : 0, hoverinfo: "none",
       texttemplate: n <= NUMBERS_UP_TO && width / n > 44 ? "%{z:.2f}" : undefined,
-      colorbar: { orientation: "h", thickness: 8, len: 0.5, lenmode: "fraction", x: 0, xanchor: "left", y: 0, yref: "paper", yanchor: "top", ypad: 10, outlinewidth: 0, nticks: 5, tickfont: { size: 11.5 }, title: { text: kind === "clusters" ? "mean cosine" : "cosine", side: "right", font: { size: 11.5 } } },
+      colorbar: { orientation: "h", thickness: 8, len: width < 520 ? 0.9 : 0.5, lenmode: "fraction", x: 0, xanchor: "left", y: 0, yref: "paper", yanchor: "top", ypad: 10, outlinewidth: 0, nticks: width < 520 ? 3 : 5, tickangle: 0, tickfont: { size: 11.5 }, title: { text: kind === "clusters" ? "mean cosine" : "cosine", side: "right", font: { size: 11.5 } } },
     };
     const tree = { type: "scatter", mode: "lines", line: { color: ink, width: 1, shape: "linear" }, hoverinfo: "skip", xaxis: "x2", yaxis: "y", x: links.flatMap(([, low_, , also, height]) => [low_, height, height, also, null]), y: links.flatMap(([one, , other]) => [one, one, other, other, null]) };
     const plain = { showgrid: false, zeroline: false, fixedrange: true, ticks: "", showline: false };

@@ -6,6 +6,7 @@ import { FLAT, NO_WEBGL, aboutLayout } from "./words.js";
 export class Layouts {
   constructor(explorer) {
     this.explorer = explorer;
+    this.said = "";
   }
 
   // Another layout of the same texts; Gradio shows how far it is, and then sets the component's value.
@@ -26,7 +27,7 @@ export class Layouts {
     const { toolbar, plot, message, about, layoutKey } = this.explorer;
     await plot.setPoints(positions, { tween, dimensions: about.dimensions });
     toolbar.showLayout(optionsOf(layoutKey) ?? {}, plot.dimensions);
-    message.textContent = aboutLayout(about, layoutKey.split("-")[0], plot);
+    message.textContent = this.said = aboutLayout(about, layoutKey.split("-")[0], plot);
     await this.contours(toolbar.contours.checked);
   }
 

@@ -1,6 +1,7 @@
-// What the colours mean; a click on a group leaves only such groups bright.
+// What the colours mean; a click on a group, or on a part of a range, leaves only such dots bright. That
+// stays while the colours mean the same.
 
-import { amountGradient, groupColour, rest } from "./colours.js";
+import { BINS, amountColour, groupColour, rest } from "./colours.js";
 import { make } from "./dom.js";
 
 export class Legend {
@@ -11,11 +12,11 @@ export class Legend {
   }
 
   groups(values, { again = false, others = 0 } = {}) {
-    this.kept.clear();
+    this._means([again, ...values.map(([name]) => name)]);
     const items = values.map(([name, size], code) =>
       make(
         "button",
-        { type: "button", "aria-pressed": "false", title: name, on: { click: (event) => this._toggle(code, event.currentTarget) } },
+        { type: "button", "aria-pressed": String(this.kept.has(code)), title: name, on: { click: (event) => this._toggle(code, event.currentTarget) } },
         make("i", { style: { background: groupColour(code, { again }) } }),
         make("span", { textContent: name || "(empty)", dir: "auto" }),
         make("small", { textContent: size.toLocaleString("en") }),
@@ -26,25 +27,43 @@ export class Legend {
   }
 
   amount(name, low, high) {
-    this.kept.clear();
+    this._means([name, low, high]);
     const said = (value) => value.toLocaleString("en", { maximumSignificantDigits: 3 });
-    this.element.replaceChildren(
-      make("span", { className: "tx-amount" }, `${name}: ${said(low)} `, make("i", { className: "tx-ramp", style: { background: amountGradient } }), ` ${said(high)}`),
-    );
+    this.element.replaceChildren(make("span", { className: "tx-amount" }, `${name}: ${said(low)} `, this._ramp(low, high, said), ` ${said(high)}`));
   }
 
   // From one meaning to another.
   between(start, end, low, high) {
-    this.kept.clear();
+    this._means([start, end, low, high]);
+    const said = (value) => value.toFixed(2);
     const name = (textContent) => make("b", { textContent, title: textContent, dir: "auto" });
     this.element.replaceChildren(
-      make("span", { className: "tx-amount" }, name(start), ` ${low.toFixed(2)} `, make("i", { className: "tx-ramp", style: { background: amountGradient } }), ` ${high.toFixed(2)} `, name(end)),
+      make("span", { className: "tx-amount" }, name(start), ` ${said(low)} `, this._ramp(low, high, said), ` ${said(high)} `, name(end)),
     );
   }
 
   nothing() {
-    this.kept.clear();
+    this._means([]);
     this.element.replaceChildren();
+  }
+
+  // The range in equal parts, dark to bright; what lies beyond an end counts to its last part.
+  _ramp(low, high, said) {
+    const end = (bin) => low + ((high - low) * bin) / BINS;
+    const parts = Array.from({ length: BINS }, (_, bin) => {
+      const range = `${said(end(bin))} to ${said(end(bin + 1))}`;
+      return make("button", {
+        type: "button", title: range, "aria-label": range, "aria-pressed": String(this.kept.has(bin)),
+        style: { background: amountColour(bin, 0, BINS - 1) }, on: { click: (event) => this._toggle(bin, event.currentTarget) },
+      });
+    });
+    return make("span", { className: "tx-ramp", role: "group", "aria-label": "Leave only a part of the range bright" }, ...parts);
+  }
+
+  _means(what) {
+    const key = JSON.stringify(what);
+    if (key !== this.key) this.kept.clear();
+    this.key = key;
   }
 
   _toggle(code, button) {

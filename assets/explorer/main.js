@@ -1,7 +1,7 @@
 // The map and what stands around it. The server is asked by `Api`; Gradio only says which texts are on
 // screen (`watch`), and hears of a search or another layout (`trigger`), whose code or work it does.
 
-import { remember, restore } from "./address.js";
+import { followViews, remember, restore } from "./address.js";
 import { Api, Gone } from "./api.js";
 import { Axes } from "./axes.js";
 import { card } from "./card.js";
@@ -51,7 +51,7 @@ class Explorer {
     );
     this.plot = new Plot(this.stage, plotly, {
       onClick: (row) => this.guarded(() => this.focus(row)),
-      onSelect: (rows) => this.guarded(() => this.select(rows)),
+      onSelect: (rows) => this.guarded(() => this.select(this.bright(rows))),
       describe: (row) => card(this, row),
     });
     this.searching = new Searching(this);
@@ -62,6 +62,7 @@ class Explorer {
     this.keyboard = new Keyboard(this);
     this.forget();
     this.wanted = new URLSearchParams(location.search);
+    followViews(this);
     document.addEventListener("tessera:select", ({ detail }) => this.guarded(() => this.told(detail)));
     document.addEventListener("tessera:part", () => this.searching.belongs());
     new MutationObserver(() => this.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -141,6 +142,13 @@ class Explorer {
 
   paint() {
     return this.plot.setLook(...this.look());
+  }
+
+  // Of some rows those that the legend leaves bright.
+  bright(rows) {
+    const { codes } = this.colouring;
+    const { kept } = this.legend;
+    return kept.size && codes ? rows.filter((row) => kept.has(codes[row])) : rows;
   }
 
   // The colour and the strength of each row.
@@ -281,6 +289,7 @@ class Explorer {
 
   async guarded(run) {
     try {
+      if (this.stage.hasAttribute("data-problem")) this.message.textContent = this.layouts.said;
       this.stage.removeAttribute("data-problem");
       return await run();
     } catch (error) {

@@ -18,9 +18,10 @@ function openOffline() {
       colourOf = (row) => groupColour(codes[row], { again: true });
       legend.groups(told.clusters.map((cluster) => [cluster.name, cluster.size]), { again: true });
     } else {
-      codes = chosen.kind === "group" ? chosen.codes : null;
-      colourOf = (row) => (codes ? groupColour(codes[row]) : amountColour(chosen.codes[row] ?? NaN, chosen.low, chosen.high));
-      if (codes) legend.groups(chosen.values, { others: chosen.groups - chosen.values.length });
+      const grouped = chosen.kind === "group";
+      codes = grouped ? chosen.codes : chosen.codes.map((value) => amountBin(value ?? NaN, chosen.low, chosen.high));
+      colourOf = (row) => (grouped ? groupColour(codes[row]) : amountColour(chosen.codes[row] ?? NaN, chosen.low, chosen.high));
+      if (grouped) legend.groups(chosen.values, { others: chosen.groups - chosen.values.length });
       else legend.amount(chosen.name, chosen.low, chosen.high);
     }
     return paint();

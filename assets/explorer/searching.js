@@ -1,5 +1,6 @@
 // Searching: the scores of every text, the hits among them, and the examples a search goes on from.
 
+import { Gone } from "./api.js";
 import { count, make } from "./dom.js";
 import { listed, searchEverywhere } from "./everywhere.js";
 import { part, reachesFurther } from "./keeper.js";
@@ -42,7 +43,13 @@ export class Searching {
       if (!examples) this.examples = null;
       delete explorer.stage.dataset.found;
       const { signal } = this.running;
-      const found = this._further(mode, examples) ? await searchEverywhere(explorer, query, mode, signal) : await explorer.api.search({ query, mode, prompt, ...(examples ?? {}) }, signal);
+      let found;
+      try {
+        found = this._further(mode, examples) ? await searchEverywhere(explorer, query, mode, signal) : await explorer.api.search({ query, mode, prompt, ...(examples ?? {}) }, signal);
+      } catch (error) {
+        if (error.name === "AbortError" || error instanceof Gone) throw error;
+        return this._failed(error.message);
+      }
       // It became known meanwhile that there is more to search.
       if (!found.everywhere && this._further(mode, examples)) return this.run({ fresh: true });
       explorer.selected = null;
@@ -55,6 +62,17 @@ export class Searching {
       explorer.remember();
       explorer.stage.dataset.found = `${found.way} ${query}`;
     });
+  }
+
+  // What was found before is no answer to this question; why there is none stands where hits would.
+  async _failed(sentence) {
+    const { explorer, toolbar } = this;
+    this.forget();
+    toolbar.setProblem(sentence);
+    explorer.panel.show("Selection");
+    explorer.panel.explain("Selection", sentence);
+    await explorer.colouring.choices();
+    await explorer.paint();
   }
 
   // Every row with at least this score is a hit; where scores only order, all that were found are.

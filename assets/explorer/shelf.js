@@ -254,7 +254,9 @@ class Shelf {
   }
 }
 
-export function mount(element, { watch, trigger, props }) {
+export async function mount(element, { watch, trigger, props }) {
+  // Gradio mounts this before the masthead, or after it.
+  while (!document.getElementById("shelf-toggle") || !document.getElementById("shelf-side")) await new Promise(requestAnimationFrame);
   const shelf = new Shelf(element.querySelector(".tx"), trigger);
   const show = () => {
     const value = props.value ? JSON.parse(props.value) : null;

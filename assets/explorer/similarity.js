@@ -42,7 +42,7 @@ class Similarity {
     this.tabs.show("pair");
     root.replaceChildren(
       make("div", { className: "tx-toolbar" }, make("label", { className: "tx-pick", htmlFor: "sx-shown" }, "Shown", this.choice), this.back, this._save()),
-      make("div", { className: "tx-main sx-main" }, make("div", { className: "tx-left" }, this.heat.element, this.message), this.tabs.element),
+      make("div", { className: "tx-main sx-main" }, make("div", { className: "tx-left" }, this.message, this.heat.element), this.tabs.element),
     );
     tend(root);
     new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.seen()).observe(root);
@@ -79,7 +79,10 @@ class Similarity {
     return this.guarded(async () => {
       const turn = (this.turn = (this.turn ?? 0) + 1);
       const asked = { rows: this._rows(wanted.shown), ...wanted };
-      if (wanted.shown in NOTHING && !asked.rows.length) throw new Error(NOTHING[wanted.shown]);
+      if (wanted.shown in NOTHING && !asked.rows.length) {
+        this.choice.value = this.answer?.shown in CHOICES ? this.answer.shown : "spread";
+        throw new Error(NOTHING[wanted.shown]);
+      }
       const answer = await this.api.post("/similarity/matrix", asked);
       if (turn !== this.turn) return;
       const bytes = Uint8Array.from(atob(answer.scores), (letter) => letter.charCodeAt(0));

@@ -101,9 +101,18 @@ export class Toolbar {
     this.colour.value = chosen;
   }
 
+  // A search that could not be done.
+  setProblem(sentence) {
+    this.found.hidden = false;
+    this.found.dataset.problem = "";
+    this.histogram.parentElement.hidden = this.shownThreshold.hidden = true;
+    this.hits.textContent = sentence;
+  }
+
   // Scores of every text; the slider sets the least one that still counts as a hit.
   setScores(scores, sliding, least) {
     this.found.hidden = false;
+    delete this.found.dataset.problem;
     this.histogram.parentElement.hidden = this.shownThreshold.hidden = !sliding;
     if (!sliding) return;
     const sorted = Float32Array.from(scores).sort();

@@ -49,7 +49,7 @@ class Watched:
         self._painted_anew()
 
     def _painted_anew(self) -> None:
-        self.page.wait_for_selector("#map .tx-plot[data-painted]")
+        self.page.wait_for_selector("#map .tx-plot[data-painted]", state="attached")
         broken_off = ("AbortError", "Connection errored out", "Failed to fetch", "network error")
         self.complaints = [said for said in self.complaints if not any(sign in said for sign in broken_off)]
 

@@ -194,6 +194,23 @@ def test_a_comparison_is_cancelled_and_done_again(open_page: OpenPage, two: Serv
     page.wait_for_selector(f"#compare .tx-plot[data-painted='pca {len(texts)}']", timeout=180_000)
 
 
+@two_models
+def test_the_badge_says_by_which_model_the_texts_on_screen_are(open_page: OpenPage, two: Server) -> None:
+    page = open_page(base=two.base).page
+    field = page.locator("#model input")
+    field.click()
+    page.get_by_role("option", name=OTHER).click()
+    wait_for_status(page, "are still by sentence-transformers/all-MiniLM-L6-v2")
+    paste(page, TEXTS)
+    wait_for_status(page, f"{len(TEXTS)} texts ·")
+    page.locator("#badge", has_text="512 dimensions").wait_for()
+    page.wait_for_function("location.search.includes('model=fast-universal')")
+    another = open_page(base=page.url).page
+    wait_for_status(another, f"{len(TEXTS)} texts ·")
+    another.locator("#badge", has_text="512 dimensions").wait_for()
+    assert another.locator("#model input").input_value() == OTHER
+
+
 def test_with_one_model_it_says_what_to_set_and_compares_a_cut(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844).page
     bring_and_open(page, TEXTS)

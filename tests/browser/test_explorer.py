@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Server
 
-from .test_page import OpenPage, choose_file, paste, points, wait_for_points, wait_for_status
+from .test_page import OpenPage, choose_file, paste, points, view, wait_for_points, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -207,8 +207,9 @@ def test_four_ways_to_search(open_page: OpenPage, tmp_path: Path) -> None:
     ]  # fmt: skip
     page.locator("#tx-query").fill("(")
     page.locator("#tx-query").press("Enter")
-    page.wait_for_selector("#map .tx-plot[data-problem]")
-    assert "no regular expression" in page.locator(".tx-message").inner_text()
+    page.locator(".tx-found[data-problem] .tx-hits", has_text="no regular expression").wait_for()
+    assert "no regular expression" in page.locator("#tx-panel-Selection").inner_text()
+    assert page.locator("#tx-panel-Selection .tx-row").count() == 0, "what was found before is no answer"
     watched.complaints = [said for said in watched.complaints if "400" not in said]  # asked for just above
     assert search(page, "zebra", "keyword") == []
     page.keyboard.press("Escape")
@@ -253,9 +254,22 @@ def test_colours_legend_and_filter(open_page: OpenPage, tmp_path: Path) -> None:
     page.wait_for_function(
         "document.querySelector('#map .tx-canvas').data[0].marker.opacity.filter(one => one > 0.5).length === 4"  # noqa: E501
     )
+    search(page, "weather", "keyword")
+    assert page.locator(".tx-legend button[aria-pressed='true']").inner_text().startswith("food"), "it stays"
+    page.keyboard.press("Escape")
     page.locator("#tx-colour").select_option(label="tokens")
     page.locator(".tx-ramp").wait_for()
     assert "tokens" in page.locator(".tx-legend").inner_text()
+    bright = (
+        "document.querySelector('#map .tx-canvas').data[0].marker.opacity.filter(one => one > 0.5).length"
+    )
+    page.wait_for_function(f"{bright} === 13")
+    for part in page.locator(".tx-ramp button").all():
+        part.click()
+        page.wait_for_timeout(50)
+    page.wait_for_function(f"{bright} === 13")
+    page.locator(".tx-ramp button").last.click()
+    page.wait_for_function(f"{bright} < 13 && {bright} > 0")
 
 
 def test_other_layouts_and_their_settings(open_page: OpenPage, tmp_path: Path) -> None:
@@ -294,6 +308,14 @@ def test_an_address_holds_the_view_for_a_reload_and_for_others(
         assert points(one) == 13
         assert one.locator("#tx-query").input_value() == "a meal"
         assert one.locator("#tx-colour option:checked").inner_text() == "density"
+    view(page, "Vectors")
+    page.wait_for_function("location.search.includes('view=Vectors')")
+    assert "model=sentence-transformers" in page.url
+    watched.reload()
+    page.wait_for_selector("#views [role=tab][aria-selected=true]:has-text('Vectors')")
+    view(page, "Map")
+    page.wait_for_function("!location.search.includes('view=')")
+    assert points(page) == 13
     lost = open_page(base=f"{server.base}/?data=nobody-has-this")
     wait_for_status(lost.page, "no longer here")
     assert points(lost.page) == 3000
