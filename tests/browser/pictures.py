@@ -68,6 +68,7 @@ def take_compare(page: Page) -> None:
     view(page, "Compare")
     page.locator("#cx-go").click()
     page.wait_for_selector("#compare .tx-plot[data-overlap]:not([data-overlap=''])", timeout=LONG_MS)
+    page.wait_for_selector("#compare .tx-plot[data-painted^='umap']", timeout=LONG_MS)
 
 
 def take_space(page: Page) -> None:
