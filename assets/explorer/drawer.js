@@ -37,10 +37,14 @@ export class Drawer {
   }
 
   // There is something to show here; as it was left, but never over all of a small screen.
-  offer(there) {
-    if (there) document.body.dataset.keeper = "";
-    else delete document.body.dataset.keeper;
-    if (there && !this.narrow && localStorage.getItem(OPEN)) this.show();
+  async offer(there) {
+    if (!there) return void delete document.body.dataset.keeper;
+    if (!this.narrow && localStorage.getItem(OPEN)) {
+      this.show();
+      // Gradio opens it a moment later; a click of the visitor's on the button before that would close it.
+      for (let frames = 0; !this.open && frames < 60; frames += 1) await new Promise(requestAnimationFrame);
+    }
+    document.body.dataset.keeper = "";
   }
 
   show() {

@@ -83,8 +83,8 @@ export class Searching {
     const more = this.slides && hits.length === this.ranked.length && this.total > hits.length ? "+" : "";
     if (this.everywhere) return this._listEverywhere();
     this.toolbar.hits.textContent = hits.length ? `${hits.length.toLocaleString("en")}${more} ${hits.length === 1 ? "hit" : "hits"}` : "No hits";
+    explorer.panel.show("Selection"); // at once: a visitor may turn to another tab meanwhile
     await explorer.paint();
-    explorer.panel.show("Selection");
     await explorer.panel.list("Selection", {
       title: hits.length ? `${count(hits.length, "hit")}, best first` : "No hits",
       note: hits.length ? this.said : "No text holds that. Try other words, or search by meaning.",
@@ -112,8 +112,8 @@ export class Searching {
     const { explorer, everywhere } = this;
     const { hits } = everywhere;
     this.toolbar.hits.textContent = hits.length ? `${count(hits.length, "hit")}, ${this.hits.length.toLocaleString("en")} on the map` : "No hits";
-    await explorer.paint();
     explorer.panel.show("Selection");
+    await explorer.paint();
     await explorer.panel.list("Selection", { ...listed(everywhere, this.said), clear: () => explorer.clear() });
   }
 

@@ -48,7 +48,7 @@ class Shelf {
     return this.guarded(async () => {
       const { allowed, asks_for_key: asks } = await keeper.look("", { list: false });
       this.allowed = allowed;
-      this.drawer.offer(allowed || asks);
+      await this.drawer.offer(allowed || asks);
       this.controls.hidden = !allowed;
       this.key.hidden = allowed;
       if (!allowed && asks) this._askForKey();

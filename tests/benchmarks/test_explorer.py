@@ -74,7 +74,7 @@ def test_the_short_form_takes_the_peers_time_from_the_stored_result() -> None:
 
 def test_times_of_their_own_limit_and_of_the_api() -> None:
     stage = {"first_s": 0.3, "first_points": 200, "all_s": None, "umap_s": 1.2}
-    paint = {"from_navigation_s": 5.0, "from_value_s": 2.0, "drawn_as": "scattergl"}
+    paint = {"from_navigation_s": 5.0, "live_s": 6.0, "from_value_s": 2.0, "drawn_as": "scattergl"}
     large = {"points": 50_000, "painted": [paint], "idle_s": [0.01] * 20, "busy_s": [0.01] * 10 + [0.03] * 10}
     result = made(
         {

@@ -60,13 +60,14 @@ def filled(server: Server, name: str, texts: list[str]) -> None:
     asked(server, f"/v1/collections/{name}/texts", {"texts": texts})
 
 
-def open_sidebar(page: Page) -> None:
+def open_sidebar(page: Page, screen: str = "") -> None:
+    """Opens it where it is not, and waits until it knows that `screen` is what is on screen."""
     page.wait_for_selector("body[data-keeper]", state="attached")
     if page.locator("#shelf-side.open").count() == 0:
         page.locator("#shelf-toggle").click()
     page.wait_for_selector("#shelf-side.open")
     page.wait_for_selector("#shelf fieldset:enabled")
-    page.wait_for_selector("#shelf section h3")
+    page.locator("#shelf section h3", has_text=screen).first.wait_for()
 
 
 def close_sidebar(page: Page) -> None:
@@ -124,7 +125,7 @@ def test_keep_open_add_search_delete_undo(
 
     # Keep.
     upload_topics(page, tmp_path)
-    open_sidebar(page)
+    open_sidebar(page, "topics.csv")
     assert on_screen(page) == "On screen: topics.csv"
     page.locator("#kx-name").fill("not a name")
     page.locator("#kx-name").press("Enter")
@@ -154,7 +155,7 @@ def test_keep_open_add_search_delete_undo(
     close_sidebar(page)
     paste(page, [TEXTS[0], "A bus stops at the corner", "Trams are slow"])
     wait_for_points(page, 3)
-    open_sidebar(page)
+    open_sidebar(page, "Pasted texts")
     assert page.locator("#kx-into").input_value() == "topics"
     picture(page, "adding", size)
     page.locator("#shelf").get_by_role("button", name="Add", exact=True).click()
@@ -269,7 +270,7 @@ def test_another_models_collection_is_refused_in_a_sentence(
     choose_file(page, file)
     page.locator("#embed-file").click()
     wait_for_points(page, 12)
-    open_sidebar(page)
+    open_sidebar(page, "own.jsonl")
     page.locator("#shelf").get_by_role("button", name="Add", exact=True).click()
     said = wait_for_message(page, "cannot be compared")
     assert said.startswith("The collection 'notes' was made by sentence-transformers/all-MiniLM-L6-v2")
