@@ -159,6 +159,7 @@ def wire_inputs(
         trigger(bind_stream(desk, with_cancel(handler)), [*sources, inputs.model], outputs, js=js, **heavy)
         for trigger, handler, sources, js in ways
     ]
+    first = loads[-1]
     opened = bind_told(desk, with_cancel(sidebar.show_opened))
     loads.append(shelf.shelf.input(opened, [inputs.model], outputs, trigger_mode="always_last", **heavy))
     arrangements = [
@@ -168,7 +169,8 @@ def wire_inputs(
         explorer.input(bind_told(desk, arrange), [], outputs, trigger_mode="always_last", **QUIET)
     )
     for loaded in loads:
-        loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
+        if loaded is not first:  # which may end after a visitor has begun to bring something
+            loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
     upload.wire_embedded(desk, inputs.file, loads[1])
     inputs.cancel.click(bind(desk, cancel), [], None, **QUIET)
     return loads

@@ -195,6 +195,7 @@ def test_keep_open_add_search_delete_undo(
     open_sidebar(page)
     page.locator("#shelf .kx-gone").get_by_role("button", name="Undo").click()
     wait_for_message(page, "15 texts put back into topics.")
+    page.wait_for_selector("#shelf .kx-item[data-name=topics]")
     assert items(page) == {"topics": "15 texts · all-MiniLM-L6-v2"}
     assert asked(empty, "/v1/collections/topics")["count"] == 15
 
@@ -278,6 +279,7 @@ def test_another_models_collection_is_refused_in_a_sentence(
     page.locator("#kx-name").fill("own")
     page.locator("#kx-name").press("Enter")
     wait_for_message(page, "12 texts kept as own.")
+    page.wait_for_selector("#shelf .kx-item[data-name=own]")
     assert items(page)["own"] == "12 texts · vectors of 3 dimensions"
 
 
