@@ -14,7 +14,7 @@ from embedder.cli.flags import add_setting_flags, flags_to_environment
 from embedder.config import Settings, environment_names
 from tests.cli.commands import environment, run
 
-SECRETS = {"keys", "page_auth", "upstream_keys"}
+SECRETS = {"keys", "page_auth", "upstream_keys", "data_url"}
 LIGHT = """
 import sys, embedder.cli
 heavy = {"torch", "gradio", "umap", "numba", "sklearn", "pandas", "plotly", "transformers", "uvicorn"}
