@@ -39,11 +39,12 @@ def measure(module: str) -> tuple[float, set[str]]:
 
 @pytest.mark.parametrize(
     ("module", "limit_s"),
-    [("embedder", 0.5), ("embedder.collections", 0.6), ("embedder.cli", 0.5), ("app", 1.5)],
+    [("embedder", 1.0), ("embedder.collections", 1.2), ("embedder.cli", 1.0), ("app", 3.0)],
 )
 def test_importing_is_light(module: str, limit_s: float) -> None:
     measured = [measure(module) for _ in range(3)]
     assert not HEAVY & measured[0][1]
+    # Twice what it takes here: a busy machine's processor seconds are longer, a heavy import's are many.
     assert min(cpu_s for cpu_s, _ in measured) < limit_s
 
 
