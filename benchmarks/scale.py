@@ -14,6 +14,7 @@ import json
 import random
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ def fitted(figures: dict[str, Any]) -> tuple[Node, list[tuple[int, float, float]
     return node, [(n, rate, n / (node.fixed_s + n * node.text_s)) for n, rate in rates.items()]
 
 
+@cache
 def simulated(
     node: Node, nodes: int, requests_s: float, balancer: str, requests: int = REQUESTS
 ) -> dict[str, float]:
