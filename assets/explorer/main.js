@@ -241,7 +241,7 @@ class Explorer {
 
   // Back to all texts: first what was searched or selected, then the text in focus.
   async clear() {
-    const narrowed = this.searching.scores || this.selected;
+    const narrowed = !this.toolbar.found.hidden || this.selected;
     if (!narrowed) {
       this.row = null;
       this.near = [];
