@@ -19,7 +19,7 @@ check: .venv/.installed-test ## Format, lint, types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.installed-test ## Every benchmark in its short form: ten minutes or so, one table
+bench: .venv/.installed-test ## Every benchmark in its short form: under ten minutes once the peers are there, one table
 	@$(BIN)/python -m benchmarks.all
 
 pins: .venv/.installed-test ## Write the requirements files from what .venv holds

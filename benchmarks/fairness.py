@@ -200,7 +200,7 @@ def main() -> int:
     flags.add_argument("--probe-s", type=float, default=60.0, help="the bulk is cut off after so long")
     flags.add_argument("--cancel-after-s", type=float, default=5.0)
     given = flags.parse_args()
-    args = Args(50, 15.0) if given.short else Args(given.idle_probes, given.probe_s)
+    args = Args(50, 10.0) if given.short else Args(given.idle_probes, given.probe_s)
     texts = mixed_texts(min(given.bulk_texts, _MOST_DIFFERENT_TEXTS))
     texts = (texts * -(-given.bulk_texts // len(texts)))[: given.bulk_texts]
     result = Result(

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.explorer.browser import chromium
-from benchmarks.results import Result, parser
+from benchmarks.results import Headline, Result, parser
 from benchmarks.server import running
 
 if TYPE_CHECKING:
@@ -88,8 +88,13 @@ def main() -> int:
         medians[visit] = {name: statistics.median(one[name] for one in seen) for name in MARKS}
         result.rows.append([visit, *(f"{medians[visit][name]:.2f}" for name in MARKS)])
         result.figures[visit] = {"median_s": medians[visit], "runs_s": seen}
-    result.hold(
-        f"a first visit's points, clusters named, within {GOAL_S:g} s", medians["first"]["named"] <= GOAL_S
+    named_s = medians["first"]["named"]
+    result.compare(
+        Headline(
+            "first visit to 3,000 points, clusters named",
+            *(f"{named_s:.2f} s", f"{GOAL_S:g} s", f"{named_s:.2f} s", f"at most {GOAL_S:g} s"),
+            named_s <= GOAL_S,
+        )
     )
     return result.finish(args.out)
 

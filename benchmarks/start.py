@@ -58,7 +58,7 @@ def main() -> int:
     flags = parser(__doc__ or "")
     flags.add_argument("--starts", type=int, default=5)
     args = flags.parse_args()
-    starts = 2 if args.short else args.starts
+    starts = 1 if args.short else args.starts
     runs: dict[str, list[dict[str, float]]] = {side: [] for side in _STARTS}
     result = Result(
         "start", "Seconds from process start", ["", "first vector: ratio", "first vector", "/health", "/"]

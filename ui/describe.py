@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.analysis.contrast import WordCounts, special_values
+from embedder.analysis.contrast import WordCounts, contrasted
 from embedder.analysis.density import density_grid, local_density
 from embedder.errors import InvalidInput
 from embedder.replica import resolve_prompt
@@ -154,17 +154,17 @@ def row(dataset: Dataset, number: int, chars: int) -> dict[str, Any]:
 
 
 def selection(dataset: Dataset, rows: NDArray[np.int64], words: WordCounts) -> dict[str, Any]:
-    """What is special about `rows` against all: words, and values of every column worth a colour."""
-    grouped = [name for name in colours(dataset) if name in dataset.columns]
-    values = {
-        name: [asdict(value) for value in special_values(dataset.columns[name], rows)]
-        for name in grouped
-        if _legend(dataset, name)["kind"] == "group"
-    }
+    """What is special about `rows` against all: words, and the values of every column worth a colour."""
+    grouped = [
+        name
+        for name in colours(dataset)
+        if name in dataset.columns and _legend(dataset, name)["kind"] == "group"
+    ]
     return {
         "n": len(rows),
+        "total": len(dataset.texts),
         "words": [asdict(word) for word in words.special(rows)],
-        "values": {name: special for name, special in values.items() if special},
+        "columns": {name: asdict(contrasted(dataset.columns[name], rows)) for name in grouped},
     }
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger("tessera.page")
 
 ENVELOPE_BYTES = 64 * 1024
 """What multipart and JSON add around a file or texts."""
+MODEL_FIRST_S = 5.0
+"""So long the page waits for the model before it is built."""
 _FAILED = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>Tessera</title>"
     "<p>The page could not be built on this server; its API is not affected."
@@ -65,6 +67,7 @@ class Page:
         """Build, then stay inside Gradio's lifespan until `stop`; one task enters and leaves it."""
         try:
             desk = Desk(self.engine, self.settings, self.worker, self.collections)
+            await self._let_model_load()
             gradio_app = await asyncio.to_thread(asyncio.run, build(desk))
             from ui.sight import FirstSight  # what it imports is there by now
 
@@ -82,6 +85,19 @@ class Page:
             log.error("The page could not be built: %s", type(error).__name__, exc_info=error)
         finally:
             self._built.set()
+
+    async def _let_model_load(self) -> None:
+        # Both are imports for the most part, one at a time by the interpreter's lock: side by side the
+        # model would come as late as the page. A model that takes longer is being fetched, or is large.
+        loading = asyncio.ensure_future(self.engine.model_info())
+        leaving = asyncio.ensure_future(self._leaving.wait())
+        _, pending = await asyncio.wait(
+            {loading, leaving}, timeout=MODEL_FIRST_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in pending:
+            task.cancel()
+        if loading.done() and not loading.cancelled():
+            loading.exception()  # the engine itself says why, to everyone who asks
 
     async def _warm(self) -> None:
         # Loading the model comes first: both would fight for the same cores.

@@ -49,10 +49,11 @@ def make_blocks(desk: Desk) -> Any:
         with gr.Row(elem_classes="masthead", equal_height=True):
             gr.HTML(theme.header(), elem_classes="grow")
             badge = gr.HTML(theme.badge(desk.settings.default_model, None), elem_id="badge")
+            model = build_model(desk)
             shelf_toggle = sidebar.build_toggle()
             toggle = gr.Button("Light / dark", size="sm", scale=0, min_width=110, elem_id="theme")
         shelf = sidebar.build(desk, shelf_toggle)
-        inputs = build_inputs(desk)
+        inputs = build_inputs(desk, model)
         with gr.Tabs(elem_id="views", elem_classes="stage"):
             with gr.Tab("Map", id="map"):
                 explorer = map.build(desk)
@@ -84,14 +85,27 @@ def make_blocks(desk: Desk) -> Any:
     return blocks
 
 
-def build_inputs(desk: Desk) -> Inputs:
-    """Ways to bring texts, and the line that says what goes on."""
+def build_model(desk: Desk) -> Any:
+    """The field for the model of what is brought next, where there is a choice."""
     import gradio as gr
 
     allowed = list(desk.settings.allowed_models)
-    model = gr.Dropdown(
-        allowed, value=allowed[0], label="Model", visible=len(allowed) > 1, filterable=False, elem_id="model"
+    return gr.Dropdown(
+        allowed,
+        value=allowed[0],
+        label="Model",
+        visible=len(allowed) > 1,
+        filterable=False,
+        container=False,
+        min_width=200,
+        elem_id="model",
     )
+
+
+def build_inputs(desk: Desk, model: Any) -> Inputs:
+    """Ways to bring texts, and the line that says what goes on."""
+    import gradio as gr
+
     with gr.Row(elem_classes="bringing"):
         with (
             gr.Column(elem_classes="ways", min_width=320, scale=1),

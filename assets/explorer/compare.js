@@ -6,7 +6,9 @@ import { Api } from "./api.js";
 import { Colouring } from "./colouring.js";
 import { count, make } from "./dom.js";
 import { Legend } from "./legend.js";
+import { tend } from "./menus.js";
 import { Plot } from "./plot.js";
+import { fromAddress, saveMenu, savePicture, sheet } from "./saving.js";
 
 const NEIGHBOURS = 10;
 const TOOLS = { pan: "Move", lasso: "Lasso", select: "Box" };
@@ -30,6 +32,7 @@ class Comparing {
       make("label", { className: "tx-pick" }, "Colour", this.colour),
       make("div", { className: "tx-tools", role: "group", "aria-label": "What dragging does" }, ...this.tools),
       make("button", { type: "button", textContent: "Show all", on: { click: () => this.plots.forEach((plot) => plot.showAll()) } }),
+      saveMenu(["png", "svg"].map((format) => [`${format.toUpperCase()} of both maps`, () => this.guarded(() => this.picture(format))])),
     ];
     this.legend = new Legend(() => this.paint());
     this.message = make("p", { className: "tx-message", role: "status" });
@@ -54,6 +57,7 @@ class Comparing {
       this.maps,
       this.below,
     );
+    tend(root);
     this.toolbar = { setColours: (choices, chosen) => this.setColours(choices, chosen) };
     this.colouring = new Colouring(this);
     this.colouring.picked = OVERLAP;
@@ -237,6 +241,13 @@ class Comparing {
     const { overlap } = this.compared;
     const shared = overlap && Number.isFinite(overlap[row]) ? [make("div", { className: "tx-beside" }, make("b", { textContent: "shared neighbours" }), ` ${Math.round(overlap[row] * this.most)}`)] : [];
     return [make("div", { textContent: text.text.slice(0, 280) + (text.text.length > 280 ? "…" : ""), dir: "auto" }), ...shared];
+  }
+
+  async picture(format) {
+    const { color, backgroundColor } = getComputedStyle(this.stages[0]);
+    const charts = await Promise.all(this.plots.map((plot) => plot.picture("svg", backgroundColor, color)));
+    const figures = charts.map((address, place) => ({ name: this.names[place].textContent, chart: fromAddress(address) }));
+    await savePicture(sheet(figures, this.stages[0], { across: true }), format, "tessera-two-models");
   }
 
   async guarded(run) {

@@ -1,6 +1,7 @@
 // A vector taken away: by the clipboard as JSON or Python, as a file for numpy.
 
 import { make } from "./dom.js";
+import { save } from "./saving.js";
 
 const SAID_MS = 1400;
 
@@ -38,12 +39,6 @@ async function write(text) {
   area.remove();
   if (!copied) throw new Error("not copied");
   return undefined;
-}
-
-function save(blob, name) {
-  const href = URL.createObjectURL(blob);
-  make("a", { href, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }
 
 // NPY format 1.0: magic, version, length of the header, header padded to 64, little-endian float32.

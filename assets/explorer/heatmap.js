@@ -75,7 +75,7 @@ export class HeatMap {
     const n = names.length;
     const width = this.element.clientWidth;
     const ink = isDark() ? "#c9ccd3" : "#4a4f59";
-    const labelPx = Math.round(Math.min(270, Math.max(84, width * 0.27)));
+    const labelPx = Math.round(width < 520 ? 0.42 * width : Math.min(270, width * 0.27)); // on a phone words matter more than wide cells
     const size = n <= 20 ? 12.5 : 11;
     const rowPx = n <= NUMBERS_UP_TO ? 34 : n <= 30 ? 22 : 16;
     const numbers = ids.map((id, place) => (kind === "clusters" ? "" : String(id + 1)));

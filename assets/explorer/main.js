@@ -6,6 +6,7 @@ import { Api, Gone } from "./api.js";
 import { Axes } from "./axes.js";
 import { card } from "./card.js";
 import { Colouring } from "./colouring.js";
+import { contrast } from "./contrast.js";
 import { count, debounced, make, showTab } from "./dom.js";
 import { Keyboard } from "./keyboard.js";
 import { Layouts } from "./layouts.js";
@@ -14,6 +15,7 @@ import { lookedAt } from "./onmap.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
 import { Prompting } from "./prompting.js";
+import { save } from "./saving.js";
 import { Searching } from "./searching.js";
 import { Toolbar } from "./toolbar.js";
 import { wish } from "./wishes.js";
@@ -39,7 +41,6 @@ class Explorer {
     });
     this.panel = new Panel({
       onRow: (row) => this.guarded(() => this.focus(row)),
-      onValue: (value, column) => this.chose(value, column),
       onVector: (row) => wish("Vectors", { id: this.id, rows: [row] }),
     });
     this.legend = new Legend(() => this.paint());
@@ -196,7 +197,7 @@ class Explorer {
       title: title ?? `${count(rows.length, "text")} selected`,
       note: note ?? `${share} % of all.`,
       rows,
-      about: this.panel.special(found),
+      about: contrast(found, (value, column) => this.chose(value, column)),
       clear: () => this.clear(),
     });
   }
@@ -283,8 +284,7 @@ class Explorer {
   async savePicture(format) {
     const style = getComputedStyle(this.stage);
     const address = await this.plot.picture(format, style.backgroundColor, style.color, this.axes.notes(style.color));
-    const link = make("a", { href: address, download: `tessera-map.${format}` });
-    link.click();
+    save(address, `tessera-map.${format}`);
   }
 
   async guarded(run) {

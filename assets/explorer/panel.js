@@ -9,8 +9,8 @@ const PAGE_ROWS = 50;
 const TABS = ["Selection", "Neighbours", "Vector"];
 
 export class Panel {
-  constructor({ onRow, onClear, onExample, onValue, onVector }) {
-    this.calls = { onRow, onClear, onExample, onValue, onVector };
+  constructor({ onRow, onVector }) {
+    this.calls = { onRow, onVector };
     this.turns = {};
     this.tabs = TABS.map((name) =>
       make("button", {
@@ -82,29 +82,6 @@ export class Panel {
     for (const item of this.element.querySelectorAll(".tx-row")) {
       item.classList.toggle("current", Number(item.dataset.row) === row);
     }
-  }
-
-  special({ words, values }) {
-    const chip = (special, column) =>
-      make(
-        "button",
-        {
-          type: "button",
-          className: "tx-chip",
-          title: `${special.selected.toLocaleString("en")} of ${special.total.toLocaleString("en")} are in this selection; z = ${special.z}`,
-          on: { click: () => this.calls.onValue(special.name, column) },
-        },
-        make("span", { textContent: special.name || "(empty)", dir: "auto" }),
-        make("small", { textContent: special.selected.toLocaleString("en") }),
-      );
-    const line = (name, found, column) =>
-      found.length ? make("div", { className: "tx-special" }, make("h3", { textContent: name }), ...found.map((one) => chip(one, column))) : null;
-    return make(
-      "div",
-      {},
-      line("More than elsewhere: words", words, null),
-      ...Object.entries(values).map(([column, found]) => line(column, found, column)),
-    );
   }
 
   vector(found) {

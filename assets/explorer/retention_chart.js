@@ -2,6 +2,7 @@
 // a mark of a shape of its own for each coding.
 
 import { accent, groupColour } from "./colours.js";
+import { draw } from "./saving.js";
 
 const HEIGHT = 260;
 const EDGE = { left: 46, right: 14, top: 14, bottom: 48 };
@@ -46,12 +47,5 @@ function* grid(up, across, { least, bytes, width }) {
 
 function titled(element, { name, bytes, share }) {
   element.append(draw("title", {}, `${name}, ${bytes.toLocaleString("en")} bytes: ${(100 * share).toFixed(1)} % kept`));
-  return element;
-}
-
-function draw(tag, properties, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
-  element.append(...children);
   return element;
 }

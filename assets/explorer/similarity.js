@@ -7,6 +7,7 @@ import { HeatMap } from "./heatmap.js";
 import { tend } from "./menus.js";
 import { onMap } from "./onmap.js";
 import { Pair } from "./pair.js";
+import { save, saveMenu } from "./saving.js";
 import { Tabs } from "./tabs.js";
 
 const CHOICES = { spread: "spread over all", rows: "selection on the map", near: "neighbours of the text in focus", clusters: "cluster means" };
@@ -122,27 +123,17 @@ class Similarity {
   }
 
   _save() {
-    const item = (textContent, run) => make("button", { type: "button", textContent, on: { click: () => this.guarded(run) } });
-    const details = make(
-      "details",
-      { className: "tx-menu tx-save" },
-      make("summary", { textContent: "Save" }),
-      make("div", {}, item("PNG of the heat map", () => this._picture("png")), item("SVG of the heat map", () => this._picture("svg")), item("CSV of the matrix shown", () => this._csv())),
-    );
-    details.addEventListener("click", (event) => event.target.closest("div button") && (details.open = false));
-    return details;
+    const picture = (format) => [`${format.toUpperCase()} of the heat map`, () => this.guarded(() => this._picture(format))];
+    return saveMenu([picture("png"), picture("svg"), ["CSV of the matrix shown", () => this.guarded(() => this._csv())]]);
   }
 
   async _picture(format) {
-    if (this.answer) make("a", { href: await this.heat.picture(format), download: `tessera-similarity.${format}` }).click();
+    if (this.answer) save(await this.heat.picture(format), `tessera-similarity.${format}`);
   }
 
   async _csv() {
     if (!this.answer) return;
-    const blob = await this.api.file("/similarity/matrix.csv", this.asked);
-    const href = URL.createObjectURL(blob);
-    make("a", { href, download: "tessera-similarity.csv" }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 10_000);
+    save(await this.api.file("/similarity/matrix.csv", this.asked), "tessera-similarity.csv");
   }
 
   async guarded(run) {

@@ -3,11 +3,14 @@
 
 import { above, below } from "./colours.js";
 import { make } from "./dom.js";
+import { draw } from "./saving.js";
 
 const HEIGHT = 1;
 const WIDE_STEP = 10;
 
 export const signed = (value, digits = 4) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
+
+const ends = (scale) => `Orange to −${scale.toFixed(2)}, blue to +${scale.toFixed(2)}`;
 
 export const furthest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
@@ -20,7 +23,6 @@ export function strip(values, { label, scale = furthest(values) || 1, said = (pl
     { className: "tx-strip-bar", tabIndex: 0, role: "slider", "aria-label": label, "aria-valuemin": 0, "aria-valuemax": values.length - 1 },
     canvas,
   );
-  const ends = `Orange to −${scale.toFixed(2)}, blue to +${scale.toFixed(2)}`;
   let at = 0;
   const show = (place) => {
     at = Math.min(values.length - 1, Math.max(0, place));
@@ -31,7 +33,7 @@ export function strip(values, { label, scale = furthest(values) || 1, said = (pl
   };
   const quiet = () => {
     if (bar === document.activeElement) return;
-    readout.textContent = ends;
+    readout.textContent = ends(scale);
     bar.style.removeProperty("--at");
   };
   bar.addEventListener("pointermove", (event) => {
@@ -52,6 +54,14 @@ export function strip(values, { label, scale = furthest(values) || 1, said = (pl
   paint(canvas, values, scale);
   quiet();
   return make("div", { className: "tx-strip-box" }, bar, readout);
+}
+
+// The same as a chart for a picture, with what its colours mean below it.
+export function stripChart(values, { scale = furthest(values) || 1, width = 960, height = 40 } = {}) {
+  const wide = width / values.length;
+  const columns = values.map((value, place) => draw("rect", { x: (place * wide).toFixed(2), width: wide.toFixed(2), height, fill: value < 0 ? below() : above(), "fill-opacity": Math.min(1, Math.abs(value) / scale).toFixed(3) }));
+  const said = draw("text", { y: height + 18, fill: "#7a808b", "font-family": "system-ui, sans-serif", "font-size": 12 }, ends(scale));
+  return draw("svg", { width, height: height + 24 }, ...columns, said);
 }
 
 // A number's length beside the largest, in the colour of its side.

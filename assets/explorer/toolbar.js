@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { tend } from "./menus.js";
+import { saveMenu } from "./saving.js";
 import { LayoutSettings } from "./settings.js";
 
 const MODES = { semantic: "Meaning", hybrid: "Meaning + words", keyword: "Words (BM25)", regex: "Pattern (regex)" };
@@ -149,10 +150,8 @@ export class Toolbar {
 
   _save(onPicture) {
     this.files = Object.fromEntries(Object.entries(FILES).map(([format, textContent]) => [format, make("a", { textContent, download: "" })]));
-    const pictures = ["png", "svg"].map((format) => make("button", { type: "button", textContent: `${format.toUpperCase()} of the map`, on: { click: () => onPicture(format) } }));
-    const details = make("details", { className: "tx-menu tx-save" }, make("summary", { textContent: "Save" }), make("div", {}, ...Object.values(this.files), ...pictures));
-    details.addEventListener("click", (event) => event.target.closest("a, button") && (details.open = false));
-    return details;
+    const pictures = ["png", "svg"].map((format) => [`${format.toUpperCase()} of the map`, () => onPicture(format)]);
+    return saveMenu([...Object.values(this.files), ...pictures]);
   }
 
   // What stands on and under the dots.

@@ -4,14 +4,17 @@
 import { Api } from "./api.js";
 import { copies } from "./copying.js";
 import { count, make } from "./dom.js";
+import { tend } from "./menus.js";
 import { Picker } from "./picker.js";
 import { Retention } from "./retention.js";
-import { bar, furthest, signed, strip } from "./strip.js";
+import { saveMenu, savePicture, sheet, withLooks } from "./saving.js";
+import { bar, furthest, signed, strip, stripChart } from "./strip.js";
 import { tokens } from "./tokens.js";
 import { taken } from "./wishes.js";
 
 const VIEW = "Vectors";
 const LETTERS = ["A", "B"];
+const NAME_CHARS = 110;
 
 class Vectors {
   constructor(root, trigger) {
@@ -33,17 +36,20 @@ class Vectors {
     });
     this.swap = make("button", { type: "button", textContent: "Swap", hidden: true, on: { click: () => this.exchange() } });
     this.alone = make("button", { type: "button", textContent: "Only A", hidden: true, on: { click: () => this.choose(1, null) } });
+    const picture = (what, run) => ["png", "svg"].map((format) => [`${format.toUpperCase()} of ${what}`, () => this.guarded(() => run(format))]);
+    const saving = saveMenu([...picture("the strips", (format) => this.saveStrips(format)), ...picture("what is kept", (format) => this.saveKept(format))]);
     this.message = make("p", { className: "tx-message", role: "status" });
     this.detail = make("div", { className: "tx-detail" });
     this.retention = new Retention();
     this.all = make("p", { className: "tx-note tx-all" });
     root.replaceChildren(
-      make("div", { className: "tx-choosing" }, ...this.pickers.flatMap((picker, place) => [make("div", { className: "tx-slot" }, picker.element, this.kinds[place])]), make("div", { className: "tx-actions" }, this.swap, this.alone)),
+      make("div", { className: "tx-choosing" }, ...this.pickers.flatMap((picker, place) => [make("div", { className: "tx-slot" }, picker.element, this.kinds[place])]), make("div", { className: "tx-actions" }, this.swap, this.alone, saving)),
       this.message,
       this.detail,
       this.retention.element,
       this.all,
     );
+    tend(root);
     this.root = root;
     document.addEventListener("tessera:wish", ({ detail }) => detail === VIEW && this.guarded(() => this.grant()));
     new MutationObserver(() => this.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
@@ -133,6 +139,20 @@ class Vectors {
     );
   }
 
+  async saveStrips(format) {
+    const { items, pair } = this.found;
+    const scale = Math.max(...items.map((item) => furthest(item.vector))) || 1;
+    const figures = items.map((item, place) => ({ name: `${LETTERS[place]}: ${shortened(item.text)}`, chart: stripChart(item.vector, { scale }) }));
+    if (pair) figures.push({ name: "A less B", chart: stripChart(pair.difference) });
+    await savePicture(sheet(figures, this.root), format, "tessera-vectors");
+  }
+
+  async saveKept(format) {
+    const chart = this.retention.picture.querySelector("svg");
+    if (!chart) throw new Error("Nothing has been measured yet. Scroll down to “How small can these vectors be?” first.");
+    await savePicture(sheet([{ name: "Share of true nearest neighbours kept", chart: withLooks(chart) }], this.root), format, "tessera-kept");
+  }
+
   async guarded(run) {
     try {
       this.message.textContent = "";
@@ -143,6 +163,11 @@ class Vectors {
       this.message.dataset.problem = "";
     }
   }
+}
+
+function shortened(text) {
+  const letters = [...text.replaceAll(/\s+/g, " ")];
+  return letters.length > NAME_CHARS ? `${letters.slice(0, NAME_CHARS - 1).join("")}…` : letters.join("");
 }
 
 function compared([one, two], pair) {

@@ -100,6 +100,36 @@ def now_s(page: Page) -> float:
     return float(page.evaluate("performance.now()")) / 1000
 
 
+FRAMES = """
+window.frames_ms = [];
+const tick = (before) => requestAnimationFrame((now) => {
+  for (const canvas of document.querySelectorAll("#map canvas")) {
+    const gl = canvas.getContext("webgl") ?? canvas.getContext("webgl2");
+    gl?.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  }
+  frames_ms.push(now - before);
+  if (!window.framesOver) tick(now);
+});
+tick(performance.now());
+"""
+
+
+def drag(page: Page, moves: int = 60) -> list[float]:
+    """The map dragged about: milliseconds from frame to frame, each drawn before the next begins."""
+    frame = page.locator("#map .tx-canvas").bounding_box()
+    if frame is None:
+        raise RuntimeError("There is no map to drag.")
+    x, y = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.evaluate(FRAMES)
+    for move in range(moves):
+        page.mouse.move(x + 3 * move, y + move)
+    page.evaluate("window.framesOver = true")
+    page.mouse.up()
+    return [float(taken) for taken in page.evaluate("frames_ms.slice(1)")]
+
+
 def wait_for_layout(page: Page, layout: str, points: int, after_s: float = 0.0) -> None:
     """Until `points` points are painted by `layout`, seen later than `after_s`.
 

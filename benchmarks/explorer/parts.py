@@ -181,11 +181,13 @@ def painted(made: Browser, address: str) -> dict[str, Any]:
             DATASET_ID,
         )
         kind = page.evaluate("document.querySelector('#map .tx-canvas').data[0].type")
+        frames_ms = browser.drag(page)
     return {
         "from_navigation_s": sight.at_s,
         "live_s": mark.at_s,
         "from_value_s": mark.at_s - told_ms / 1000,
         "drawn_as": kind,
+        "drag_frames_ms": frames_ms,
     }
 
 

@@ -117,6 +117,11 @@ def add_large(result: Result, figures: dict[str, Any]) -> None:
             live = median_of(figures["painted"], "live_s")
             how = f"in the page's own HTML; the map in its place after {live:.2f} s"
         _against_limit(result, f"{n} painted, {work}", median_of(figures["painted"], key), PAINT_S, how)
+    frames_ms = [taken for one in figures["painted"] for taken in one.get("drag_frames_ms", [])]
+    if frames_ms:
+        middle, slow = np.percentile(frames_ms, [50, 95])
+        how = f"{len(frames_ms)} frames, p95 {slow:.0f} ms; {kinds}, in software"
+        result.rows.append([f"{n} dragged about, a frame", "", f"{middle:.0f} ms", "no goal", how])
     idle, busy = (float(np.percentile(figures[f"{name}_s"], 95)) for name in ("idle", "busy"))
     ratio = busy / idle
     work = f"API, p95 of one short text while {n} are laid out"

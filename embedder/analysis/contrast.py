@@ -25,12 +25,31 @@ class Special:
     z: float
 
 
-def special_values(values: Sequence[str], selected: NDArray[np.int64], *, count: int = 5) -> list[Special]:
-    """The values of a column that rows `selected` have more often than the others, best first."""
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's values in a selection: the special ones, best first, and the commonest, each counted.
+
+    `common` holds `(value, rows of the selection, rows of the whole)`, most of the selection first;
+    `others` is how many more values the selection has.
+    """
+
+    special: list[Special]
+    common: list[tuple[str, int, int]]
+    others: int
+
+
+def contrasted(values: Sequence[str], selected: NDArray[np.int64], *, count: int = 5) -> Column:
+    """A column's values among rows `selected` against all; at most `count` special, `count` common ones."""
     names, codes = np.unique(np.asarray(values, dtype=object).astype(str), return_inverse=True)
     inside = np.bincount(codes[selected], minlength=len(names))
     whole = np.bincount(codes, minlength=len(names))
-    return _best(names, inside, whole, len(selected), len(values), count=count)
+    held = int(np.count_nonzero(inside))
+    order = np.argsort(-inside, kind="stable")[: min(count, held)]
+    return Column(
+        _best(names, inside, whole, len(selected), len(values), count=count),
+        [(str(names[place]), int(inside[place]), int(whole[place])) for place in order],
+        held - len(order),
+    )
 
 
 class WordCounts:

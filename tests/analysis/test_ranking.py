@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedder.analysis.contrast import WordCounts, special_values
+from embedder.analysis.contrast import WordCounts, contrasted
 from embedder.analysis.ranking import RRF_K, KeywordIndex, diversified, fused, matching
 from embedder.analysis.similarity import blend
 from embedder.errors import InvalidInput
@@ -88,11 +88,14 @@ def test_a_direction_towards_some_and_away_from_others() -> None:
 def test_what_is_special_is_more_than_chance_would_make_it() -> None:
     kinds = ["fruit"] * 20 + ["car"] * 80
     selected = np.arange(0, 24)  # all the fruit and four cars
-    (only,) = special_values(kinds, selected)
+    found = contrasted(kinds, selected)
+    (only,) = found.special
+    assert found.common == [("fruit", 20, 20), ("car", 4, 80)]
+    assert found.others == 0
     assert (only.name, only.selected, only.total) == ("fruit", 20, 20)
     assert only.z > 3
     rng = np.random.default_rng(0)
-    by_chance = special_values(kinds, rng.permutation(100)[:30])
+    by_chance = contrasted(kinds, rng.permutation(100)[:30]).special
     assert not [value for value in by_chance if value.z > 3]
     texts = ["ripe apple in a tree" if kind == "fruit" else "fast engine on a road" for kind in kinds]
     words = {word.name for word in WordCounts(texts).special(selected)}
@@ -102,8 +105,17 @@ def test_what_is_special_is_more_than_chance_would_make_it() -> None:
 @pytest.mark.parametrize("selected", [[], list(range(6))])
 def test_nothing_is_special_of_none_or_all(selected: list[int]) -> None:
     rows = np.array(selected, dtype=np.int64)
-    assert special_values(list("aabbcc"), rows) == []
+    assert contrasted(list("aabbcc"), rows).special == []
     assert WordCounts(TEXTS).special(rows) == []
+
+
+def test_the_commonest_values_of_a_selection_are_counted_and_the_others_told() -> None:
+    values = [str(row % 7) for row in range(70)]
+    selected = np.array([*range(0, 70, 7), 1, 8, 2])  # all ten "0", two "1", one "2"
+    found = contrasted(values, selected, count=2)
+    assert found.common == [("0", 10, 10), ("1", 2, 10)]
+    assert found.others == 1
+    assert contrasted(values, np.array([], dtype=np.int64)).common == []
 
 
 def test_weights_of_a_fusion_count_each_ranking() -> None:

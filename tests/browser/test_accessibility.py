@@ -72,3 +72,28 @@ def test_no_view_has_serious_findings(open_page: OpenPage, server: Server, schem
     )
     found["an answer"] = grave(page)
     assert {name: problems for name, problems in found.items() if problems} == {}
+
+
+def test_a_phone_has_no_serious_findings(open_page: OpenPage) -> None:
+    page = open_page(width=390, height=844).page
+    found = {"first screen": grave(page)}
+    page.locator(".tx-row button").first.click()
+    page.wait_for_selector("#map .tx-plot[data-focus]")
+    found["neighbours"] = grave(page)
+    page.locator("#tx-query").fill("read a file")
+    page.locator("#tx-query").press("Enter")
+    page.wait_for_selector("#map .tx-plot[data-found]")
+    found["search"] = grave(page)
+    bring(page, "Upload")
+    found["upload"] = grave(page)
+    for name, there in {
+        "Similarity": ".sx-heat[data-painted]",
+        "Vectors": "#vectors .tx[data-shown]",
+        "Compare": "#cx-go",
+        "Code": "#run",
+    }.items():
+        view(page, name)
+        page.locator(there).wait_for()
+        page.wait_for_selector("#views [aria-label='Empty value']", state="detached")
+        found[name] = grave(page)
+    assert {name: problems for name, problems in found.items() if problems} == {}

@@ -12,7 +12,7 @@ from embedder.backends.sources import locate_model
 from tests.conftest import Server, live_server
 
 from .test_accessibility import grave
-from .test_page import OpenPage, code_of, paste, view, wait_for_status
+from .test_page import OpenPage, code_of, paste, saved, view, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -111,6 +111,10 @@ def test_two_models_side_by_side(open_page: OpenPage, two: Server) -> None:
     assert page.locator("#compare .cx-map").count() == 2
     names = page.locator("#compare .cx-map h3").all_inner_texts()
     assert names == ["all-MiniLM-L6-v2 · 384 dimensions", f"{OTHER} · 512 dimensions"]
+    both = saved(page, "#compare", "SVG of both maps").decode()
+    assert all(name in both for name in names)
+    assert both.count("<svg") >= 3, "each map in a sheet"
+    assert saved(page, "#compare", "PNG of both maps").startswith(b"\x89PNG")
     totals = page.locator(".cx-totals").inner_text()
     assert "384" in totals
     assert "512" in totals

@@ -155,11 +155,84 @@ def test_a_box_selects_and_says_what_is_special(open_page: OpenPage, tmp_path: P
         "rows => rows.map(row => +row.dataset.row)"
     )
     assert {0, 1, 2, 3} <= set(rows)
-    assert page.locator(".tx-chip", has_text="weather").count() == 1
+    topics = page.locator(".tx-column").first
+    assert topics.locator("tr.more", has_text="weather").inner_text().split("\t")[-1].strip() == "4 of 4"
     faded = page.evaluate("document.querySelector('#map .tx-canvas').data[0].marker.opacity")
     assert [value > 0.5 for value in faded] == [row in rows for row in range(13)]
     page.locator("#tx-panel-Selection").get_by_role("button", name="Clear", exact=True).click()
     heading.filter(has_text="All 13 texts").wait_for()
+
+
+def test_a_lasso_takes_what_it_goes_round(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+    upload_topics(page, tmp_path)
+    page.locator("#map").get_by_role("button", name="Lasso").click()
+    x, y = place_of(page, 5)
+    round_it = [(x - 9, y - 9), (x + 9, y - 9), (x + 9, y + 9), (x - 9, y + 9), (x - 9, y - 9)]
+    page.mouse.move(*round_it[0])
+    page.mouse.down()
+    for corner in round_it[1:]:
+        page.mouse.move(*corner, steps=4)
+    page.mouse.up()
+    page.locator("#tx-panel-Selection h2").filter(has_text="selected").wait_for()
+    near = {
+        row
+        for row in range(13)
+        if max(abs(a - b) for a, b in zip(place_of(page, row), (x, y), strict=True)) < 8
+    }
+    rows = page.locator("#tx-panel-Selection .tx-row").evaluate_all(
+        "rows => rows.map(row => +row.dataset.row)"
+    )
+    assert 5 in rows
+    assert set(rows) == near
+    faded = page.evaluate("document.querySelector('#map .tx-canvas').data[0].marker.opacity")
+    assert [value > 0.5 for value in faded] == [row in near for row in range(13)]
+
+
+def test_what_is_unlike_a_text_goes_last_and_scores_are_a_colour(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+    texts = upload_topics(page, tmp_path)
+    click_row(page, 4)
+    wait_for_focus(page)
+    page.locator("#tx-panel-Neighbours").get_by_role("button", name="More like this").click()
+    page.locator(".tx-chip", has_text=f"+ {texts[4]}").wait_for()
+    click_row(page, 0)
+    page.wait_for_selector("#map .tx-plot[data-focus='0']")
+    tab(page, "Neighbours").get_by_role("button", name="Less like this").click()
+    page.locator(".tx-chip", has_text=f"− {texts[0]}").wait_for()
+    listed = page.locator("#tx-panel-Selection .tx-row").evaluate_all(
+        "rows => rows.map(row => +row.dataset.row)"
+    )
+    assert listed[0] in range(4, 8), "food comes first"
+    assert 0 not in listed[:4]
+    page.locator("#tx-colour").select_option("score")
+    page.locator("#map .tx-ramp button").first.wait_for()
+    colours = page.evaluate("document.querySelector('#map .tx-canvas').data[0].marker.color")
+    assert colours[listed[0]] != colours[0], "the best and the worst differ"
+    assert len(set(colours)) > 4
+
+
+def test_nearer_by_more_clusters_have_their_names(open_page: OpenPage) -> None:
+    page = open_page().page
+    visible = """() => [...document.querySelectorAll('#map .tx-labels span')]
+      .filter(label => label.style.visibility === 'visible').map(label => label.textContent)"""
+    far = page.evaluate(visible)
+    every = page.locator("#map .tx-labels span").all_inner_texts()
+    assert set(far) < set(every), "at first not all names have room"
+    frame = page.locator("#map .tx-canvas").bounding_box()
+    assert frame is not None
+    page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+    before = page.evaluate("document.querySelector('#map .tx-canvas').layout.xaxis.range.join()")
+    for _ in range(6):
+        page.mouse.wheel(0, -240)
+    page.wait_for_function(
+        "before => document.querySelector('#map .tx-canvas').layout.xaxis.range.join() !== before", arg=before
+    )
+    page.wait_for_function(
+        "far => [...document.querySelectorAll('#map .tx-labels span')].some("
+        "label => label.style.visibility === 'visible' && !far.includes(label.textContent))",
+        arg=far,
+    )
 
 
 def test_another_view_selects_on_the_map(open_page: OpenPage) -> None:
@@ -366,9 +439,9 @@ def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Pa
     texts = upload_topics(page, tmp_path)
     saved: dict[str, Path] = {}
     for name in ("CSV", "HTML, opens offline", "PNG of the map", "SVG of the map"):
-        page.locator(".tx-save summary").click()
+        page.locator("#map .tx-save summary").click()
         with page.expect_download() as downloading:
-            page.locator(".tx-save").get_by_text(name, exact=True).click()
+            page.locator("#map .tx-save").get_by_text(name, exact=True).click()
         saved[name] = tmp_path / downloading.value.suggested_filename
         downloading.value.save_as(saved[name])
     with saved["CSV"].open(newline="") as source:

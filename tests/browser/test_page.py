@@ -33,6 +33,14 @@ FIVE = [
 ]
 
 
+def saved(page: Page, root: str, name: str) -> bytes:
+    """What the Save menu of the view `root` gives under that name."""
+    page.locator(f"{root} .tx-save summary").click()
+    with page.expect_download() as downloading:
+        page.locator(f"{root} .tx-save").get_by_text(name, exact=True).click()
+    return Path(downloading.value.path()).read_bytes()
+
+
 def view(page: Page, name: str) -> None:
     page.locator("#views").get_by_role("tab", name=name, exact=True).click()
 

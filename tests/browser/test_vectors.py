@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from .test_page import FIVE, OpenPage, paste, view, wait_for_status
+from .test_page import FIVE, OpenPage, paste, saved, view, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -61,6 +61,12 @@ def test_two_texts_are_compared_and_every_score_says_what_it_is(open_page: OpenP
     choose(page, 1, "4", "0 3")
     assert HOSTILE in shown.locator("blockquote").all_inner_texts()
     assert page.locator("#vectors img, #vectors blockquote b").count() == 0
+    strips = saved(page, "#vectors", "SVG of the strips").decode()
+    assert strips.count("<rect") == 1 + 3 * 384, "the ground, A, B and their difference"
+    assert FIVE[0] in strips
+    assert "A less B" in strips
+    assert "<b>" not in strips
+    assert saved(page, "#vectors", "PNG of the strips").startswith(b"\x89PNG")
     page.get_by_role("button", name="Swap").click()
     page.wait_for_selector("#vectors .tx[data-shown='3 0']")
     page.get_by_role("button", name="Only A").click()
@@ -176,6 +182,9 @@ def test_what_survives_smaller_vectors_is_measured_and_asked_for_by_a_slider(ope
     shown = open_vectors(page)
     shown.locator(".tx-retention").scroll_into_view_if_needed()
     page.wait_for_selector("#vectors [data-measured]", timeout=120_000)
+    chart = saved(page, "#vectors", "SVG of what is kept").decode()
+    assert "int8" in chart
+    assert "Share of true nearest neighbours kept" in chart
     assert (
         "10.0 of 10 true neighbours kept (100.0 %), over all 3,000 texts"
         in shown.locator(".tx-kept").inner_text()

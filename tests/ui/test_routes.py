@@ -144,7 +144,11 @@ async def test_examples_for_and_against(client: httpx.AsyncClient, dataset: Data
 async def test_what_is_special_of_a_selection(client: httpx.AsyncClient, dataset: Dataset) -> None:
     found = (await client.post(f"/data/{dataset.id}/selection", json={"rows": [*range(6), 0]})).json()
     assert found["n"] == 6
-    assert {"name": "fruit", "selected": 6, "total": 6}.items() <= found["values"]["kind"][0].items()
+    assert {"name": "fruit", "selected": 6, "total": 6}.items() <= found["columns"]["kind"]["special"][
+        0
+    ].items()
+    assert found["columns"]["kind"]["common"] == [["fruit", 6, 6]]
+    assert found["total"] == len(dataset.texts)
     assert found["words"][0]["name"] == "garden"
     assert not any(word["name"] == "engine" for word in found["words"])
     assert (await client.post(f"/data/{dataset.id}/selection", json={"rows": []})).json()["words"] == []
