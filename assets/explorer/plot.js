@@ -136,7 +136,7 @@ export class Plot {
     const { width, height } = this.element.getBoundingClientRect();
     const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
     const labels = this.labels.visible.map(({ element, at }) => ({ at, text: escaped(element.textContent) }));
-    return this.plotly.toImage(this.shown.picture(labels, ground, ink, notes), { format, width, height, scale: 2 });
+    return this.plotly.toImage(this.shown.picture(labels, ground, ink, notes), { format, width, height, scale: format === "png" ? 2 : 1 });
   }
 
   // Made when it is first needed.
