@@ -37,9 +37,9 @@ async def store(collections: Collections) -> Collection:
 
 async def ended(documents: Documents, store: Collection, file_id: str) -> Document:
     async with asyncio.timeout(60):
-        while documents.get(store, file_id).state == "in_progress":  # noqa: ASYNC110
+        while (found := await documents.get(store, file_id)).state == "in_progress":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    return documents.get(store, file_id)
+    return found
 
 
 async def test_a_file_is_cut_within_what_the_model_reads(
@@ -67,7 +67,7 @@ async def test_a_file_is_cut_within_what_the_model_reads(
     assert (await store.get([f"{upload.id}#1"]))[0].columns == {"kind": "new"}
     await documents.detach(store, upload.id)
     assert await store.count() == 0
-    assert documents.of(store) == []
+    assert await documents.of(store) == []
     with pytest.raises(UnknownFile):
         await documents.detach(store, upload.id)
     assert uploads.get(upload.id).filename == "long.txt", "the file itself stays"
@@ -110,7 +110,7 @@ async def test_what_a_stop_cut_off_is_gone_on_with(
     await documents.attach(store, upload.id, {}, None)
     await documents.close()
     later = Documents(uploads)
-    assert later.get(store, upload.id).state == "in_progress"
+    assert (await later.get(store, upload.id)).state == "in_progress"
     done = await ended(later, store, upload.id)
     assert done.state == "completed"
     assert await store.count() == done.chunks
@@ -122,9 +122,8 @@ async def test_a_cancelled_file_stays_cancelled(
 ) -> None:
     upload = uploads.add("long.txt", "assistants", WORDS.encode())
     await documents.attach(store, upload.id, {}, None)
-    await documents.cancel(store, upload.id)
-    await asyncio.sleep(0.1)
-    assert documents.get(store, upload.id).state == "cancelled"
+    await documents.cancel(store, [upload.id])
+    assert (await documents.get(store, upload.id)).state == "cancelled"
     await documents.attach(store, upload.id, {}, None)
     assert (await ended(documents, store, upload.id)).state == "completed"
 
