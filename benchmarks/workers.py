@@ -1,7 +1,7 @@
 """`serve --workers 2` against one process: 32 clients that send one short text each, and the memory of both.
 
 Both run at once, one of them asked at a time, in turn, so that what else happens on the machine
-meets both. Each round has texts of its own, so no vector is known before.
+meets both. Vector caches are off. Memory is proportional: what processes share counts once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MARK = "embedder.workers.worker"
 
 
 def processes(server: Server) -> dict[str, int]:
-    """Proportional memory in bytes of the server and each process it started, by what they run; Linux only."""
+    """Memory in bytes, proportional, of a server and each process it started, by what it runs."""
     found: dict[str, int] = {}
     parents = {server.process.pid}
     for pid in sorted(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()):
@@ -39,11 +39,6 @@ def processes(server: Server) -> dict[str, int]:
         (kib,) = (int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         found[_role(command)] = kib * 1024
     return found
-
-
-def pages(server: Server) -> int:
-    """How many processes have a process for layouts, which every page has one of."""
-    return sum(role == "layouts" for role in processes(server))
 
 
 def _role(command: list[str]) -> str:
@@ -68,20 +63,20 @@ def main() -> int:
     rounds, count = (4, 800) if args.short else (args.rounds, args.requests)
     result = Result(
         "workers",
-        f"{_CLIENTS} clients × 1 short text, {rounds} rounds of {count:,} requests, new texts each",
-        ["", "requests/s, median", "p95, ms", "memory, MB (proportional)"],
+        f"{_CLIENTS} clients × 1 short text, {rounds} rounds of {count:,} requests",
+        ["", "requests/s, median", "p95, ms", "memory, MB"],
     )
     page = () if args.with_page else ("--no-ui",)
-    texts = iter(short_texts((2 * rounds + 2) * count))
-    with running(*page) as alone, running(*page, "--workers", str(_WORKERS)) as several:
+    texts = short_texts(count)
+    off = {"TESSERA_CACHE_BYTES": "0"}
+    with running(*page, **off) as alone, running(*page, "--workers", str(_WORKERS), **off) as several:
         servers = dict(zip(_SIDES, (alone, several), strict=True))
         for server in servers.values():
             server.wait_for("/ready", every_s=0.1)
         measured: dict[str, list[tuple[float, float]]] = {side: [] for side in servers}
         for round_number in range(rounds + 1):
             for side in _SIDES if round_number % 2 else _SIDES[::-1]:
-                some = [next(texts) for _ in range(count)]
-                figures = measure(servers[side], some)
+                figures = measure(servers[side], texts)
                 if round_number:  # the first warms up
                     measured[side].append(figures)
         memory = {side: processes(server) for side, server in servers.items()}
