@@ -67,7 +67,7 @@ class Workers:
         return total
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     """Two workers with the real model and the page, ready."""
     if not hasattr(signal, "SIGKILL") or not Path("/proc").is_dir():
