@@ -17,23 +17,30 @@ from embedder.collections import open_collections
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from starlette.types import ASGIApp
+    from embedder.api.edge import Edge
+    from embedder.workers import PassOn
+    from embedder.workers.place import Place
+    from ui.mount import Page
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
-    """The whole server; nothing is loaded before its lifespan begins.
+def create_app(settings: Settings | None = None, place: Place | None = None) -> Edge:
+    """The whole server, or what of it belongs at `place`; nothing is loaded before its lifespan begins.
 
     Raises:
         ConfigError: an environment variable is wrong.
     """
     settings = settings or Settings.load()
-    engine = Engine(settings)
+    engine = Engine(settings, fellows=place.seat if place else None)
     collections = open_collections(settings, engine)
-    page = None
-    if settings.ui:
+    page: Page | PassOn | None = None
+    if settings.ui and (place is None or place.has_page):
         from ui.mount import Page
 
         page = Page(engine, settings, collections)
+    elif settings.ui and place is not None:
+        from embedder.workers import PassOn
+
+        page = PassOn(place.page_socket)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -54,7 +61,7 @@ def drawing() -> ModuleType:
     return drawing
 
 
-def __getattr__(name: str) -> ASGIApp:
+def __getattr__(name: str) -> Edge:
     """Make `app` when a server asks for `app:app`, so that importing this module builds nothing."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from embedder.errors import Overloaded, ShuttingDown, TooLarge
 from embedder.metrics import Metrics
+from embedder.protocols import Fellows
+from embedder.types import HeldTokens
 
 _FIRST_RATE_TOKENS_S = 2000.0
 """Assumed before a batch has been timed, with the weight of one second."""
@@ -18,6 +20,8 @@ _RATE_MEMORY = 0.9
 _LONGEST_RETRY_S = 600.0
 _JOB_SHARE = 0.75
 """Jobs hold no more of the room than this, so that a request always finds some."""
+_LOOK_S = 0.05
+"""A job in line looks so often whether another process has given room back."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,12 +37,14 @@ class Admission:
 
     A request that finds no room is refused. A job waits in line; while one waits, the room it
     needs is kept from requests, so that a stream of requests cannot starve it; and jobs hold no
-    more than their share, so that they cannot shut requests out.
+    more than their share, so that they cannot shut requests out. `fellows` are other processes
+    that share the limit.
     """
 
-    def __init__(self, limit_tokens: int, metrics: Metrics) -> None:
+    def __init__(self, limit_tokens: int, metrics: Metrics, fellows: Fellows | None = None) -> None:
         self.limit_tokens = limit_tokens
         self._metrics = metrics
+        self._fellows = fellows
         self._job_limit_tokens = max(1, int(limit_tokens * _JOB_SHARE))
         self._held_tokens = 0
         self._job_tokens = 0
@@ -67,8 +73,9 @@ class Admission:
         """
         self._refuse_impossible(tokens, self.limit_tokens)
         with self._lock:
-            kept = self._room_kept_for_jobs()
-            excess = self._held_tokens + tokens + kept - self.limit_tokens
+            others = self._others()
+            kept = self._room_kept_for_jobs() + others.kept
+            excess = self._held_tokens + others.held + tokens + kept - self.limit_tokens
             if excess > 0:
                 self._metrics.refused.inc()
                 raise Overloaded(self._time_for(excess))
@@ -89,8 +96,9 @@ class Admission:
                 return
             waiter = _Waiter(tokens, loop, loop.create_future())
             self._waiters.append(waiter)
+            self._tell()
         try:
-            await waiter.future
+            await self._granted(waiter)
         except asyncio.CancelledError:
             self._give_up(waiter)
             raise
@@ -115,6 +123,17 @@ class Admission:
         for waiter in waiters:
             _call(waiter.loop, _fail, waiter.future)
 
+    async def _granted(self, waiter: _Waiter) -> None:
+        """Wait for room; that of another process is given back without a word."""
+        while self._fellows is not None and not waiter.future.done():
+            await asyncio.wait((waiter.future,), timeout=_LOOK_S)
+            with self._lock:
+                self._admit_waiting()
+        await waiter.future
+
+    def _others(self) -> HeldTokens:
+        return HeldTokens() if self._fellows is None else self._fellows.tokens()
+
     def _refuse_impossible(self, tokens: int, limit_tokens: int) -> None:
         if self._closed:
             raise ShuttingDown
@@ -125,9 +144,10 @@ class Admission:
             )
 
     def _fits_job(self, tokens: int) -> bool:
+        others = self._others()
         return (
-            self._job_tokens + tokens <= self._job_limit_tokens
-            and self._held_tokens + tokens <= self.limit_tokens
+            self._job_tokens + others.jobs + tokens <= self._job_limit_tokens
+            and self._held_tokens + others.held + tokens <= self.limit_tokens
         )
 
     def _room_kept_for_jobs(self) -> int:
@@ -135,12 +155,19 @@ class Admission:
         if not self._waiters:
             return 0
         tokens = self._waiters[0].tokens
-        return tokens if self._job_tokens + tokens <= self._job_limit_tokens else 0
+        jobs = self._job_tokens + self._others().jobs
+        return tokens if jobs + tokens <= self._job_limit_tokens else 0
 
     def _hold(self, tokens: int, *, job: bool = False) -> None:
         self._held_tokens += tokens
         self._job_tokens += tokens if job else 0
         self._metrics.queue_tokens.set(self._held_tokens)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._fellows is not None:
+            kept = self._room_kept_for_jobs()
+            self._fellows.tell_tokens(HeldTokens(self._held_tokens, self._job_tokens, kept))
 
     def _admit_waiting(self) -> None:
         while self._waiters and self._fits_job(self._waiters[0].tokens):
@@ -156,6 +183,7 @@ class Admission:
                 self._hold(-waiter.tokens, job=True)
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
+                self._tell()
             self._admit_waiting()
 
     def _time_for(self, tokens: int) -> float:

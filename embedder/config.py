@@ -73,6 +73,13 @@ class Settings(BaseSettings):
         description="Address to listen on; 127.0.0.1, or 0.0.0.0 in a Hugging Face Space.",
     )
     port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that serve as one on this machine. Threads and cache are divided among them, "
+        "other limits are those of all together; the page is in one of them.",
+    )
     ui: bool = Field(
         True, description="Serve the page at /; off for a server of the API alone (flag: --no-ui)."
     )
@@ -164,6 +171,12 @@ class Settings(BaseSettings):
     )
     request_timeout_s: float = Field(600.0, gt=0, description="Longest a request may wait for its vectors.")
     drain_s: float = Field(20.0, ge=0, description="How long a stopping server finishes what it has begun.")
+    notice_s: float = Field(
+        0.0,
+        ge=0,
+        description="How long a stopping server still takes requests while /ready already answers 503, for a "
+        "balancer to notice.",
+    )
     cache_bytes: int = Field(
         256 * 2**20, ge=0, description="Memory for vectors already computed; 0 keeps none."
     )

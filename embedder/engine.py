@@ -20,7 +20,7 @@ from embedder.config import Settings
 from embedder.disk_cache import DiskCache
 from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
 from embedder.metrics import Metrics
-from embedder.protocols import Backend, EmbeddingCache
+from embedder.protocols import Backend, EmbeddingCache, Fellows
 from embedder.replica import BackendLoader, Replica, in_slices, resolve_prompt
 from embedder.scheduler import Scheduler
 from embedder.types import (
@@ -47,14 +47,18 @@ _DEFAULT_OPTIONS = EmbedOptions()
 class Engine:
     """Allowed models, loaded at start and never by a client's wish, behind one `embed`.
 
-    Settings are stored; nothing is loaded before `start`. Use it from one event loop.
+    Settings are stored; nothing is loaded before `start`. Use it from one event loop. `fellows` are
+    the other processes, where several are one server.
     """
 
-    def __init__(self, settings: Settings, *, loader: BackendLoader | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, loader: BackendLoader | None = None, fellows: Fellows | None = None
+    ) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self._loader = loader
-        self._admission = Admission(settings.queue_tokens, self.metrics)
+        self._fellows = fellows
+        self._admission = Admission(settings.queue_tokens, self.metrics, fellows)
         self._memory = MemoryCache(settings.cache_bytes)
         self._cache: EmbeddingCache = self._memory
         self._disk: TwoLevelCache | None = None
@@ -64,7 +68,6 @@ class Engine:
         self._calls = 0
         self._closed = False
         self.reranker: str | None = None
-        self.metrics.cache_bytes.set_function(lambda: float(self._memory.held_bytes))
 
     async def start(self) -> None:
         """Begin loading every allowed model, the default first, and return at once."""
@@ -109,9 +112,10 @@ class Engine:
 
     @property
     def ready(self) -> bool:
-        """Whether the default model is loaded."""
+        """Whether the default model is loaded, here and wherever else this server runs."""
         default = self._replicas.get(self.settings.default_model)
-        return default is not None and default.status.state == "ready"
+        here = default is not None and default.status.state == "ready"
+        return here and (self._fellows is None or self._fellows.all_loaded)
 
     def models(self) -> list[ModelStatus]:
         """Every allowed model and its state, the default first."""
@@ -233,6 +237,8 @@ class Engine:
                 metrics=self.metrics,
             )
             replica.announce()
+            if self._fellows is not None and replica.id == self.settings.default_model:
+                self._fellows.tell_loaded(failed=replica.status.state == "failed")
 
     async def _embed(self, replica: Replica, asked: Asked) -> Embeddings:
         check_texts(asked.texts)
@@ -262,6 +268,7 @@ class Engine:
             raise
         vectors = call.vectors if asked.dimensions is None else cut(call.vectors, asked.dimensions)
         timings = call.timings(tokenize_s, time.perf_counter() - started_s)
+        self.metrics.cache_bytes.set(self._memory.held_bytes)
         counters = self.metrics.of_model(info.id)
         counters.count(len(asked.texts), cached=call.cached, from_disk=call.from_disk, timings=timings)
         return Embeddings(vectors, call.prompt_tokens, call.truncated, call.cached, info, timings)

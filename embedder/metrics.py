@@ -1,6 +1,13 @@
-"""Every metric, in one place. Each `Metrics` has a registry of its own, so engines don't mix."""
+"""Every metric, in one place. Each `Metrics` has a registry of its own, so engines don't mix.
+
+Where several processes are one server, prometheus_client's multiprocess mode sums over them: the
+variable `PROMETHEUS_MULTIPROC_DIR` names the folder that they share, and is set before they start.
+"""
 
 from __future__ import annotations
+
+import os
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -8,6 +15,9 @@ from embedder.types import Timings
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+_OF_THE_LIVING: Final = "livesum"
+"""What a process holds counts for as long as it lives."""
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -56,12 +66,24 @@ class Metrics:
         self.cache_misses = Counter(
             "tessera_cache_misses", "Texts whose vector was not.", ["model"], registry=registry
         )
-        self.cache_bytes = Gauge("tessera_cache_bytes", "Memory held by cached vectors.", registry=registry)
+        self.cache_bytes = Gauge(
+            "tessera_cache_bytes",
+            "Memory held by cached vectors.",
+            registry=registry,
+            multiprocess_mode=_OF_THE_LIVING,
+        )
         self.queue_tokens = Gauge(
-            "tessera_queue_tokens", "Tokens admitted and not yet answered.", registry=registry
+            "tessera_queue_tokens",
+            "Tokens admitted and not yet answered.",
+            registry=registry,
+            multiprocess_mode=_OF_THE_LIVING,
         )
         self.queue_texts = Gauge(
-            "tessera_queue_texts", "Texts waiting for a batch.", ["model", "priority"], registry=registry
+            "tessera_queue_texts",
+            "Texts waiting for a batch.",
+            ["model", "priority"],
+            registry=registry,
+            multiprocess_mode=_OF_THE_LIVING,
         )
         self.batch_tokens = Histogram(
             "tessera_batch_tokens", "Tokens of a batch, padding counted.", buckets=_TOKENS, registry=registry
@@ -110,5 +132,11 @@ class Metrics:
         request_s.observe(seconds)
 
     def exposition(self) -> bytes:
-        """The Prometheus text format, version 0.0.4."""
+        """The Prometheus text format, version 0.0.4; of all processes where several are one server."""
+        if os.environ.get(_SHARED):
+            from prometheus_client.multiprocess import MultiProcessCollector
+
+            every = CollectorRegistry()
+            MultiProcessCollector(every)  # type: ignore[no-untyped-call]
+            return generate_latest(every)
         return generate_latest(self.registry)

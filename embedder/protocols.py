@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from embedder.types import KnownVector, ModelInfo, Prompt, Text, TokenizedText, TokenSpans
+from embedder.types import HeldTokens, KnownVector, ModelInfo, Prompt, Text, TokenizedText, TokenSpans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,3 +56,20 @@ class EmbeddingCache(Protocol):
 
     def put(self, key: bytes, known: KnownVector) -> None:
         """Keep a copy under `key`, at the price of what was not asked for longest."""
+
+
+class Fellows(Protocol):
+    """The other processes of one server: they share its limit of waiting tokens. Safe from any thread."""
+
+    def tell_tokens(self, tokens: HeldTokens) -> None:
+        """What this process has admitted by now."""
+
+    def tokens(self) -> HeldTokens:
+        """What all others have admitted, as of a moment ago."""
+
+    def tell_loaded(self, *, failed: bool) -> None:
+        """The default model is loaded in this process, or could not be."""
+
+    @property
+    def all_loaded(self) -> bool:
+        """Whether the default model has been loaded in every process by now."""

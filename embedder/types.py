@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,6 +138,14 @@ class Asked:
     dimensions: int | None = None
     options: EmbedOptions = EmbedOptions()
     task: Task = "embed"
+
+
+class HeldTokens(NamedTuple):
+    """Tokens admitted and not yet answered, those of jobs among them, and those that room is kept for."""
+
+    held: int = 0
+    jobs: int = 0
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

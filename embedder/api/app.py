@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -53,7 +54,7 @@ def create_api(
     collections: Collections | None = None,
     page: ASGIApp | None = None,
     lifespan: Lifespan | None = None,
-) -> ASGIApp:
+) -> Edge:
     """The outermost ASGI application: our routes, and `page` for every path that is not ours.
 
     `lifespan` starts and stops what the owner of `engine` wants started and stopped; without it
@@ -66,6 +67,7 @@ def create_api(
         check_model_ids(settings.allowed_models)
     uploads = Uploads(settings.data_dir / "files")
     documents = Documents(uploads)
+    leaving = threading.Event()
     app = FastAPI(
         title="Tessera",
         version=__version__,
@@ -85,6 +87,7 @@ def create_api(
         uploads=uploads,
         documents=documents,
         created=int(time.time()),
+        leaving=leaving,
     )
     guarded = [Depends(require_key), Depends(_BEARER)]
     for router in (embeddings.router, tokenize.router, comparing.router, models.router):
@@ -106,7 +109,7 @@ def create_api(
     api: ASGIApp = Direct(app)
     if settings.cors_origins:
         api = AllowedOrigins(api, settings.cors_origins)
-    return Edge(api, page, engine.metrics)
+    return Edge(api, page, engine.metrics, leaving)
 
 
 def _ending(lifespan: Lifespan, documents: Documents) -> Lifespan:

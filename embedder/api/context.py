@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -17,7 +18,10 @@ from embedder.engine import Engine
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The engine and what stands before it; `created` is the server's start in Unix seconds."""
+    """The engine and what stands before it; `created` is the server's start in Unix seconds.
+
+    `leaving` is set once the server is about to stop.
+    """
 
     engine: Engine
     settings: Settings
@@ -27,6 +31,7 @@ class Context:
     uploads: Uploads
     documents: Documents
     created: int
+    leaving: threading.Event
 
 
 def context_of(request: Request) -> Context:

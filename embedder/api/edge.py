@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import re
+import threading
 import time
 import traceback
 from collections.abc import Iterable
@@ -51,10 +52,17 @@ _SLASHES = re.compile(r"/{2,}")
 class Edge:
     """An ASGI application in front of `api` and, where there is one, `page`."""
 
-    def __init__(self, api: ASGIApp, page: ASGIApp | None, metrics: Metrics) -> None:
+    def __init__(
+        self, api: ASGIApp, page: ASGIApp | None, metrics: Metrics, leaving: threading.Event | None = None
+    ) -> None:
         self._api = api
         self._page = page
         self._metrics = metrics
+        self._leaving = leaving or threading.Event()
+
+    def leave(self) -> None:
+        """The server is about to stop: say so by /ready, and have clients connect anew, to another."""
+        self._leaving.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -67,7 +75,7 @@ class Edge:
         app = self._api if ours or self._page is None else self._page
         scope = _as_ours(scope, path) if ours else scope
         request_id = _request_id(scope)
-        answer = _Answer(send, request_id, ours=ours)
+        answer = _Answer(send, request_id, ours=ours, last=self._leaving)
         try:
             await app(scope, receive, answer.send)
         except Exception as error:
@@ -85,12 +93,13 @@ class Edge:
 
 
 class _Answer:
-    """Sends an answer with our headers; `status` is 0 until it begins."""
+    """Sends an answer with our headers; `status` is 0 until it begins. With `last` its connection ends."""
 
-    def __init__(self, send: Send, request_id: str, *, ours: bool) -> None:
+    def __init__(self, send: Send, request_id: str, *, ours: bool, last: threading.Event) -> None:
         self._send = send
         self._request_id = request_id
         self._ours = ours
+        self._last = last
         self._started_s = time.perf_counter()
         self.status = 0
 
@@ -106,6 +115,8 @@ class _Answer:
             if self._ours:
                 headers.append((b"x-content-type-options", b"nosniff"))
                 headers.append((b"openai-processing-ms", b"%d" % round(self.elapsed_s() * 1000)))
+            if self._last.is_set():
+                headers.append((b"connection", b"close"))
             message["headers"] = headers
         await self._send(message)
 

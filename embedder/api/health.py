@@ -23,9 +23,13 @@ async def health(_: Request) -> Response:
 
 @router.get("/ready", operation_id="ready", summary="Is the default model ready?")
 async def ready(request: Request) -> Response:
-    """200 once the default model is ready, 503 before; the state of every model either way."""
-    engine = context_of(request).engine
+    """200 once the default model is ready, 503 before, and when the server stops; every model's state."""
+    context = context_of(request)
+    engine = context.engine
     models = [{"id": status.id, "state": status.state} for status in engine.models()]
+    if context.leaving.is_set():
+        error = error_body("The server is shutting down.", "server_error", code="shutting_down")
+        return json_response({**error, "status": "leaving", "models": models}, status=503)
     if engine.ready:
         return json_response({"status": "ready", "models": models})
     failed = bool(models) and models[0]["state"] == "failed"

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from embedder.api.bodies import parse_object
-from embedder.api.context import Context, context_of
+from embedder.api.context import context_of
 from embedder.api.paging import page
 from embedder.api.schemas import validate
 from embedder.api.serialise import json_response
@@ -27,12 +27,11 @@ from embedder.api.vector_stores import opened
 from embedder.collections import Collection
 from embedder.collections.documents import Document
 from embedder.corpus.chunks import Chunking
-from embedder.errors import InvalidInput, UnknownFile
+from embedder.errors import InvalidInput
 
 router = APIRouter(tags=["vector stores"], include_in_schema=False)
 
 _FILES, _BATCHES = "/v1/vector_stores/{store_id}/files", "/v1/vector_stores/{store_id}/file_batches"
-_MAX_BATCHES = 1000
 
 
 @router.post(_FILES)
@@ -51,14 +50,14 @@ async def attach_file(request: Request, store_id: str) -> Response:
 async def list_files(request: Request, store_id: str) -> Response:
     """The files of a vector store, the newest first."""
     context = context_of(request)
-    return _listed(request, store_id, context.documents.of(await opened(context, store_id)))
+    return _listed(request, store_id, await context.documents.of(await opened(context, store_id)))
 
 
 @router.get(_FILES + "/{file_id}")
 async def get_file(request: Request, store_id: str, file_id: str) -> Response:
     """One file, and how far it is."""
     context = context_of(request)
-    found = context.documents.get(await opened(context, store_id), file_id)
+    found = await context.documents.get(await opened(context, store_id), file_id)
     return json_response(described_file(store_id, found))
 
 
@@ -78,7 +77,7 @@ async def get_content(request: Request, store_id: str, file_id: str) -> Response
     """The chunks of a file, in order."""
     context = context_of(request)
     store = await opened(context, store_id)
-    document = context.documents.get(store, file_id)
+    document = await context.documents.get(store, file_id)
     rows = await store.get([f"{file_id}#{number}" for number in range(1, document.chunks + 1)])
     data = [{"type": "text", "text": row.text} for row in rows]
     return json_response(
@@ -110,12 +109,10 @@ async def attach_files(request: Request, store_id: str) -> Response:
     for file_id, _, _ in each:
         await asyncio.to_thread(context.uploads.get, file_id)
     batch_id = f"vsfb_{uuid.uuid4().hex[:24]}"
-    batches = dict(store.about.metadata.get("batches", {}))
-    batches = dict(list(batches.items())[-(_MAX_BATCHES - 1) :])
-    await context.documents.remember(store, {"batches": batches | {batch_id: [one for one, _, _ in each]}})
+    await context.documents.remember_batch(store, batch_id, [one for one, _, _ in each])
     for file_id, attributes, chunking in each:
         await context.documents.attach(store, file_id, attributes, chunking)
-    return json_response(_described(store, batch_id, _of_batch(context, store, batch_id)))
+    return json_response(_described(store, batch_id, await context.documents.of_batch(store, batch_id)))
 
 
 @router.get(_BATCHES + "/{batch_id}")
@@ -123,7 +120,7 @@ async def get_batch(request: Request, store_id: str, batch_id: str) -> Response:
     """How far several files are."""
     context = context_of(request)
     store = await opened(context, store_id)
-    return json_response(_described(store, batch_id, _of_batch(context, store, batch_id)))
+    return json_response(_described(store, batch_id, await context.documents.of_batch(store, batch_id)))
 
 
 @router.post(_BATCHES + "/{batch_id}/cancel")
@@ -131,10 +128,9 @@ async def cancel_batch(request: Request, store_id: str, batch_id: str) -> Respon
     """Stop what is still being done with several files."""
     context = context_of(request)
     store = await opened(context, store_id)
-    for document in _of_batch(context, store, batch_id):
-        if document.state == "in_progress":
-            await context.documents.cancel(store, document.file_id)
-    return json_response(_described(store, batch_id, _of_batch(context, store, batch_id)))
+    files = await context.documents.of_batch(store, batch_id)
+    await context.documents.cancel(store, [one.file_id for one in files if one.state == "in_progress"])
+    return json_response(_described(store, batch_id, await context.documents.of_batch(store, batch_id)))
 
 
 @router.get(_BATCHES + "/{batch_id}/files")
@@ -142,7 +138,7 @@ async def list_batch(request: Request, store_id: str, batch_id: str) -> Response
     """The files of a batch."""
     context = context_of(request)
     store = await opened(context, store_id)
-    return _listed(request, store_id, _of_batch(context, store, batch_id))
+    return _listed(request, store_id, await context.documents.of_batch(store, batch_id))
 
 
 def _each(wanted: AttachFiles) -> list[tuple[str, dict[str, Any], Chunking | None]]:
@@ -165,14 +161,6 @@ def _each(wanted: AttachFiles) -> list[tuple[str, dict[str, Any], Chunking | Non
             chunking_of(one.chunking_strategy),
         )
     return list(each.values())
-
-
-def _of_batch(context: Context, store: Collection, batch_id: str) -> list[Document]:
-    batches = store.about.metadata.get("batches", {})
-    if batch_id not in batches:
-        raise UnknownFile(batch_id)
-    wanted = set(batches[batch_id])
-    return [one for one in context.documents.of(store) if one.file_id in wanted]
 
 
 def _described(store: Collection, batch_id: str, documents: list[Document]) -> dict[str, Any]:

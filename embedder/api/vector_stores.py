@@ -99,8 +99,7 @@ async def delete_store(request: Request, store_id: str) -> Response:
     """The vector store and its chunks; the files stay."""
     context = context_of(request)
     store = await opened(context, store_id)
-    for document in context.documents.of(store):
-        await context.documents.cancel(store, document.file_id)
+    await context.documents.cancel(store, [one.file_id for one in await context.documents.of(store)])
     await context.collections.delete(store_id)
     return json_response({"id": store_id, "object": "vector_store.deleted", "deleted": True})
 
@@ -127,7 +126,7 @@ async def search_store(request: Request, store_id: str) -> Response:
             if hit.row.id not in best or hit.score > best[hit.row.id].score:
                 best[hit.row.id] = hit
     ranked = sorted(best.values(), key=lambda hit: -hit.score)[: wanted.max_num_results]
-    names = {document.file_id: document.filename for document in context.documents.of(store)}
+    names = {document.file_id: document.filename for document in await context.documents.of(store)}
     return json_response(
         {
             "object": "vector_store.search_results.page",
@@ -150,5 +149,5 @@ def _as_result(hit: Hit, names: dict[str, str]) -> dict[str, Any]:
 
 
 async def _described(context: Context, store: Collection) -> dict[str, Any]:
-    documents: list[Document] = context.documents.of(store)
+    documents: list[Document] = await context.documents.of(store)
     return described_store(store.about, documents, int(time.time()))

@@ -1,15 +1,13 @@
-"""`tessera serve`: bind, say where and how to call, then hand the socket to uvicorn."""
+"""`tessera serve`: bind, say where and how to call, then serve from the socket, alone or with workers."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
 import errno
 import os
 import shlex
 import socket
-from typing import Any
 
 from embedder import __version__
 from embedder.addresses import is_loopback
@@ -28,16 +26,17 @@ def serve(args: argparse.Namespace) -> int:
     """
     flags_to_environment(args)
     settings = Settings.load()
+    if settings.workers > 1:
+        check_workers()
     listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     os.environ["TESSERA_PORT"] = str(port)  # the real one where 0 asked for any
     print(greeting(settings, port), flush=True)
-    import uvicorn
+    if settings.workers > 1:
+        from embedder.workers.supervisor import supervise
 
-    server = uvicorn.Server(uvicorn.Config("app:app", **uvicorn_options(settings)))
-    with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn, after it has stopped
-        server.run(sockets=[listener])
-    return 0 if server.started else 1
+        return supervise(settings, listener)
+    return _serve_alone(settings, listener)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -96,28 +95,28 @@ def public_base(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """What uvicorn is told besides the app; our own log goes where its does."""
-    from uvicorn.config import LOGGING_CONFIG
+def check_workers() -> None:
+    """Refuse workers where a connection cannot be handed from one process to another.
 
-    log_config = copy.deepcopy(LOGGING_CONFIG)
-    for name in ("embedder", "ui"):
-        log_config["loggers"][name] = {
-            "handlers": ["default"],
-            "level": settings.log_level.upper(),
-            "propagate": False,
-        }
-    return {
-        "http": "httptools",
-        "loop": "auto",  # uvloop where it is installed, which is not on Windows
-        "log_config": log_config,
-        "log_level": settings.log_level,
-        "access_log": False,
-        "proxy_headers": True,
-        # In a Space every request comes through its proxy; elsewhere only loopback is believed.
-        "forwarded_allow_ips": "*" if os.environ.get("SPACE_ID") else None,
-        "timeout_graceful_shutdown": max(1, round(settings.drain_s)),
-    }
+    Raises:
+        ConfigError
+    """
+    if not hasattr(socket, "send_fds"):
+        raise ConfigError("--workers needs a system with Unix sockets, which Windows is not. Serve without.")
+
+
+def _serve_alone(settings: Settings, listener: socket.socket) -> int:
+    import importlib
+
+    import uvicorn
+
+    from embedder.workers.server import Server, uvicorn_options
+
+    app = importlib.import_module("app").app
+    server = Server(uvicorn.Config(app, **uvicorn_options(settings)), app.leave, settings.notice_s)
+    with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn, after it has stopped
+        server.run(sockets=[listener])
+    return 0 if server.started else 1
 
 
 def _who_may_call(settings: Settings) -> str:

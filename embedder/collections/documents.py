@@ -1,6 +1,7 @@
 """Whole files in a collection: each cut into chunks that remember it, in the background.
 
-What has become of each is kept with the collection, under `files` of its metadata.
+What has become of each is kept with the collection, under `files` of its metadata, and by whom it is
+done. So every process of a server answers for all of them, and each may stop what another does.
 """
 
 from __future__ import annotations
@@ -8,44 +9,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
-from typing import Any, Literal, cast
+from typing import Any
 
 from embedder.collections.collection import Collection
+from embedder.collections.notes import Files, Notes
+from embedder.collections.ownership import Document, State
 from embedder.collections.rows import Columns
+from embedder.collections.tending import Tending
 from embedder.collections.texts import NewText
 from embedder.collections.uploads import Uploads
 from embedder.corpus.chunks import Chunking, split_texts
 from embedder.corpus.reading import parse_texts
 from embedder.errors import InvalidInput, TesseraError, UnknownFile
 
-_LOG = logging.getLogger(__name__)
+__all__ = ["Document", "Documents", "State"]
 
-State = Literal["in_progress", "completed", "failed", "cancelled"]
+_LOG = logging.getLogger(__name__)
 
 AUTO_TOKENS = 800
 """OpenAI's own size of a chunk; they overlap by half."""
 MAX_DOCUMENTS = 10_000
+_MAX_BATCHES = 1000
 _MAX_CHUNKS = 1_000_000
 _AT_ONCE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A file in a collection; `tokens` and `overlap` of its chunks are as `Chunking` has them."""
-
-    file_id: str
-    filename: str
-    state: State
-    created: int
-    attributes: Columns
-    tokens: int
-    overlap: int
-    chunks: int = 0
-    usage_bytes: int = 0
-    error: str = ""
 
 
 class Documents:
@@ -53,9 +42,9 @@ class Documents:
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
-        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._noting = asyncio.Lock()
+        self._notes = Notes()
+        self._tending = Tending(self._notes, self._work)
 
     async def attach(
         self, collection: Collection, file_id: str, attributes: Columns, chunking: Chunking | None
@@ -69,8 +58,7 @@ class Documents:
         """
         upload = await asyncio.to_thread(self._uploads.get, file_id)
         chunking = await _readable(collection, chunking)
-        if len(self.of(collection)) >= MAX_DOCUMENTS:
-            raise InvalidInput(f"A vector store holds at most {MAX_DOCUMENTS:,} files.", param="file_id")
+        await self.cancel(collection, [file_id])
         made = Document(
             file_id,
             upload.filename,
@@ -79,38 +67,65 @@ class Documents:
             dict(attributes),
             chunking.tokens,
             chunking.overlap,
+            owner=self._tending.me,
+            alive=time.time(),
         )
-        await self._note(collection, made)
-        self._begin(collection, made)
+
+        def noted(files: Files) -> None:
+            if len(files) >= MAX_DOCUMENTS and file_id not in files:
+                raise InvalidInput(f"A vector store holds at most {MAX_DOCUMENTS:,} files.", param="file_id")
+            files[file_id] = made
+
+        await self._notes.change(collection, noted)
+        self._tending.begin(collection, made)
         return made
 
-    def of(self, collection: Collection) -> list[Document]:
-        """Every file of a collection, the newest first; one whose work was cut off is begun anew."""
-        found = _known(collection)
-        for one in found:
-            if one.state == "in_progress" and (collection.name, one.file_id) not in self._running:
-                self._begin(collection, one)
-        return sorted(found, key=lambda one: (-one.created, one.file_id))
+    async def of(self, collection: Collection) -> list[Document]:
+        """Every file of a collection, the newest first; one that nobody works on any more is begun anew."""
+        found = await self._notes.known(collection)
+        if any(one.abandoned for one in found.values()):
+            found = await self._tending.take_up(collection)
+        return sorted(found.values(), key=lambda one: (-one.created, one.file_id))
 
-    def get(self, collection: Collection, file_id: str) -> Document:
+    async def of_batch(self, collection: Collection, batch_id: str) -> list[Document]:
+        """Those files of a collection that came together.
+
+        Raises:
+            UnknownFile: no batch is called so.
+        """
+        about = await asyncio.to_thread(lambda: collection.about)
+        batches = about.metadata.get("batches", {})
+        if batch_id not in batches:
+            raise UnknownFile(batch_id)
+        wanted = set(batches[batch_id])
+        return [one for one in await self.of(collection) if one.file_id in wanted]
+
+    async def get(self, collection: Collection, file_id: str) -> Document:
         """One file of a collection.
 
         Raises:
             UnknownFile
         """
-        for one in self.of(collection):
+        for one in await self.of(collection):
             if one.file_id == file_id:
                 return one
         raise UnknownFile(file_id)
 
     async def change(self, collection: Collection, file_id: str, attributes: Columns) -> Document:
         """Give a file other attributes, and with it all of its chunks."""
-        changed = replace(self.get(collection, file_id), attributes=dict(attributes))
+        await self.get(collection, file_id)
         ids = await asyncio.to_thread(collection.table.ids_of, [file_id])
         for row_id in ids:
             await collection.update(row_id, columns=attributes)
-        await self._note(collection, changed)
-        return changed
+
+        def changed(files: Files) -> None:
+            if file_id in files:
+                files[file_id] = replace(files[file_id], attributes=dict(attributes))
+
+        files = await self._notes.change(collection, changed)
+        if file_id not in files:
+            raise UnknownFile(file_id)
+        return files[file_id]
 
     async def detach(self, collection: Collection, file_id: str) -> None:
         """Take a file and its chunks out of a collection.
@@ -118,54 +133,44 @@ class Documents:
         Raises:
             UnknownFile
         """
-        self.get(collection, file_id)
-        await self.cancel(collection, file_id)
+        await self.get(collection, file_id)
+        await self.cancel(collection, [file_id])
         await collection.delete(documents=[file_id])
-        await self._note(collection, None, gone=file_id)
+        await self._notes.change(collection, lambda files: files.pop(file_id, None))
 
-    async def cancel(self, collection: Collection, file_id: str) -> None:
-        """Stop what is being done with a file; the chunks that are in stay."""
-        task = self._running.get((collection.name, file_id))
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            for one in _known(collection):
-                if one.file_id == file_id and one.state == "in_progress":
-                    await self._note(collection, replace(one, state="cancelled"))
+    async def cancel(self, collection: Collection, file_ids: Sequence[str]) -> None:
+        """Stop what is being done with files, by whichever process; the chunks that are in stay.
+
+        Returns once it has stopped.
+        """
+        await self._tending.cancel(collection, file_ids)
 
     async def remember(self, collection: Collection, more: Mapping[str, Any]) -> None:
         """Keep these words beside the files, in place of those of their names."""
-        async with self._noting:
-            await asyncio.to_thread(_remembered, collection, more)
+        await self._notes.change_metadata(collection, lambda metadata: {**metadata, **more})
+
+    async def remember_batch(self, collection: Collection, batch_id: str, file_ids: Sequence[str]) -> None:
+        """Keep which files came together; of very many batches the latest."""
+
+        def with_batch(metadata: dict[str, Any]) -> dict[str, Any]:
+            earlier = list(metadata.get("batches", {}).items())[-(_MAX_BATCHES - 1) :]
+            return metadata | {"batches": {**dict(earlier), batch_id: list(file_ids)}}
+
+        await self._notes.change_metadata(collection, with_batch)
 
     async def close(self) -> None:
-        """Stop everything; it goes on when the collection is next looked at."""
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel("closing")
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop everything; it goes on when the collection is next looked at, by whom it may be."""
+        await self._tending.close()
 
-    def _begin(self, collection: Collection, document: Document) -> None:
-        key = (collection.name, document.file_id)
-        old = self._running.get(key)
-        if old is not None:
-            old.cancel()
-        task = asyncio.get_running_loop().create_task(self._work(collection, document))
-        self._running[key] = task
-        task.add_done_callback(
-            lambda done: self._running.pop(key, None) if self._running.get(key) is done else None
-        )
-
-    async def _work(self, collection: Collection, document: Document) -> None:
+    async def _work(self, collection: Collection, document: Document) -> Document:
         try:
             async with self._turns:
-                ended = await self._put(collection, document)
+                return await self._put(collection, document)
         except TesseraError as error:
-            ended = replace(document, state="failed", error=str(error)[:500])
+            return replace(document, state="failed", error=str(error)[:500])
         except Exception as error:
             _LOG.error("A file could not be put into %s: %s", collection.name, type(error).__name__)
-            ended = replace(document, state="failed", error="The server failed on this file.")
-        await self._note(collection, ended)
+            return replace(document, state="failed", error="The server failed on this file.")
 
     async def _put(self, collection: Collection, document: Document) -> Document:
         data = await asyncio.to_thread(self._uploads.content, document.file_id)
@@ -183,34 +188,12 @@ class Documents:
         size = sum(len(chunk.encode("utf-8", "replace")) for chunk in chunks)
         return replace(document, state="completed", chunks=len(chunks), usage_bytes=size)
 
-    async def _note(self, collection: Collection, document: Document | None, gone: str = "") -> None:
-        async with self._noting:
-            await asyncio.to_thread(_noted, collection, document, gone)
-
 
 async def _readable(collection: Collection, wanted: Chunking | None) -> Chunking:
     """Chunks of the wanted size, or of the model's where that is less: what it does not read is not found."""
     wanted = wanted or Chunking(AUTO_TOKENS, AUTO_TOKENS // 2)
     tokens = min(wanted.tokens, (await collection.model()).max_tokens or wanted.tokens)
     return Chunking(tokens, min(wanted.overlap, tokens // 2))
-
-
-def _known(collection: Collection) -> list[Document]:
-    files = cast("Mapping[str, Any]", collection.about.metadata.get("files", {}))
-    return [Document(**told) for told in files.values()]
-
-
-def _noted(collection: Collection, document: Document | None, gone: str) -> None:
-    files = dict(collection.about.metadata.get("files", {}))
-    if document is not None:
-        files[document.file_id] = asdict(document)
-    files.pop(gone, None)
-    _remembered(collection, {"files": files})
-
-
-def _remembered(collection: Collection, more: Mapping[str, Any]) -> None:
-    info = dict(collection.table.info)
-    collection.table.write_info(info | {"metadata": {**info.get("metadata", {}), **more}})
 
 
 def _chunks(data: bytes, suffix: str, document: Document, count_tokens: Any) -> list[str]:

@@ -7,7 +7,7 @@ process being killed. `tests/collections` holds every store to this page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +53,13 @@ class Table(Protocol):
 
     def write_info(self, info: Info) -> None:
         """Remember `info` in place of what was there."""
+
+    def change_info(self, change: Callable[[Info], Info]) -> Info:
+        """Remember `change` of what is there, which nobody else writes to in between; returns it.
+
+        Raises:
+            CollectionBusy
+        """
 
     def upsert(self, rows: Rows) -> int:
         """Write rows, each in place of the one with its id if there is one; returns how many were new.

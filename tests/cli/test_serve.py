@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from embedder.cli.serve import greeting, listen, public_base, uvicorn_options
+from embedder.cli.serve import greeting, listen, public_base
 from embedder.config import Settings
 from embedder.errors import ConfigError
+from embedder.workers.server import uvicorn_options
 from tests.cli.commands import environment, run, start
 from tests.conftest import ROOT
 

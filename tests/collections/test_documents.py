@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from embedder.collections import Collection, Collections
 from embedder.collections.documents import Document, Documents
-from embedder.collections.uploads import Uploads
+from embedder.collections.ownership import LEASE_S
+from embedder.collections.uploads import Upload, Uploads
 from embedder.corpus.chunks import Chunking
 from embedder.errors import TooLarge, UnknownFile
 from tests.collections.conftest import Runtime
@@ -37,9 +44,9 @@ async def store(collections: Collections) -> Collection:
 
 async def ended(documents: Documents, store: Collection, file_id: str) -> Document:
     async with asyncio.timeout(60):
-        while documents.get(store, file_id).state == "in_progress":  # noqa: ASYNC110
+        while (found := await documents.get(store, file_id)).state == "in_progress":  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    return documents.get(store, file_id)
+    return found
 
 
 async def test_a_file_is_cut_within_what_the_model_reads(
@@ -67,7 +74,7 @@ async def test_a_file_is_cut_within_what_the_model_reads(
     assert (await store.get([f"{upload.id}#1"]))[0].columns == {"kind": "new"}
     await documents.detach(store, upload.id)
     assert await store.count() == 0
-    assert documents.of(store) == []
+    assert await documents.of(store) == []
     with pytest.raises(UnknownFile):
         await documents.detach(store, upload.id)
     assert uploads.get(upload.id).filename == "long.txt", "the file itself stays"
@@ -110,7 +117,7 @@ async def test_what_a_stop_cut_off_is_gone_on_with(
     await documents.attach(store, upload.id, {}, None)
     await documents.close()
     later = Documents(uploads)
-    assert later.get(store, upload.id).state == "in_progress"
+    assert (await later.get(store, upload.id)).state == "in_progress"
     done = await ended(later, store, upload.id)
     assert done.state == "completed"
     assert await store.count() == done.chunks
@@ -122,11 +129,113 @@ async def test_a_cancelled_file_stays_cancelled(
 ) -> None:
     upload = uploads.add("long.txt", "assistants", WORDS.encode())
     await documents.attach(store, upload.id, {}, None)
-    await documents.cancel(store, upload.id)
-    await asyncio.sleep(0.1)
-    assert documents.get(store, upload.id).state == "cancelled"
+    await documents.cancel(store, [upload.id])
+    assert (await documents.get(store, upload.id)).state == "cancelled"
     await documents.attach(store, upload.id, {}, None)
     assert (await ended(documents, store, upload.id)).state == "completed"
+
+
+class Slow:
+    """Uploads that are not read before they are told to be."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+        self.go_on = threading.Event()
+
+    def get(self, file_id: str) -> Upload:
+        return self._uploads.get(file_id)
+
+    def content(self, file_id: str) -> bytes:
+        self.go_on.wait(60)
+        return self._uploads.content(file_id)
+
+
+@pytest.fixture
+async def slow(uploads: Uploads) -> AsyncIterator[tuple[Documents, Slow]]:
+    """Another process's documents, as far as a process can be in this one, whose work stands still."""
+    waiting = Slow(uploads)
+    made = Documents(waiting)  # type: ignore[arg-type]
+    yield made, waiting
+    waiting.go_on.set()
+    await made.close()
+
+
+async def test_another_process_tells_how_far_a_file_is_and_does_not_begin_it_too(
+    documents: Documents, slow: tuple[Documents, Slow], store: Collection, uploads: Uploads
+) -> None:
+    theirs, waiting = slow
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    begun = await theirs.attach(store, upload.id, {}, None)
+    seen = await documents.get(store, upload.id)
+    assert (seen.state, seen.owner) == ("in_progress", begun.owner)
+    await documents.remember_batch(store, "b", [upload.id])
+    await documents.change(store, upload.id, {"kind": "changed meanwhile"})
+    waiting.go_on.set()
+    done = await ended(documents, store, upload.id)
+    assert (done.state, done.owner) == ("completed", "")
+    assert done.attributes == {"kind": "changed meanwhile"}
+    assert await theirs.of_batch(store, "b") == [done]
+
+
+async def test_another_process_stops_a_file_and_may_put_it_in_itself(
+    documents: Documents, slow: tuple[Documents, Slow], store: Collection, uploads: Uploads
+) -> None:
+    theirs, waiting = slow
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    await theirs.attach(store, upload.id, {}, None)
+    asyncio.get_running_loop().call_later(0.3, waiting.go_on.set)  # a thread is not to be cancelled
+    await documents.cancel(store, [upload.id])
+    stopped = await theirs.get(store, upload.id)
+    assert (stopped.state, stopped.owner) == ("cancelled", ""), "it returned before the other had let go"
+    waiting.go_on.clear()
+    await theirs.attach(store, upload.id, {}, None)
+    waiting.go_on.set()
+    own = await documents.attach(store, upload.id, {"by": "me"}, Chunking(32, 0))
+    assert (await ended(theirs, store, upload.id)).attributes == {"by": "me"}
+    assert await store.count() == (await documents.get(store, upload.id)).chunks
+    assert (await documents.get(store, upload.id)).tokens == own.tokens == 32
+
+
+def pid_of_one_that_ended() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("how", ["its process is gone", "it was silent for long"])
+async def test_what_a_dead_process_left_is_gone_on_with(
+    documents: Documents, store: Collection, uploads: Uploads, how: str
+) -> None:
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    await documents.attach(store, upload.id, {}, None)
+    done = await ended(documents, store, upload.id)
+    if how == "its process is gone":
+        left = replace(done, owner=f"{socket.gethostname()}/{pid_of_one_that_ended()}/0", alive=time.time())
+    else:
+        left = replace(done, owner="elsewhere/1/0", alive=time.time() - LEASE_S - 1)
+    working = replace(left, state="in_progress", owner="elsewhere/1/0", alive=time.time())
+    left = replace(left, state="in_progress", chunks=0)
+    for document in (working, left):
+        files = {upload.id: asdict(document)}
+        store.table.change_info(lambda info, files=files: {**info, "metadata": {"files": files}})
+        state = (await documents.get(store, upload.id)).owner
+        assert (state == working.owner) == (document is working), "only what nobody works on is taken up"
+    again = await ended(documents, store, upload.id)
+    assert (again.state, again.chunks) == ("completed", done.chunks)
+    assert await store.count() == done.chunks
+
+
+async def test_a_store_that_is_deleted_stops_what_is_done_for_it(
+    collections: Collections, documents: Documents, slow: tuple[Documents, Slow], uploads: Uploads
+) -> None:
+    theirs, waiting = slow
+    gone = await collections.create("vs_2")
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    await theirs.attach(gone, upload.id, {}, None)
+    await collections.delete("vs_2")
+    waiting.go_on.set()
+    await theirs.close()
+    assert "vs_2" not in await collections.names()
 
 
 async def test_many_files_at_once_are_all_remembered(

@@ -10,8 +10,8 @@ import pytest
 
 from embedder.collections.filters import matches, parse_filter
 from embedder.collections.rows import Rows
-from embedder.collections.store import Store, Table
-from embedder.errors import CollectionExists, UnknownCollection
+from embedder.collections.store import Info, Store, Table
+from embedder.errors import CollectionExists, InvalidInput, UnknownCollection
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
 from tests.collections.stores import KINDS
 
@@ -344,3 +344,31 @@ def test_many_threads_write_and_read(table: Table) -> None:
         thread.join()
     assert seen == [True] * 20
     assert set(everything(table)) == set(TEXTS)
+
+
+def test_changes_of_the_info_are_one_after_the_other(store: Store) -> None:
+    table = store.create("things", DIMENSIONS, {"counts": {}})
+    again = store.open("things")
+
+    def count(name: str) -> None:
+        def counted(info: Info) -> Info:
+            counts = dict(info["counts"])
+            return {**info, "counts": counts | {name: counts.get(name, 0) + 1}}
+
+        for number in range(5):
+            made = (table, again)[number % 2].change_info(counted)
+            assert made["counts"][name] == number + 1
+
+    threads = [threading.Thread(target=count, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.open("things").info == {"counts": {"a": 5, "b": 5, "c": 5}}
+
+    def fails(info: Info) -> Info:
+        raise InvalidInput("no")
+
+    with pytest.raises(InvalidInput):
+        table.change_info(fails)
+    assert store.open("things").info == {"counts": {"a": 5, "b": 5, "c": 5}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -92,6 +93,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             json.dump(asdict(manifest), sink, ensure_ascii=False)
             sink.flush()
             os.fsync(sink.fileno())
+        # To the nanosecond: a disk's own clock ticks a few milliseconds, in which two may write.
+        now_ns = time.time_ns()
+        os.utime(part, ns=(now_ns, now_ns))
         part.replace(folder / FILE)
     finally:
         part.unlink(missing_ok=True)

@@ -68,8 +68,15 @@ class LanceTable:
 
     def write_info(self, info: Info) -> None:
         """Remember `info`."""
+        self.change_info(lambda _: info)
+
+    def change_info(self, change: Callable[[Info], Info]) -> Info:
+        """Remember a change of it."""
         with self._files.writing():
-            self._files.write(replace(self._files.manifest(), info=dict(info)))
+            manifest = self._files.manifest()
+            info = dict(change(manifest.info))
+            self._files.write(replace(manifest, info=info))
+        return info
 
     def upsert(self, rows: Rows) -> int:
         """Append rows, or merge them where some id may be there."""

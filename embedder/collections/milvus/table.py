@@ -57,9 +57,15 @@ class MilvusTable:
 
     def write_info(self, info: Info) -> None:
         """Remember `info`."""
+        self.change_info(lambda _: info)
+
+    def change_info(self, change: Callable[[Info], Info]) -> Info:
+        """Remember a change of it."""
         with self.writing() as (_, head):
+            info = dict(change(self._heads.info(head)))
             self._heads.put(self._name, self._heads.put_info(head, info))
             self._heads.forget_info(head)
+        return info
 
     def upsert(self, rows: Rows) -> int:
         """One request writes all of it, or none; what is larger than a request may stay in part."""

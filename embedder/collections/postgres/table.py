@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from embedder.collections.postgres import nearest as vectors_index
 from embedder.collections.postgres.access import Access
 from embedder.collections.postgres.copying import columns_sql, copy_rows, row_of, rows_of
 from embedder.collections.postgres.database import Database, sweep
-from embedder.collections.postgres.heads import Head, as_json, read_head
+from embedder.collections.postgres.heads import Head, as_json, read_head, read_info
 from embedder.collections.postgres.sql import condition
 from embedder.collections.postgres.words import delete_rows, note_more, words_in
 from embedder.collections.rows import Found, Row, Rows, last_of_each, storable
@@ -64,11 +64,17 @@ class PostgresTable:
 
     def write_info(self, info: Info) -> None:
         """Remember `info`."""
+        self.change_info(lambda _: info)
+
+    def change_info(self, change: Callable[[Info], Info]) -> Info:
+        """Remember a change of it, in one transaction."""
         with self.writing() as (connection, _):
+            info = dict(change(read_info(connection, self._name)[1]))
             connection.execute(
                 "UPDATE tessera.collections SET info = %s, told = nextval('tessera.numbers') WHERE name = %s",
                 [as_json(info), self._name],
             )
+        return info
 
     def upsert(self, rows: Rows) -> int:
         """Delete what has their ids and append them, in one transaction."""

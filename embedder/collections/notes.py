@@ -1,0 +1,54 @@
+"""What a collection remembers of its files, under `files` of its metadata."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from embedder.collections.collection import Collection
+from embedder.collections.ownership import Document
+from embedder.collections.store import Info
+
+Files = dict[str, Document]
+"""Documents by the ids of their files."""
+
+
+class Notes:
+    """Reads and changes what is remembered; each change is one step among all processes."""
+
+    def __init__(self) -> None:
+        self._changing = asyncio.Lock()  # those who wait in line here hold no thread
+
+    async def known(self, collection: Collection) -> Files:
+        """What is remembered; what another process wrote may show a second later."""
+        return await asyncio.to_thread(lambda: _files_of(collection.about.metadata))
+
+    async def change(self, collection: Collection, change: Callable[[Files], object]) -> Files:
+        """Have `change` made to what is known of files; what is known then."""
+        files: Files = {}
+
+        def changed(metadata: dict[str, Any]) -> dict[str, Any]:
+            files.clear()
+            files.update(_files_of(metadata))
+            change(files)
+            return metadata | {"files": {file_id: asdict(one) for file_id, one in files.items()}}
+
+        await self.change_metadata(collection, changed)
+        return files
+
+    async def change_metadata(
+        self, collection: Collection, change: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        """Have all of the metadata changed."""
+
+        def changed(info: Info) -> Info:
+            return {**info, "metadata": change(dict(info.get("metadata", {})))}
+
+        async with self._changing:
+            await asyncio.to_thread(collection.table.change_info, changed)
+
+
+def _files_of(metadata: Mapping[str, Any]) -> Files:
+    return {file_id: Document(**told) for file_id, told in metadata.get("files", {}).items()}
