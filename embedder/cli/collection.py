@@ -59,12 +59,12 @@ async def _stored() -> AsyncIterator[Collections]:
 
 
 @asynccontextmanager
-async def _served(model: str | None) -> AsyncIterator[Collections]:
-    """The collections and an engine for one model, the default one if None."""
-    settings = Settings.load()
-    source = settings.allowed_models.get(model or "")
+async def _served(model: str | None, *, rerank: bool = False) -> AsyncIterator[Collections]:
+    """The collections and an engine for one model, the default one if None; with the reranker if wanted."""
+    known = Settings.load()
+    source = known.allowed_models.get(model or "")
     only = f"{model}={source}" if source and source != model else model
-    settings = settings_of(only)
+    settings = settings_of(only).model_copy(update={"reranker": known.reranker if rerank else None})
     async with Engine(settings) as engine, open_collections(settings, engine) as collections:
         yield collections
 
@@ -94,9 +94,11 @@ async def _search(args: argparse.Namespace) -> int:
         wanted=None if args.filter is None else parse_filter(_json(args.filter)),
         min_score=args.min_score,
         diversity=args.diversity,
+        rerank=args.rerank,
     )
     model = await _model_of(args.name)
-    context = _stored() if args.mode == "keyword" else _served(model)
+    needs_model = args.mode != "keyword" or args.rerank
+    context = _served(model, rerank=args.rerank) if needs_model else _stored()
     async with context as collections:
         answer = await (await collections.open(args.name)).search(question)
     for hit in answer.hits:

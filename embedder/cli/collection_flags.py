@@ -90,6 +90,9 @@ def _search(parser: argparse.ArgumentParser) -> None:
         help="0 to 1: prefer hits that differ from each other",
     )
     parser.add_argument(
+        "--rerank", action="store_true", help="have the cross-encoder of TESSERA_RERANKER order what is found"
+    )
+    parser.add_argument(
         "--json", action="store_true", help="one JSON object a line, with all there is to know"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from embedder.engine import Engine
 from embedder.errors import ContextLengthExceeded, InvalidInput, ModelUnavailable
 from embedder.types import EmbedOptions
 from tests.api.serving import serving
+from tests.cli.commands import run
 
 QUERY = "Is it sunny?"
 DOCUMENTS = [
@@ -152,6 +154,23 @@ async def test_a_search_is_reranked_and_says_so(folder: Path, tmp_path: Path) ->
         assert hit.parts["before"] == hit.parts["cosine"]
     assert "cross-encoder" in answer.score
     assert "Cosine" in plain.score
+
+
+@pytest.mark.model
+def test_a_search_from_a_shell_is_reranked(folder: Path, expected: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text("".join(f"{json.dumps({'text': text})}\n" for text in DOCUMENTS))
+    kept = {"TESSERA_DATA_DIR": str(tmp_path / "data"), "TESSERA_RERANKER": f"org/small={folder}"}
+    added = run(tmp_path, "collection", "add", "notes", "texts.jsonl", **kept)
+    assert added.returncode == 0, added.stderr.decode()
+    search = ("collection", "search", "notes", QUERY, "--rerank", "--json")
+    found = run(tmp_path, *search, **kept)
+    assert found.returncode == 0, found.stderr.decode()
+    hits = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [hit["text"] for hit in hits] == [DOCUMENTS[place] for place in np.argsort(-expected)]
+    np.testing.assert_allclose([hit["score"] for hit in hits], np.sort(expected)[::-1], atol=1e-5)
+    refused = run(tmp_path, *search, TESSERA_DATA_DIR=kept["TESSERA_DATA_DIR"])
+    assert refused.returncode == 2
+    assert b"TESSERA_RERANKER" in refused.stderr
 
 
 @pytest.mark.model
