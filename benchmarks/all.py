@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.machine import ROOT
 
-_NAMES = ("start", "peers", "limit", "fairness", "explorer")
+_NAMES = ("start", "peers", "limit", "fairness", "workers", "explorer")
 _COLUMNS = ("work", "ours", "peer or limit", "figure", "goal", "")
 
 
