@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.machine import ROOT
 
-_NAMES = ("start", "peers", "limit", "fairness", "first_paint", "explorer")
+_NAMES = ("start", "peers", "limit", "fairness", "workers", "first_paint", "explorer")
 _COLUMNS = ("work", "ours", "peer or limit", "figure", "goal", "")
 
 

@@ -184,7 +184,7 @@ def main() -> int:
     )
     with running("--no-ui", TESSERA_CACHE_BYTES="0") as server:
         server.wait_for("/ready")
-        found = asyncio.run(measure(server, 2 if args.short else args.rounds))
+        found = asyncio.run(measure(server, 1 if args.short else args.rounds))
     peaks = {way: statistics.median(peak[way] for peak in found["peaks"]) for way in found["peaks"][0]}
     result.figures |= found | {"peaks_gflops": peaks}
     for name, roads in found["seconds"].items():
