@@ -1,13 +1,11 @@
-"""Near neighbours of very many rows, by cells: each row is compared with those of the cells around its own.
+"""Near neighbours of very many rows, by cells: each row is compared with those of the cells nearest to it.
 
-The coarse half of an inverted file (Sivic, Zisserman 2003; Jégou, Douze, Schmid 2011), where all rows ask at
-once: those of one cell share its nearest cells, so that a cell is one matrix product and nothing is merged.
+An inverted file (Sivic, Zisserman 2003; Jégou, Douze, Schmid 2011) in which all rows ask at once: in each
+round every row looks into its next nearest cell, so that a cell is one matrix product for all that ask it.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.analysis.neighbours import Neighbours
-from embedder.analysis.similarity import BLOCK_BYTES, Floats, OnProgress, best_columns
+from embedder.analysis.similarity import BLOCK_BYTES, Floats, OnProgress
 
 SEED = 42
-PROBED_CELLS = 32
-"""A row is compared with as many rows as so many cells of average size hold."""
+PROBED = 32
+"""A row is compared with those of so many cells: measured in docs/decisions/0042."""
 _TRAINED_ROWS, _ROUNDS = 32, 5
 """k-means sees so many rows a cell, so many times: more moves the recall by less than a hundredth."""
 _LARGEST = 4
@@ -45,25 +43,14 @@ class Cells:
         """How many rows each has."""
         return np.diff(self.starts)
 
-    def around(self, wanted: int) -> Iterator[Rows]:
-        """For each cell the cells nearest to it, nearest first, until they hold `wanted` rows; itself first."""
-        sizes = self.sizes
-        for start in range(0, len(self.centres), 256):
-            likeness = self.centres[start : start + 256] @ self.centres.T
-            own = np.arange(len(likeness))
-            likeness[own, start + own] = np.inf
-            for nearest in np.argsort(-likeness, axis=1, kind="stable"):
-                enough = int(np.searchsorted(np.cumsum(sizes[nearest]), wanted)) + 1
-                yield nearest[:enough]
-
 
 def cells_of(unit: Floats, *, count: int | None = None, seed: int = SEED) -> Cells:
-    """Spherical k-means (Dhillon, Modha 2001) of unit rows `(n, d)`, by default 2 √n cells.
+    """Spherical k-means (Dhillon, Modha 2001) of unit rows `(n, d)`, by default about 4 √n cells.
 
     The centres are found on a sample. Equal rows in equal order give equal cells.
     """
     n = len(unit)
-    count = max(1, min(n, count or 2 ** round(np.log2(2 * max(n, 1) ** 0.5))))
+    count = max(1, min(n, count or 2 ** round(np.log2(4 * max(n, 1) ** 0.5))))
     random = np.random.default_rng(seed)
     seen = np.sort(random.choice(n, min(n, _TRAINED_ROWS * count), replace=False))
     trained = unit[seen]
@@ -91,29 +78,30 @@ def nearest_by_cells(
     """About the `k` nearest rows of each unit row of `(n, d)`, itself first; each at its exact distance.
 
     `among` are the only rows to be found, in place of all; a row that is not one of them is then not in
-    its own list. Where fewer than `k` are near enough to be looked at, the list ends with index -1 at
-    distance infinity. `threads` search at once; while they do, every product of this process has one.
+    its own list, and neighbours' neighbours are not looked at. Where fewer than `k` are near enough to be
+    looked at, the list ends with index -1 at distance infinity. `threads` search at once; while they do,
+    every product of this process has one.
 
     Raises:
         ValueError: `k` is less than 1.
     """
     if k < 1:
         raise ValueError(f"k is 1 or more, not {k}.")
-    search = _Search(unit, k, cells or cells_of(unit), among)
-    done, lock = 0, threading.Lock()
-
-    def one(cell: int, around: Rows) -> None:
-        nonlocal done
-        search.cell(cell, around)
-        with lock:
-            done += int(search.cells.sizes[cell])
-            if progress:
-                progress(done / len(unit))
-
+    known = cells or cells_of(unit)
+    search = _Search(unit, k, known, among)
     with _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
-        for running in [pool.submit(one, *asked) for asked in enumerate(search.cells.around(search.wanted))]:
-            running.result()
-    return Neighbours(search.indices, search.distances)
+        nearest = _nearest_cells(unit, known, pool)
+        for number, asked in enumerate(nearest.T):
+            order = np.argsort(asked, kind="stable")
+            cut = np.searchsorted(asked[order], np.arange(len(known.sizes) + 1))
+            # In one round a row asks one cell: whichever thread is first, none writes where another does.
+            spans = zip(range(len(known.sizes)), cut[:-1], cut[1:], strict=True)
+            work = [pool.submit(search.ask, cell, order[first:last]) for cell, first, last in spans if last > first]
+            for one in work:
+                one.result()
+            if progress:
+                progress((number + 1) / nearest.shape[1])
+    return search.lists()
 
 
 def _one_thread_each(threads: int) -> AbstractContextManager[Any]:
@@ -127,45 +115,77 @@ def _one_thread_each(threads: int) -> AbstractContextManager[Any]:
 
 
 class _Search:
-    """All rows' lists in the making."""
+    """All rows' lists in the making, in no order yet."""
 
     def __init__(self, unit: Floats, k: int, cells: Cells, among: Rows | None) -> None:
         n = len(unit)
-        self.unit, self.cells, self.k = unit, cells, min(k, n if among is None else len(among))
-        self.wanted = max(4 * self.k, PROBED_CELLS * n // max(1, len(cells.centres)))
-        self.indices = np.full((n, self.k), -1, dtype=np.int64)
-        self.distances = np.full((n, self.k), np.inf, dtype=np.float32)
-        found = np.ones(n, dtype=np.bool_)
+        kept = min(k, n if among is None else len(among))
+        found = np.full(n, among is None)
         if among is not None:
-            found[:] = False
             found[among] = True
-        # Where each cell's rows that may be found stand; the rows themselves are copied once, cell by cell.
-        kept = found[cells.order]
-        self.found_rows = cells.order[kept]
-        self.found_starts = np.concatenate([[0], np.cumsum(kept)])[cells.starts]
-        self.found_vectors = unit[self.found_rows]
+        self.unit = unit
+        self.scores = np.full((n, kept), -np.inf, dtype=np.float32)
+        self.indices = np.full((n, kept), -1, dtype=np.int32)
+        # Rows that may be found stand cell by cell, so that a cell is one piece of memory.
+        standing = found[cells.order]
+        self.columns = cells.order[standing]
+        self.starts = np.concatenate([[0], np.cumsum(standing)])[cells.starts]
+        self.vectors = unit[self.columns]
+        self.place = np.full(n, -1, dtype=np.int64)
+        self.place[self.columns] = np.arange(len(self.columns))
 
-    def cell(self, cell: int, around: Rows) -> None:
-        """Fill the lists of one cell's rows."""
-        spans = [(int(self.found_starts[one]), int(self.found_starts[one + 1])) for one in around]
-        rows = self.cells.order[self.cells.starts[cell] : self.cells.starts[cell + 1]]
-        columns = np.concatenate([self.found_rows[start:stop] for start, stop in spans])
-        vectors = np.concatenate([self.found_vectors[start:stop] for start, stop in spans])
-        kept = min(self.k, len(columns))
-        if not len(rows) or not kept:
-            return
-        step = max(1, BLOCK_BYTES // (4 * len(columns)))
-        # Its own cell comes first among those around it: where a row stands there, it finds itself.
-        own = {int(row): place for place, row in enumerate(columns[: spans[0][1] - spans[0][0]])}
-        for start in range(0, len(rows), step):
+    def ask(self, cell: int, rows: Rows) -> None:
+        """Put what is near of a cell into the lists of `rows`."""
+        first, last = int(self.starts[cell]), int(self.starts[cell + 1])
+        step = max(1, BLOCK_BYTES // (4 * max(1, last - first)))
+        for start in range(0, len(rows) if last > first else 0, step):
             some = rows[start : start + step]
-            scores = self.unit[some] @ vectors.T
-            itself = [(place, own[int(row)]) for place, row in enumerate(some) if int(row) in own]
-            for place, column in itself:
-                scores[place, column] = _BEFORE_ALL
-            best = best_columns(scores, kept)
-            self.indices[some, :kept] = columns[best]
-            self.distances[some, :kept] = np.clip(1.0 - np.take_along_axis(scores, best, axis=1), 0.0, 2.0)
+            scores = self.unit[some] @ self.vectors[first:last].T
+            own = self.place[some] - first
+            there = np.flatnonzero((own >= 0) & (own < last - first))
+            scores[there, own[there]] = _BEFORE_ALL
+            better = np.flatnonzero(scores.max(axis=1) > self.scores[some].min(axis=1))
+            if len(better):
+                self._merge(some[better], scores[better], self.columns[first:last])
+
+    def _merge(self, rows: Rows, scores: Floats, columns: Rows) -> None:
+        known, kept = self.indices[rows], self.scores.shape[1]
+        both = np.concatenate([self.scores[rows], scores], axis=1)
+        best = np.argpartition(-both, kept - 1, axis=1)[:, :kept]
+        new = columns[np.maximum(best - kept, 0)]
+        self.indices[rows] = np.where(best < kept, np.take_along_axis(known, np.minimum(best, kept - 1), axis=1), new)
+        self.scores[rows] = np.take_along_axis(both, best, axis=1)
+
+    def lists(self) -> Neighbours:
+        """The lists, nearest first; of equal ones the lower index comes first."""
+        order = np.lexsort((self.indices, -self.scores), axis=1)
+        indices = np.take_along_axis(self.indices, order, axis=1).astype(np.int64)
+        away = np.take_along_axis(self.scores, order, axis=1)
+        distances = np.where(indices < 0, np.float32(np.inf), np.clip(1.0 - away, 0.0, 2.0))
+        return Neighbours(indices, distances.astype(np.float32, copy=False))
+
+
+def _nearest_cells(unit: Floats, cells: Cells, pool: ThreadPoolExecutor) -> NDArray[np.int32]:
+    """Of each row the cells nearest to it, nearest first: `(n, PROBED)`, or all there are."""
+    count = len(cells.centres)
+    kept = min(PROBED, count)
+    nearest = np.empty((len(unit), kept), dtype=np.int32)
+    step = max(1, BLOCK_BYTES // (4 * count))
+
+    def find(start: int) -> None:
+        scores = unit[start : start + step] @ cells.centres.T
+        best = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+        nearest[start : start + step] = np.take_along_axis(best, order, axis=1)
+
+    for one in [pool.submit(find, start) for start in range(0, len(unit), step)]:
+        one.result()
+    # A row always asks the cell that it stands in, though another piece of a cut one be as near.
+    own = np.empty(len(unit), dtype=np.int32)
+    own[cells.order] = np.repeat(np.arange(count), cells.sizes)
+    absent = np.flatnonzero((nearest != own[:, None]).all(axis=1))
+    nearest[absent, -1] = own[absent]
+    return nearest
 
 
 def _nearest(rows: Floats, centres: Floats) -> Rows:

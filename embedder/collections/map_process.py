@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedder.analysis.cells import nearest_by_cells
 from embedder.analysis.clusters import clusters_of
@@ -31,7 +32,10 @@ from embedder.collections.maps import write_arrays
 
 FEWER_NEIGHBOURS = 31
 """So many are kept beyond, each itself the first: what UMAP takes twice over."""
+_FEW, _FEW_OF_MANY = 2, 64
+"""Lists are brought up to date while at most a half of them is to be found anew, of very many a 64th."""
 TOLD_S = 0.1
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,11 +90,21 @@ def _updated(folder: Path, unit: Floats, options: LayoutOptions, wish: Wish, tol
         number, laid_out = arrays["number"], int(arrays["laid_out"])
         known = Neighbours(arrays["indices"].astype(np.int64), arrays["distances"])
         points = arrays["points"]
-    lists, anew = carried(known, number, wish.n)
-    found = joined(unit, lists, anew, progress=lambda share: told("Neighbours", share))
+    found = _joined(unit, known, number, wish.threads, told)
     places, had = carried_places(unit, found, points, number)
     settle = settled(places, found, options, epochs=wish.epochs or EPOCHS, progress=lambda share: told("Settling", share))
     return Made(settle, found, min(laid_out, int(had.sum())))
+
+
+def _joined(unit: Floats, known: Neighbours, number: Rows, threads: int, told: Told) -> Neighbours:
+    """Lists of all rows, from those that are `known` where that is less work than finding all anew."""
+    n = len(unit)
+    kept = min(n, KEPT_NEIGHBOURS if n <= EXACT_ROWS else FEWER_NEIGHBOURS)
+    if known.k >= kept:
+        lists, anew = carried(known.nearest(kept), number, n)
+        if len(anew) <= n // (_FEW if n <= EXACT_ROWS else _FEW_OF_MANY):
+            return joined(unit, lists, anew, progress=lambda share: told("Neighbours", share))
+    return kept_neighbours(unit, threads, told)
 
 
 def main() -> None:

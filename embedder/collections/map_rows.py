@@ -22,9 +22,8 @@ EXACT_ROWS = 50_000
 WISH, VECTORS, KNOWN, RESULT = "wish.json", "vectors.f32", "known.npz", "result"
 """Files between the process that reads and the one that makes the map; and the key of its last word."""
 _BATCH_ROWS = 8192
-_FEW, _FEW_OF_MANY = 4, 64
-"""A map is brought up to date while at most a fourth of its rows is to be found anew, of very many a 64th;
-past that it costs no more to make another."""
+_LEAST_KNOWN = 0.5
+"""A map that has a place for fewer of the texts that are there now is not brought up to date, but made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +117,13 @@ def _carry(old: KeptMap, read: Read, folder: Path) -> bool:
     """Write what is still known into `folder`, and say whether it is worth it."""
     import numpy as np
 
-    n = len(read.ids)
-    if (old.head.rows <= EXACT_ROWS) != (n <= EXACT_ROWS):
-        return False
     try:
         ids, points, near = old.ids(), old.points(), old.neighbours()
     except StoreFailed:
         return False
     now = {row_id: row for row, row_id in enumerate(read.ids)}
     number = np.array([-1 if row_id in read.changed else now.get(row_id, -1) for row_id in ids], np.int64)
-    whole = (number[near.indices] >= 0).all(axis=1)  # a row is in its own list, so its own number counts too
-    anew = n - int(whole.sum())
-    if near.k > n or anew > n // (_FEW if n <= EXACT_ROWS else _FEW_OF_MANY):
+    if (number >= 0).sum() < _LEAST_KNOWN * len(read.ids):
         return False
     np.savez(
         folder / KNOWN,

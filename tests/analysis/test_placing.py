@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,9 +20,12 @@ from .test_cells import topics
 @settings(max_examples=30)
 @given(st.integers(2, 20), st.integers(0, 9), st.floats(0.01, 1))
 def test_weights_are_umaps(k: int, seed: int, width: float) -> None:
-    from umap.umap_ import smooth_knn_dist
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no Tensorflow
+        from umap.umap_ import smooth_knn_dist
 
-    distances = np.sort(np.random.default_rng(seed).uniform(0.02, width, size=(30, k)), axis=1).astype(np.float32)
+    random = np.random.default_rng(seed)
+    distances = np.sort(0.02 + width * random.random((30, k)), axis=1).astype(np.float32)
     sigmas, rhos = smooth_knn_dist(distances, float(k))
     theirs = np.exp(-np.maximum(distances - rhos[:, None], 0) / sigmas[:, None])
     np.testing.assert_allclose(weights_of(distances), theirs, atol=0.02)
