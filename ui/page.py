@@ -205,7 +205,9 @@ async def arrange(desk: Desk, session: Session, told: Any = None) -> AsyncGenera
             yield step
 
 
-async def arranged(desk: Desk, session: Session, laying: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+async def arranged(
+    desk: Desk, session: Session, laying: AsyncGenerator[Any, None]
+) -> AsyncGenerator[Any, None]:
     """What `laying` yields, under this visitor's Cancel."""
     import gradio as gr
 

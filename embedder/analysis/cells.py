@@ -96,7 +96,11 @@ def nearest_by_cells(
             cut = np.searchsorted(asked[order], np.arange(len(known.sizes) + 1))
             # In one round a row asks one cell: whichever thread is first, none writes where another does.
             spans = zip(range(len(known.sizes)), cut[:-1], cut[1:], strict=True)
-            work = [pool.submit(search.ask, cell, order[first:last]) for cell, first, last in spans if last > first]
+            work = [
+                pool.submit(search.ask, cell, order[first:last])
+                for cell, first, last in spans
+                if last > first
+            ]
             for one in work:
                 one.result()
             if progress:
@@ -153,7 +157,9 @@ class _Search:
         both = np.concatenate([self.scores[rows], scores], axis=1)
         best = np.argpartition(-both, kept - 1, axis=1)[:, :kept]
         new = columns[np.maximum(best - kept, 0)]
-        self.indices[rows] = np.where(best < kept, np.take_along_axis(known, np.minimum(best, kept - 1), axis=1), new)
+        self.indices[rows] = np.where(
+            best < kept, np.take_along_axis(known, np.minimum(best, kept - 1), axis=1), new
+        )
         self.scores[rows] = np.take_along_axis(both, best, axis=1)
 
     def lists(self) -> Neighbours:
@@ -191,9 +197,7 @@ def _nearest_cells(unit: Floats, cells: Cells, pool: ThreadPoolExecutor) -> NDAr
 def _nearest(rows: Floats, centres: Floats) -> Rows:
     """Of each row the nearest centre."""
     step = max(1, BLOCK_BYTES // (4 * len(centres)))
-    parts = [
-        (rows[start : start + step] @ centres.T).argmax(axis=1) for start in range(0, len(rows), step)
-    ]
+    parts = [(rows[start : start + step] @ centres.T).argmax(axis=1) for start in range(0, len(rows), step)]
     return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
 

@@ -97,7 +97,9 @@ def _search(parser: argparse.ArgumentParser) -> None:
 
 def _map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help=_NAME)
-    parser.add_argument("--neighbors", metavar="N", type=int, help="UMAP's: how many make a neighbourhood (15)")
+    parser.add_argument(
+        "--neighbors", metavar="N", type=int, help="UMAP's: how many make a neighbourhood (15)"
+    )
     parser.add_argument("--min-dist", metavar="X", type=float, help="UMAP's: how near points may come (0.1)")
     parser.add_argument("--seed", metavar="N", type=int, help="the same seed, the same map (42)")
     parser.add_argument(

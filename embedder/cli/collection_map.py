@@ -46,5 +46,9 @@ async def map_collection(collections: Collections, args: argparse.Namespace) -> 
     head = kept.head
     found = "exact" if head.exact else f"by cells, recall {head.recall:.3f}"
     say(f"{args.name}: {head}; neighbours {found}.")
-    say(f"Made in {head.took_s:.1f} s and kept." if made else "Nothing has changed: it is the map that was kept.")
+    say(
+        f"Made in {head.took_s:.1f} s and kept."
+        if made
+        else "Nothing has changed: it is the map that was kept."
+    )
     return 0

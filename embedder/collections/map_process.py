@@ -92,7 +92,9 @@ def _updated(folder: Path, unit: Floats, options: LayoutOptions, wish: Wish, tol
         points = arrays["points"]
     found = _joined(unit, known, number, wish.threads, told)
     places, had = carried_places(unit, found, points, number)
-    settle = settled(places, found, options, epochs=wish.epochs or EPOCHS, progress=lambda share: told("Settling", share))
+    settle = settled(
+        places, found, options, epochs=wish.epochs or EPOCHS, progress=lambda share: told("Settling", share)
+    )
     return Made(settle, found, min(laid_out, int(had.sum())))
 
 

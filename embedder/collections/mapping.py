@@ -233,4 +233,8 @@ def _environment(cache_dir: Path, threads: int) -> dict[str, str]:
     root = str(Path(__file__).resolve().parent.parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     limits = dict.fromkeys(_THREADS, str(threads))
-    return kept | limits | {"NUMBA_NUM_THREADS": str(threads), "NUMBA_CACHE_DIR": str(cache_dir / "numba"), "PYTHONPATH": path}
+    return (
+        kept
+        | limits
+        | {"NUMBA_NUM_THREADS": str(threads), "NUMBA_CACHE_DIR": str(cache_dir / "numba"), "PYTHONPATH": path}
+    )

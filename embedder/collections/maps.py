@@ -226,7 +226,9 @@ class KeptMaps:
             elif not unfinished:
                 folders.append(one)
         held = 0
-        for one in sorted(folders, key=lambda one: (one != newest, _age_s(one / _CURRENT))):  # the newest first
+        for one in sorted(
+            folders, key=lambda one: (one != newest, _age_s(one / _CURRENT))
+        ):  # the newest first
             held += _bytes_in(one)
             if held > self._max_bytes and one != newest:
                 shutil.rmtree(one, ignore_errors=True)

@@ -49,7 +49,9 @@ def test_what_looks_everywhere_finds_what_is_exact(n: int, k: int, threads: int)
 def test_most_true_neighbours_are_found_and_their_distances_are_true() -> None:
     rows = topics(6000)
     found, exact = nearest_by_cells(rows, 16, threads=2), nearest_neighbours(rows, 16)
-    shared = np.mean([len(np.intersect1d(a, b)) / 16 for a, b in zip(found.indices, exact.indices, strict=True)])
+    shared = np.mean(
+        [len(np.intersect1d(a, b)) / 16 for a, b in zip(found.indices, exact.indices, strict=True)]
+    )
     assert shared > 0.95
     true = 1 - np.einsum("nd,nkd->nk", rows, rows[found.indices])
     np.testing.assert_allclose(found.distances, true, atol=1e-5)

@@ -15,7 +15,9 @@ from .test_cells import topics
 
 @settings(max_examples=60)
 @given(st.integers(2, 40), st.integers(0, 15), st.integers(0, 12), st.integers(1, 9), st.integers(0, 99))
-def test_after_texts_came_and_went_the_lists_are_exact(n: int, gone: int, new: int, k: int, seed: int) -> None:
+def test_after_texts_came_and_went_the_lists_are_exact(
+    n: int, gone: int, new: int, k: int, seed: int
+) -> None:
     random = np.random.default_rng(seed)
     before = unit_rows(random.normal(size=(n, 3)))
     k = min(k, n)

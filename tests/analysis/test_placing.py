@@ -43,7 +43,8 @@ def test_weights_fall_and_what_is_not_there_has_none() -> None:
 def test_a_point_stands_where_its_neighbours_are() -> None:
     points = np.array([[0, 0], [0, 1], [9, 9]], dtype=np.float32)
     beside = Neighbours(
-        np.array([[0, 1], [2, -1], [-1, -1]]), np.array([[0.1, 0.1], [0.3, np.inf], [np.inf, np.inf]], np.float32)
+        np.array([[0, 1], [2, -1], [-1, -1]]),
+        np.array([[0.1, 0.1], [0.3, np.inf], [np.inf, np.inf]], np.float32),
     )
     found = place(beside, points)
     np.testing.assert_allclose(found[0], [0, 0.5], atol=0.01)
@@ -56,7 +57,9 @@ def test_placed_texts_are_trusted_nearly_as_much_as_laid_out_ones_and_again_the_
     near = nearest_neighbours(rows, 31)
     options = LayoutOptions()
     stages: list[str] = []
-    made = large_layout(rows, options, near, effort=Effort(sample=600), told=lambda stage, _: stages.append(stage))
+    made = large_layout(
+        rows, options, near, effort=Effort(sample=600), told=lambda stage, _: stages.append(stage)
+    )
     assert len(made.laid_out) == 600
     assert made.points.shape == (3000, 2)
     assert np.isfinite(made.points).all()

@@ -94,7 +94,11 @@ async def test_a_map_is_made_kept_and_brought_up_to_date(mapped: Collections) ->
     check_exact(later, await in_order(collection, now))
     assert later.head.laid_out <= 116
     # Nobody who looks at it loses the way: places are near where they were.
-    moved = [np.linalg.norm(place - before[row]) for row, place in zip(now, later.points(), strict=True) if row in before]
+    moved = [
+        np.linalg.norm(place - before[row])
+        for row, place in zip(now, later.points(), strict=True)
+        if row in before
+    ]
     spread = np.linalg.norm(made.points() - made.points().mean(axis=0), axis=1).mean()
     assert np.median(moved) < spread
     assert is_of_now(later, collection.table)
@@ -203,7 +207,13 @@ async def test_what_is_damaged_or_of_another_collection_is_none(mapped: Collecti
     made = await make_map(mapped, NAME, CACHE)
     head = made.folder / "head.json"
     whole = head.read_text()
-    for spoilt in ("", "{", "[]", json.dumps({**json.loads(whole), "form": 0}), whole.replace("rows", "lines")):
+    for spoilt in (
+        "",
+        "{",
+        "[]",
+        json.dumps({**json.loads(whole), "form": 0}),
+        whole.replace("rows", "lines"),
+    ):
         head.write_text(spoilt)
         assert await kept_of(mapped) is None
     head.write_text(whole)
@@ -222,7 +232,9 @@ async def test_what_is_damaged_or_of_another_collection_is_none(mapped: Collecti
     assert mapped.maps.load("others", collection.about) is None
 
 
-async def test_it_goes_with_its_collection(mapped: Collections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_goes_with_its_collection(
+    mapped: Collections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = await make_map(mapped, NAME, CACHE)
     gone = await bin_.delete_whole(mapped, NAME)
     await bin_.undo(mapped, gone.id)
@@ -241,7 +253,9 @@ async def test_it_goes_with_its_collection(mapped: Collections, tmp_path: Path, 
     assert {path.name for path in (tmp_path / "maps").iterdir()} <= {"lock"}
 
 
-async def test_no_more_is_kept_than_there_is_room_for(mapped: Collections, tmp_path: Path, place: tuple[str, str]) -> None:
+async def test_no_more_is_kept_than_there_is_room_for(
+    mapped: Collections, tmp_path: Path, place: tuple[str, str]
+) -> None:
     other = await mapped.create_for_vectors("other", 6)
     await other.add(texts(40), vectors=vectors(40))
     await make_map(mapped, "other", CACHE)
