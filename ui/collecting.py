@@ -22,6 +22,7 @@ from embedder.collections.keeping import add_with_vectors, keep, new_texts
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset, new_id
 from ui.following import Steps, Work
+from ui.mapped import keep_shown, take_kept
 from ui.owned import UNNAMED, Owned, dataset_of, maker_of
 from ui.preview import MAX_COLUMNS
 from ui.shelf import Before, Part, as_told, made, mark_of
@@ -52,6 +53,7 @@ async def keep_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
     part = Part(name, made(opened), [one.id for one in new], len(new), await mark_of(opened))
     desk.datasets.put(copy)
     shelf.place(copy, part)
+    await keep_shown(desk, copy)
     yield {"data": copy.id, "kept": len(new)}
 
 
@@ -214,7 +216,9 @@ async def _dataset(desk: Desk, opened: Collection, drawn: Drawn) -> Dataset:
         lambda: dataset_of(name, texts, columns, tuple(notes), owned, model, source="the collection")
     )
     desk.datasets.put(dataset)
-    desk.shelf.place(dataset, Part(name, made(opened), drawn.rows.ids, total, drawn.mark))
+    part = Part(name, made(opened), drawn.rows.ids, total, drawn.mark)
+    await take_kept(desk, opened, dataset, part)
+    desk.shelf.place(dataset, part)
     return dataset
 
 

@@ -57,6 +57,12 @@ class Workings:
     """The same texts in other models' spaces, by what was chosen."""
     part: Part | None = None
     """Of which collection the texts are, where they are of one; told to its keeper only."""
+    edition: int = 0
+    """Counts layouts that took the place of one with the same key: who has painted that one paints again."""
+    remarks: dict[str, str] = field(default_factory=dict)
+    """What is to be said of a layout, by its key."""
+    outdated: bool = False
+    """Whether the map that was kept with the collection is of older texts, and nobody makes a newer one yet."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     _waiting: dict[str, int] = field(default_factory=dict)
 
@@ -65,6 +71,11 @@ class Workings:
         made = Workings(dict(self.layouts), self.newest, dict(self.legends), self.find_neighbours)
         made._made = {name: one for name, one in self._made.items() if one.done() and _good(one)}
         return made
+
+    def give(self, name: str, made: Any) -> None:
+        """What is there already, as if it had been made under that name."""
+        self._made[name] = asyncio.get_running_loop().create_future()
+        self._made[name].set_result(made)
 
     def forget(self, name: str) -> None:
         """Let go of what was made under that name."""
@@ -143,6 +154,9 @@ class Dataset:
     def add_layout(self, key: str, layout: Projection, *, newest: bool = True) -> None:
         """Keep a layout; it is the `newest` now, unless it's only for who knows its key."""
         layouts = self.workings.layouts
+        if key in layouts:
+            self.workings.edition += 1
+            self.workings.forget(f"names {key}")
         layouts[key] = layout
         if newest:
             self.workings.newest = key

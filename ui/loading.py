@@ -269,7 +269,8 @@ def summary(dataset: Dataset) -> str:
         parts.append(
             f"{many(len(dataset.truncated), 'text')} longer than {dataset.model.max_tokens} tokens, cut there"
         )
-    return status(" · ".join([*parts, *dataset.notes]), kind="done")
+    remark = dataset.workings.remarks.get(dataset.workings.newest)
+    return status(" · ".join([*parts, *([remark] if remark else []), *dataset.notes]), kind="done")
 
 
 def check_size(texts: list[str], settings: Settings) -> None:

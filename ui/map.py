@@ -45,7 +45,7 @@ def build(desk: Desk) -> Any:
 
 def shown(dataset: Dataset, key: str | None = None) -> str:
     """The component's value for `dataset`."""
-    version = f"{len(dataset.texts)}{'' if dataset.whole else ' and more'}"
+    version = f"{len(dataset.texts)}{'' if dataset.whole else ' and more'}, {dataset.workings.edition}"
     return json.dumps({"id": dataset.id, "layout": key or dataset.workings.newest, "version": version})
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedder.errors import TesseraError
-from ui import code, compare, loading, map, sidebar, similarity, theme, upload, vectors
+from ui import code, compare, loading, map, mapped, sidebar, similarity, theme, upload, vectors
 from ui.owned import RUNTIME
 from ui.samples import SAMPLES
 from ui.session import Session
@@ -214,10 +214,19 @@ def with_cancel(handler: Any) -> Any:
 
 async def arrange(desk: Desk, session: Session, told: Any = None) -> AsyncGenerator[Any, None]:
     """Another layout for the texts on screen, with a line, a share and Cancel."""
+    async with aclosing(arranged(desk, session, map.arrange(desk, session, told))) as steps:
+        async for step in steps:
+            yield step
+
+
+async def arranged(
+    desk: Desk, session: Session, laying: AsyncGenerator[Any, None]
+) -> AsyncGenerator[Any, None]:
+    """What `laying` yields, under this visitor's Cancel."""
     import gradio as gr
 
     try:
-        async with aclosing(session.loads.under(map.arrange(desk, session, told))) as steps:
+        async with aclosing(session.loads.under(laying)) as steps:
             async for value, line, goes_on in steps:
                 dataset = session.dataset
                 said = line or (loading.summary(dataset) if dataset else "")
@@ -230,16 +239,20 @@ async def arrange(desk: Desk, session: Session, told: Any = None) -> AsyncGenera
 
 
 async def arrange_after_load(desk: Desk, session: Session) -> AsyncGenerator[Any, None]:
-    """UMAP, unless a layout is there or there are too few texts for one."""
+    """UMAP, unless a layout is there or there are too few texts for one; an older one brought up to date."""
     import gradio as gr
 
     dataset = session.dataset
-    if dataset is None or dataset.workings.layouts:
+    if dataset is None or (dataset.workings.layouts and not dataset.workings.outdated):
         yield gr.skip(), gr.skip(), gr.skip()
         return
-    async with aclosing(arrange(desk, session)) as steps:
+    outdated = dataset.workings.outdated
+    laying = mapped.arrange(desk, session) if outdated else map.arrange(desk, session)
+    async with aclosing(arranged(desk, session, laying)) as steps:
         async for step in steps:
             yield step
+    if not outdated:
+        await mapped.keep_shown(desk, dataset)
 
 
 async def map_searched(desk: Desk, session: Session, told: Any) -> AsyncGenerator[None, None]:

@@ -70,6 +70,8 @@ class Shelf:
     """By collection the dataset it was opened as last."""
     before: dict[str, Before] = field(default_factory=dict)
     """By what was deleted."""
+    mapping: set[str] = field(default_factory=set)
+    """Collections whose maps are being brought up to date."""
 
     def __post_init__(self) -> None:
         self.access = Access(self.settings)

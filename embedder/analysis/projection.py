@@ -142,7 +142,7 @@ def umap_layout(
             precomputed_knn=_knn(neighbours, kept),
             random_state=options.seed,
             n_jobs=1,
-            tqdm_kwds={"disable": progress is None, "file": _Bar(progress), "mininterval": 0.2},
+            tqdm_kwds=drawn_bar(progress),
         )
         points = np.asarray(reducer.fit_transform(rows), dtype=np.float32)
     # A vertex cut off from the graph comes back as NaN: it keeps its first place.
@@ -202,6 +202,11 @@ def _enough(known: Neighbours | None, vectors: ArrayLike, kept: int) -> Neighbou
     if known is not None and len(known.indices) == len(rows) and known.k >= min(kept, len(rows)):
         return known
     return nearest_neighbours(rows, kept)
+
+
+def drawn_bar(progress: OnProgress | None) -> dict[str, Any]:
+    """What tqdm is told, so that the share its bar shows is told on."""
+    return {"disable": progress is None, "file": _Bar(progress), "mininterval": 0.2}
 
 
 class _Bar:

@@ -81,7 +81,7 @@ def top_k(
     for start in range(0, len(rows), step):
         block = rows[start : start + step] @ columns.T  # (b, n)
         np.clip(block, -1.0, 1.0, out=block)
-        best = _best(block, kept)
+        best = best_columns(block, kept)
         indices[start : start + step] = best
         scores[start : start + step] = np.take_along_axis(block, best, axis=1)
         if progress:
@@ -89,7 +89,7 @@ def top_k(
     return indices, scores
 
 
-def _best(scores: Floats, k: int) -> NDArray[np.int64]:
+def best_columns(scores: Floats, k: int) -> NDArray[np.int64]:
     """Column indices of the `k` largest of each row of `(b, n)`, ties by lower index: `(b, k)`.
 
     All rows at once: what reaches a bound below the k-th largest is sorted as whole numbers of

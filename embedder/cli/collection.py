@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.cli.collection_add import add
+from embedder.cli.collection_map import map_collection
 from embedder.cli.collection_move import move_collection
 from embedder.cli.input import TERMINATED, cancel_when_terminated, progress_bar, say, settings_of
 from embedder.collections import Collections, Question, open_collections, parse_filter
@@ -37,6 +38,7 @@ def collection(args: argparse.Namespace) -> int:
         "export": _export,
         "import": _import,
         "reembed": _reembed,
+        "map": _map,
         "move": move_collection,
         "delete": _delete,
     }
@@ -151,6 +153,11 @@ async def _reembed(args: argparse.Namespace) -> int:
         model = (await collections.open(args.name)).about.model
     say(f"{counted(count, 'text')} embedded by {model}.")
     return 0
+
+
+async def _map(args: argparse.Namespace) -> int:
+    async with _stored() as collections:
+        return await map_collection(collections, args)
 
 
 async def _delete(args: argparse.Namespace) -> int:

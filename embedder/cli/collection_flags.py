@@ -26,6 +26,7 @@ def add_collection_commands(parser: argparse.ArgumentParser) -> None:
     moved.add_argument("name", metavar="NAME", help=_NAME)
     moved.add_argument("model", metavar="MODEL", help="a name, or id=folder")
     _progress(moved)
+    _map(commands.add_parser("map", help="lay a collection out, and keep its map and its neighbours"))
     _move(commands.add_parser("move", help="take a collection from one store to another"))
     gone = commands.add_parser("delete", help="delete a collection, or some of its texts")
     gone.add_argument("name", metavar="NAME", help=_NAME)
@@ -95,6 +96,20 @@ def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line, with all there is to know"
     )
+
+
+def _map(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=_NAME)
+    parser.add_argument(
+        "--neighbors", metavar="N", type=int, help="UMAP's: how many make a neighbourhood (15)"
+    )
+    parser.add_argument("--min-dist", metavar="X", type=float, help="UMAP's: how near points may come (0.1)")
+    parser.add_argument("--seed", metavar="N", type=int, help="the same seed, the same map (42)")
+    parser.add_argument(
+        "--sample", metavar="N", type=int, help="lay out so many, if there are more, and place the others"
+    )
+    parser.add_argument("--anew", action="store_true", help="make another map also where one is kept")
+    _progress(parser)
 
 
 def _move(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from embedder.cli.input import (
     settings_of,
 )
 from embedder.cli.output import STDOUT, check_writable, open_output
+from embedder.cli.stages import stages
 from embedder.config import Settings
 from embedder.corpus.reading import TextTable
 from embedder.corpus.rows import counted
@@ -71,7 +70,7 @@ async def _draw(
     cancel_when_terminated()
     name = "Texts" if args.file == STDOUT else Path(args.file).name[:80]
     async with Engine(settings) as engine:
-        with _stages(args.progress) as tell:
+        with stages(args.progress) as tell:
             dataset, key = await drawing().draw(engine, settings, (name, rows), _asked(args), tell)
         parts = await drawing().written(dataset, key, wanted)
         with open_output(output) as sink:
@@ -92,27 +91,3 @@ def _asked(args: argparse.Namespace) -> dict[str, Any]:
         "dimensions": 3 if args.space else None,
     }
     return {name: value for name, value in asked.items() if value is not None}
-
-
-@contextmanager
-def _stages(wanted: bool | None) -> Iterator[Any]:
-    """A bar for each stage, one after the other."""
-    from tqdm import tqdm
-
-    from embedder.cli.input import bar_options
-
-    bars: dict[str, Any] = {}
-
-    def tell(stage: str, share: float) -> None:
-        if stage not in bars:
-            for bar in bars.values():
-                bar.close()
-            form = "{l_bar}{bar}| {elapsed}<{remaining}"
-            bars[stage] = tqdm(total=100, desc=stage, bar_format=form, **bar_options(wanted))
-        bars[stage].update(100 * share - bars[stage].n)
-
-    try:
-        yield tell
-    finally:
-        for bar in bars.values():
-            bar.close()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from embedder.collections.collection import Collection
+from embedder.collections.maps import KeptMaps
 from embedder.collections.store import Store
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, UnknownCollection
@@ -21,11 +22,15 @@ HIDDEN = "."
 
 
 class Collections:
-    """Makes, opens and deletes collections. Used from one event loop; `engine` None embeds nothing."""
+    """Makes, opens and deletes collections. Used from one event loop; `engine` None embeds nothing.
 
-    def __init__(self, store: Store, engine: Engine | None) -> None:
+    `maps` are those that are kept with them, if any are.
+    """
+
+    def __init__(self, store: Store, engine: Engine | None, maps: KeptMaps | None = None) -> None:
         self.store = store
         self.engine = engine
+        self.maps = maps
         self._held: dict[str, Collection] = {}
 
     async def names(self) -> list[str]:
@@ -85,6 +90,8 @@ class Collections:
             raise UnknownCollection(name)
         await asyncio.to_thread(self.store.drop, name)
         self._held.pop(name, None)
+        if self.maps is not None:
+            await asyncio.to_thread(self.maps.forget, name)
 
     async def close(self) -> None:
         """Close everything that was opened."""

@@ -151,6 +151,9 @@ async def sweep(collections: Collections) -> None:
                 UnknownCollection, CollectionBusy, StoreFailed
             ):  # it goes the next time, if not now
                 await asyncio.to_thread(collections.store.drop, name)
+                if collections.maps is not None:  # of a whole collection that is gone for good by now
+                    names = await asyncio.to_thread(collections.store.names)
+                    await asyncio.to_thread(collections.maps.tidy, names)
 
 
 async def _whole_back(collections: Collections, hidden: str, table: Table, name: str) -> PutBack:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedder.collections.addresses import folder_of, kind_of_store
+from embedder.collections.addresses import folder_of, kind_of_store, shown
 from embedder.collections.catalogue import Collections
+from embedder.collections.maps import KeptMaps
 from embedder.collections.store import Store
 from embedder.config import Settings
 from embedder.engine import Engine
@@ -17,7 +18,14 @@ def open_collections(settings: Settings, engine: Engine | None) -> Collections:
     Raises:
         ConfigError: the address is none.
     """
-    return Collections(open_store(store_url(settings)), engine)
+    url = store_url(settings)
+    maps = KeptMaps(settings.data_dir / "maps", _identity(url))
+    return Collections(open_store(url), engine, maps)
+
+
+def _identity(url: str) -> str:
+    """What tells a store from others: a folder's whole path, or an address without its password."""
+    return str(folder_of(url).resolve()) if kind_of_store(url) == "folder" else shown(url)
 
 
 def store_url(settings: Settings) -> str:

@@ -1,0 +1,207 @@
+"""Maps of 200,000 texts and, with `--million`, of 1,000,000: a sample laid out and the others placed.
+
+Sentences and paragraphs of the standard library's documentation with the default model's vectors, 20,000
+of them; the rest are those with jittered vectors. Beside ours the full fit: umap-learn's UMAP as it comes,
+with its own neighbours by NN-descent and its spectral start. Each runs in a process of its own, with both
+cores, and has compiled before the clock starts; what that took is stored too. Trustworthiness is at 15, on
+5,000 rows, each against all.
+
+`python -m benchmarks.layouts --as WHO FOLDER` makes one layout of `vectors.f32` there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.collections.material import real_vectors
+from benchmarks.explorer import material
+from benchmarks.machine import ROOT
+from benchmarks.results import Headline, Result, parser
+from embedder.analysis.projection import LayoutOptions
+from embedder.analysis.trust import trust_of
+from embedder.collections.map_process import kept_neighbours, make
+from embedder.collections.map_rows import VECTORS, Wish
+
+ROWS, MILLION, REAL = 200_000, 1_000_000, 20_000
+LOOKED_AT = 5000
+WARMED_ROWS = 5000
+"""From 4,096 on umap-learn searches by NN-descent, which compiles for most of a minute."""
+COLUMNS = ("texts", "layout", "trustworthiness", "seconds", "of it", "compiling before", "memory")
+FULL = {"full": {"random_state": 42}, "full, no seed": {}}
+"""With a seed umap-learn uses one thread for its rounds; without, every core, and no two maps are the same."""
+
+
+def main() -> int:
+    flags = parser(__doc__ or "")
+    flags.add_argument("--rows", type=int, default=ROWS, help="in place of 200,000")
+    flags.add_argument("--real", type=int, default=REAL, help="so many real texts, in place of 20,000")
+    flags.add_argument("--million", action="store_true", help="also 1,000,000, ours only")
+    flags.add_argument("--many", type=int, default=MILLION, help="in place of 1,000,000")
+    flags.add_argument("--as", dest="who", nargs=2, metavar=("WHO", "FOLDER"), help="make one layout")
+    args = flags.parse_args()
+    if args.who:
+        return one(args.who[0], Path(args.who[1]))
+    result = Result("layouts", "Maps of very many texts", COLUMNS)
+    vectors = real_vectors(material.varied_texts(args.real))
+    figures = measured(vectors, args.rows, ["ours", *FULL])
+    result.figures[str(args.rows)] = figures
+    rows_of(result, args.rows, figures)
+    judge(result, args.rows, figures)
+    result.store(args.out)
+    if args.million:
+        many = measured(vectors, args.many, ["ours"])
+        result.figures[str(args.many)] = many
+        rows_of(result, args.many, many)
+        ours = many["ours"]
+        result.notes.append(
+            f"{args.many:,} texts: neighbours, map, clusters and measuring in {ours['total_s']:.0f} s, "
+            f"trustworthiness {ours['trustworthiness']:.3f}, recall of the neighbours {ours['recall']:.3f}"
+        )
+    result.notes.append(f"{args.real:,} real texts, the rest their vectors jittered ({material.JITTER}).")
+    return result.finish(args.out)
+
+
+def measured(real: np.ndarray, rows: int, who: list[str]) -> dict[str, Any]:
+    """Layouts of so many rows, each by a process of its own, and how far they can be trusted."""
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="layouts-") as name:
+        folder = Path(name)
+        unit = written(real, rows, folder)
+        for one_of in who:
+            command = [sys.executable, "-m", "benchmarks.layouts", "--as", one_of, str(folder)]
+            done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+            made = json.loads(done.stdout.splitlines()[-1])
+            trust = trust_of(unit, np.load(folder / "points.npy"), looked_at=LOOKED_AT)
+            figures[one_of] = made | {"trustworthiness": trust.trustworthiness, "looked_at": trust.looked_at}
+            print(rows, one_of, figures[one_of], flush=True)
+    return figures
+
+
+def written(real: np.ndarray, rows: int, folder: Path) -> np.ndarray:
+    """`rows` unit vectors in a file, part by part: the real ones, then those again and again with jitter."""
+    made = np.memmap(folder / VECTORS, dtype="<f4", mode="w+", shape=(rows, real.shape[1]))
+    random = np.random.default_rng(11)
+    for start in range(0, rows, len(real)):
+        some = real[: min(len(real), rows - start)]
+        if start:
+            some = some + material.JITTER * random.standard_normal(some.shape, dtype=np.float32)
+        made[start : start + len(some)] = some / np.linalg.norm(some, axis=1, keepdims=True)
+    made.flush()
+    (folder / "shape.json").write_text(json.dumps(made.shape))
+    return made
+
+
+def one(who: str, folder: Path) -> int:
+    """Make one layout, and print what it took as the last line."""
+    n, d = json.loads((folder / "shape.json").read_text())
+    started_s = time.perf_counter()
+    run = ours if who == "ours" else full
+    with tempfile.TemporaryDirectory(dir=folder) as warm:
+        few = np.memmap(folder / VECTORS, dtype="<f4", mode="r", shape=(n, d))[: min(n, WARMED_ROWS)]
+        np.asarray(few).tofile(Path(warm) / VECTORS)
+        run(who, Path(warm), len(few), d, small=True)
+    compiled_s, started_s = time.perf_counter() - started_s, time.perf_counter()
+    told = run(who, folder, n, d, small=False)
+    import resource
+
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    total_s = time.perf_counter() - started_s
+    print(json.dumps({"compiling_s": compiled_s, "total_s": total_s, "memory_bytes": memory, **told}))
+    return 0
+
+
+def ours(who: str, folder: Path, n: int, d: int, *, small: bool) -> dict[str, Any]:
+    """What the process of `tessera collection map` does; `seconds` without its measuring and its clusters."""
+    del who
+    begun_s: dict[str, float] = {}
+
+    def told(stage: str, share: float) -> None:
+        begun_s.setdefault(stage, time.perf_counter())
+
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wish = Wish(n, d, asdict(LayoutOptions()), 1000 if small else 0, 0, threads)
+    started_s = time.perf_counter()
+    if small:  # what compiles, and what few texts need not: cells
+        unit = np.memmap(folder / VECTORS, dtype="<f4", mode="r", shape=(n, d))
+        kept_neighbours(unit, threads, told)
+    begun_s.clear()
+    result = make(folder, wish, told)
+    marks = [*begun_s.items(), ("", time.perf_counter())]
+    stages = {stage: after - at for (stage, at), (_, after) in zip(marks, marks[1:], strict=False)}
+    seconds = begun_s["Measuring"] - started_s
+    return {"seconds": seconds, "stages": stages, "recall": result["recall"], "laid_out": result["laid_out"]}
+
+
+def full(who: str, folder: Path, n: int, d: int, *, small: bool) -> dict[str, Any]:
+    """umap-learn's defaults."""
+    del small
+    warnings.simplefilter("ignore")  # that there is no Tensorflow, and that a seed means one thread
+    from umap import UMAP
+
+    vectors = np.fromfile(folder / VECTORS, dtype="<f4").reshape(n, d)
+    started_s = time.perf_counter()
+    points = UMAP(metric="cosine", **FULL[who]).fit_transform(vectors)
+    seconds = time.perf_counter() - started_s
+    np.save(folder / "points.npy", np.asarray(points, dtype=np.float32))
+    return {"seconds": seconds, "stages": {}}
+
+
+def rows_of(result: Result, rows: int, figures: dict[str, Any]) -> None:
+    """A line of the table for each layout."""
+    for who, made in figures.items():
+        stages = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in made["stages"].items())
+        named = f"ours, {made['laid_out']:,} laid out" if who == "ours" else f"umap-learn, {who}"
+        result.rows.append(
+            [
+                f"{rows:,}",
+                named,
+                f"{made['trustworthiness']:.4f}",
+                f"{made['seconds']:.1f}",
+                stages,
+                f"{made['compiling_s']:.0f} s",
+                f"{made['memory_bytes'] / 2**20:,.0f} MB",
+            ]
+        )
+
+
+def judge(result: Result, rows: int, figures: dict[str, Any]) -> None:
+    """Ours against the faster and the better of the full fits."""
+    fits = [figures[who] for who in FULL]
+    fastest, best = min(fit["seconds"] for fit in fits), max(fit["trustworthiness"] for fit in fits)
+    mine = figures["ours"]
+    share, behind = mine["seconds"] / fastest, best - mine["trustworthiness"]
+    result.compare(
+        Headline(
+            f"layout of {rows:,}",
+            f"{mine['seconds']:.0f} s",
+            f"{fastest:.0f} s",
+            f"{share:.2f} of its time",
+            "at most 0.33",
+            share <= 1 / 3,
+        )
+    )
+    result.compare(
+        Headline(
+            f"trustworthiness of {rows:,}",
+            f"{mine['trustworthiness']:.4f}",
+            f"{best:.4f}",
+            f"{behind:.4f} less",
+            "at most 0.02",
+            behind <= 0.02,
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

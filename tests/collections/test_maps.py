@@ -1,0 +1,272 @@
+"""Maps that are kept with collections: made, brought up to date, exchanged whole, gone with the collection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder.analysis.neighbours import nearest_neighbours
+from embedder.analysis.similarity import unit_rows
+from embedder.collections import Collection, Collections, NewText
+from embedder.collections import deleted as bin_
+from embedder.collections.map_parts import placed_rows
+from embedder.collections.map_rows import is_of_now
+from embedder.collections.mapping import MapWish, make_map
+from embedder.collections.maps import KeptMap, KeptMaps
+from embedder.errors import InvalidInput, StoreFailed
+
+from .stores import EVERYWHERE, opened
+
+NAME = "things"
+CACHE = Path(os.environ.get("TESSERA_TEST_CACHE_DIR", "."))
+
+
+def vectors(n: int, seed: int = 1) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return (np.eye(6)[random.integers(6, size=n)] + 0.3 * random.normal(size=(n, 6))).astype(np.float32)
+
+
+def texts(n: int, first: int = 0) -> list[NewText]:
+    return [NewText(f"text {number}", f"t{number}") for number in range(first, first + n)]
+
+
+@pytest.fixture
+async def mapped(place: tuple[str, str], tmp_path: Path) -> AsyncIterator[Collections]:
+    """A collection of 120 texts, one of which has no direction, where maps are kept."""
+    async with Collections(opened(*place), None, KeptMaps(tmp_path / "maps", place[1])) as made:
+        collection = await made.create_for_vectors(NAME, 6)
+        given = vectors(120)
+        given[5] = 0
+        await collection.add(texts(120), vectors=given)
+        yield made
+
+
+async def kept_of(collections: Collections) -> KeptMap | None:
+    assert collections.maps is not None
+    return collections.maps.load(NAME, (await collections.open(NAME)).about)
+
+
+async def in_order(collection: Collection, ids: list[str]) -> np.ndarray:
+    rows = await collection.get(ids, vectors=True)
+    return unit_rows(np.stack([row.vector for row in rows if row.vector is not None]))
+
+
+def check_exact(kept: KeptMap, rows: np.ndarray) -> None:
+    true = nearest_neighbours(rows, 101)
+    np.testing.assert_allclose(kept.neighbours().distances, true.distances, atol=1e-5)
+    measured = 1 - np.einsum("nd,nkd->nk", rows, rows[kept.neighbours().indices])
+    np.testing.assert_allclose(kept.neighbours().distances, measured, atol=1e-5)
+
+
+@EVERYWHERE
+async def test_a_map_is_made_kept_and_brought_up_to_date(mapped: Collections) -> None:
+    assert await kept_of(mapped) is None
+    stages: list[str] = []
+    made = await make_map(mapped, NAME, CACHE, told=lambda stage, _: stages.append(stage))
+    assert {"Reading", "Neighbours", "Layout", "Measuring", "Clusters"} <= set(stages)
+    head = made.head
+    assert (head.total, head.rows, head.laid_out, head.placed, head.exact) == (120, 119, 119, 0, True)
+    assert 0.5 < head.trustworthiness <= 1
+    collection = await mapped.open(NAME)
+    ids = made.ids()
+    assert sorted(ids) == sorted(f"t{number}" for number in range(120) if number != 5)
+    check_exact(made, await in_order(collection, ids))
+    again = await make_map(mapped, NAME, CACHE)  # nothing changed
+    assert again.folder == made.folder
+
+    before = dict(zip(ids, made.points(), strict=True))
+    await collection.delete(["t0", "t1"])
+    await collection.add(texts(3, first=200), vectors=vectors(3, seed=2))
+    await collection.add(texts(1, first=9), vectors=-vectors(1, seed=3))  # other words, so to speak
+    assert not is_of_now(made, collection.table)
+    later = await make_map(mapped, NAME, CACHE)
+    assert later.head.total == 121
+    now = later.ids()
+    assert sorted(now) == sorted({*ids, "t200", "t201", "t202"} - {"t0", "t1"})
+    check_exact(later, await in_order(collection, now))
+    assert later.head.laid_out <= 116
+    # Nobody who looks at it loses the way: places are near where they were.
+    moved = [
+        np.linalg.norm(place - before[row])
+        for row, place in zip(now, later.points(), strict=True)
+        if row in before
+    ]
+    spread = np.linalg.norm(made.points() - made.points().mean(axis=0), axis=1).mean()
+    assert np.median(moved) < spread
+    assert is_of_now(later, collection.table)
+    assert not made.folder.exists()
+    with pytest.raises(StoreFailed, match="made anew"):
+        made.points()
+
+
+async def test_upkeep_is_no_change(mapped: Collections) -> None:
+    made = await make_map(mapped, NAME, CACHE)
+    collection = await mapped.open(NAME)
+    await asyncio.to_thread(collection.table.maintain)
+    assert collection.table.mark != made.head.mark  # Lance counts it
+    assert is_of_now(made, collection.table)
+    await collection.delete(["t3"])
+    assert not is_of_now(made, collection.table)
+
+
+async def test_other_wishes_and_many_changes_make_another_map(mapped: Collections) -> None:
+    first = await make_map(mapped, NAME, CACHE)
+    other = await make_map(mapped, NAME, CACHE, MapWish({"n_neighbors": 5}))
+    assert other.head.options["n_neighbors"] == 5
+    assert other.folder != first.folder
+    collection = await mapped.open(NAME)
+    await collection.add(texts(200, first=300), vectors=vectors(200, seed=4))
+    grown = await make_map(mapped, NAME, CACHE, MapWish({"n_neighbors": 5}))
+    assert grown.head.laid_out == grown.head.rows == 319
+    check_exact(grown, await in_order(collection, grown.ids()))
+
+
+async def test_a_sample_is_laid_out_and_the_others_placed(mapped: Collections) -> None:
+    made = await make_map(mapped, NAME, CACHE, MapWish(sample=60, threads=2))
+    assert (made.head.laid_out, made.head.placed) == (60, 59)
+    assert str(made.head).startswith("laid out 60 of 119, the others placed; trustworthiness 0.")
+
+
+async def test_some_rows_on_the_map_and_new_ones_at_once(mapped: Collections) -> None:
+    made = await make_map(mapped, NAME, CACHE)
+    ids, points = made.ids(), made.points()
+    chosen = [ids[row] for row in (50, 3, 77, 12)]
+    rows = await in_order(await mapped.open(NAME), chosen)
+    some = placed_rows(made, chosen, rows)
+    assert some is not None
+    assert (some.new, some.neighbours) == (0, None)
+    np.testing.assert_array_equal(some.layout.points, points[[50, 3, 77, 12]])
+    one_more = placed_rows(made, [*chosen, "new"], np.concatenate([rows, rows[:1]]))
+    assert one_more is not None
+    assert one_more.new == 1
+    low, high = points[[50, 3, 77, 12]].min(axis=0), points[[50, 3, 77, 12]].max(axis=0)
+    assert (one_more.layout.points[4] >= low - 0.1).all()
+    assert (one_more.layout.points[4] <= high + 0.1).all()
+    assert placed_rows(made, ["a", "b", chosen[0]], rows[:3]) is None
+
+    turned = ids[::-1]
+    whole = placed_rows(made, turned, await in_order(await mapped.open(NAME), turned))
+    assert whole is not None
+    assert whole.neighbours is not None
+    np.testing.assert_array_equal(whole.neighbours.indices[:, 0], np.arange(119))
+    np.testing.assert_array_equal(whole.neighbours.distances, made.neighbours().distances[::-1])
+    assert [ids[row] for row in made.neighbours().indices[4]] == [
+        turned[row] for row in whole.neighbours.indices[119 - 1 - 4]
+    ]
+
+
+async def test_cancelled_and_killed_the_one_before_stays(mapped: Collections, tmp_path: Path) -> None:
+    made = await make_map(mapped, NAME, CACHE)
+    for end in ("cancel", "kill"):
+        started = asyncio.Event()
+        work = asyncio.create_task(
+            make_map(mapped, NAME, CACHE, MapWish(anew=True), lambda *_: started.set())
+        )
+        await started.wait()
+        if end == "cancel":
+            work.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await work
+        else:
+            while not (children := maps_at_work()):
+                await asyncio.sleep(0.01)
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+            with pytest.raises(StoreFailed, match="still there"):
+                await work
+        kept = await kept_of(mapped)
+        assert kept is not None
+        assert kept.folder == made.folder
+        assert not [path for path in (tmp_path / "maps").iterdir() if path.name.startswith("~")]
+    assert not maps_at_work()
+
+
+def maps_at_work() -> list[int]:
+    """Processes that make maps and are children of this one."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if b"embedder.collections.map_process" in command and parent == os.getpid():
+            found.append(int(folder.name))
+    return found
+
+
+async def test_what_is_damaged_or_of_another_collection_is_none(mapped: Collections) -> None:
+    made = await make_map(mapped, NAME, CACHE)
+    head = made.folder / "head.json"
+    whole = head.read_text()
+    for spoilt in (
+        "",
+        "{",
+        "[]",
+        json.dumps({**json.loads(whole), "form": 0}),
+        whole.replace("rows", "lines"),
+    ):
+        head.write_text(spoilt)
+        assert await kept_of(mapped) is None
+    head.write_text(whole)
+    kept = await kept_of(mapped)
+    assert kept is not None
+    (made.folder / "points.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(StoreFailed):
+        kept.points()
+    np.save(made.folder / "points.npy", np.zeros((3, 2)))
+    with pytest.raises(StoreFailed):
+        kept.points()
+    collection = await mapped.open(NAME)
+    assert mapped.maps is not None
+    assert mapped.maps.load(NAME, replace(collection.about, created=1)) is None
+    assert mapped.maps.load(NAME, replace(collection.about, fingerprint="another")) is None
+    assert mapped.maps.load("others", collection.about) is None
+
+
+async def test_it_goes_with_its_collection(
+    mapped: Collections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await make_map(mapped, NAME, CACHE)
+    gone = await bin_.delete_whole(mapped, NAME)
+    await bin_.undo(mapped, gone.id)
+    kept = await kept_of(mapped)
+    assert kept is not None
+    assert kept.folder == made.folder
+    await bin_.delete_whole(mapped, NAME)
+    monkeypatch.setattr(bin_, "KEPT_S", -1)
+    await bin_.sweep(mapped)
+    assert not made.folder.exists()
+    collection = await mapped.create_for_vectors(NAME, 6)
+    await collection.add(texts(30), vectors=vectors(30))
+    again = await make_map(mapped, NAME, CACHE)
+    await mapped.delete(NAME)
+    assert not again.folder.exists()
+    assert {path.name for path in (tmp_path / "maps").iterdir()} <= {"lock"}
+
+
+async def test_no_more_is_kept_than_there_is_room_for(
+    mapped: Collections, tmp_path: Path, place: tuple[str, str]
+) -> None:
+    other = await mapped.create_for_vectors("other", 6)
+    await other.add(texts(40), vectors=vectors(40))
+    await make_map(mapped, "other", CACHE)
+    mapped.maps = KeptMaps(tmp_path / "maps", place[1], max_bytes=1)
+    await make_map(mapped, NAME, CACHE)
+    assert mapped.maps.load("other", other.about) is None
+    assert await kept_of(mapped) is not None  # the newest is always kept
+
+
+async def test_an_empty_collection_has_no_map(mapped: Collections) -> None:
+    await mapped.create_for_vectors("empty", 6)
+    with pytest.raises(InvalidInput, match="no text with a direction"):
+        await make_map(mapped, "empty", CACHE)
+    await mapped.close()

@@ -1,0 +1,113 @@
+"""Maps that are kept with collections, on the page: taken as they are, brought up to date, kept anew."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from embedder.analysis.projection import LayoutOptions
+from embedder.collections import Collection
+from embedder.collections.map_parts import Placed, placed_rows
+from embedder.collections.map_rows import EXACT_ROWS, is_of_now
+from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
+from embedder.collections.maps import KeptMap
+from embedder.errors import TesseraError
+from ui.datasets import NEIGHBOURS, Dataset
+from ui.map import followed, key_of, shown
+from ui.shelf import Part, made
+
+if TYPE_CHECKING:
+    from ui.session import Session
+    from ui.view import Desk
+
+
+async def take_kept(desk: Desk, opened: Collection, dataset: Dataset, part: Part) -> None:
+    """Put `dataset` on the map that is kept with its collection, if one is; new texts are placed at once."""
+    maps = desk.shelf.collections.maps
+    if maps is None:
+        return
+    try:
+        kept = await asyncio.to_thread(maps.load, opened.name, opened.about)
+        if kept is None:
+            return
+        placed = await asyncio.to_thread(placed_rows, kept, part.ids, dataset.vectors)
+        if placed is None:
+            return
+        now = await asyncio.to_thread(is_of_now, kept, opened.table)
+    except TesseraError:  # a map that cannot be read is none: one is made as for any texts
+        return
+    _put(dataset, kept, placed, now=now)
+
+
+def _put(dataset: Dataset, kept: KeptMap, placed: Placed, *, now: bool) -> None:
+    key = key_of(LayoutOptions(**kept.head.options))
+    dataset.add_layout(key, placed.layout)
+    later = f"; {placed.new:,} new since, placed beside them" if placed.new else ""
+    dataset.workings.remarks[key] = f"the map kept with the collection: {kept.head}{later}"
+    dataset.workings.outdated = not now
+    if now and placed.neighbours is not None:
+        dataset.workings.give(NEIGHBOURS, placed.neighbours)
+
+
+async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str, None]:
+    """Lay the map out again where its collection has changed since, in the background; yields lines."""
+    part, shelf = dataset.workings.part, desk.shelf
+    if part is None or not dataset.workings.outdated or part.name in shelf.mapping:
+        return
+    share, stage = 0.0, ""
+
+    def told(now: str, done: float) -> None:
+        nonlocal share, stage
+        share, stage = (done if now != stage else max(share, done)), now
+
+    dataset.workings.outdated = False
+    shelf.mapping.add(part.name)
+    try:
+        opened = await shelf.collections.open(part.name)
+        if made(opened) != part.made:
+            return
+        old = await asyncio.to_thread(shelf.collections.maps.load, part.name, opened.about)  # type: ignore[union-attr]  # it has taken one
+        wish = MapWish(old.head.options if old else {})
+        work = asyncio.create_task(
+            make_map(shelf.collections, part.name, desk.settings.cache_dir, wish, told)
+        )
+        async for line in followed(work, lambda: share, "The collection has changed: its map"):
+            yield line
+        kept = work.result()
+        placed = await asyncio.to_thread(placed_rows, kept, part.ids, dataset.vectors)
+        if placed is not None:
+            _put(dataset, kept, placed, now=True)
+    finally:
+        shelf.mapping.discard(part.name)
+
+
+async def arrange(desk: Desk, session: Session) -> AsyncGenerator[tuple[Any, str, bool], None]:
+    """As `ui.map.arrange`, for a collection's older map that is on screen: it stays there meanwhile."""
+    import gradio as gr
+
+    dataset = session.dataset
+    if dataset is None:
+        return
+    async with aclosing(brought_up_to_date(desk, dataset)) as lines:
+        async for line in lines:
+            yield gr.skip(), line, True
+    if session.dataset is dataset:
+        yield shown(dataset), "", False
+    else:
+        yield gr.skip(), gr.skip(), False
+
+
+async def keep_shown(desk: Desk, dataset: Dataset) -> None:
+    """Keep neighbours and UMAP of a whole collection on screen with it; where that fails, they are made again."""
+    part, options = dataset.workings.part, LayoutOptions()
+    layout, near = dataset.workings.layouts.get(key_of(options)), dataset.known_neighbours
+    if part is None or not part.whole or layout is None or near is None or len(part.ids) > EXACT_ROWS:
+        return
+    shown = MadeMap(part.ids, dataset.vectors, layout, near, asdict(options), part.mark)
+    with suppress(TesseraError):
+        opened = await desk.shelf.collections.open(part.name)
+        if made(opened) == part.made:
+            await keep_map(desk.shelf.collections, part.name, shown)
