@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,10 +46,19 @@ class TwoNodes:
 
 
 @pytest.fixture(scope="session")
-def started() -> Iterator[TwoNodes]:
+def ray_folder() -> Iterator[str]:
+    """Where Ray keeps its sockets and logs: its name is short, for a socket's path is."""
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def started(ray_folder: str) -> Iterator[TwoNodes]:
     with pytest.MonkeyPatch.context() as environment:
         # What a node finds for itself, where it is.
-        for name, value in {**KEYS, "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1"}.items():
+        settled = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": ray_folder, "HF_HUB_OFFLINE": "1"}
+        for name, value in {**KEYS, **settled}.items():
             environment.setenv(name, value)
         environment.setenv("PYTHONPATH", str(Path(__file__).parent.parent.parent))
         from ray.cluster_utils import Cluster

@@ -66,6 +66,7 @@ def test_two_nodes_give_what_one_process_gives(tmp_path: Path, two_nodes: TwoNod
     done = run(tmp_path, "embed", "in.parquet", "-o", "out", "--on", "ray", "--progress", **places)
     told = done.stderr.decode()
     assert done.returncode == 0, told
+    assert not re.search("core_worker|Warning", told), "what Ray says to its developers"
     assert re.search(r"100%\|.*6/6 shards, [\d,]+ texts/s, 00:00 left", told)
     assert re.search(r"1,500 texts, 6 shards in [\d.]+ s by .*, written to out\.", told)
     assert len({report["worker"] for report in marks(tmp_path / "out").values()}) == 2
@@ -83,9 +84,6 @@ def test_two_nodes_give_what_one_process_gives(tmp_path: Path, two_nodes: TwoNod
     assert again.returncode == 0, again.stderr
     assert "Going on after 6 of 6 shards." in again.stderr.decode()
     assert "1,500 texts, 0 shards in" in again.stderr.decode()
-    cut = run(tmp_path, "embed", "in.parquet", "-o", "out", "--on", "ray", "--dimensions", "9", **places)
-    assert cut.returncode == 2
-    assert "was begun with another column, kind, format or number of dimensions" in cut.stderr.decode()
 
     logs = [path for path in two_nodes.logs.rglob("*") if path.is_file()]
     assert any("worker" in path.name for path in logs)
@@ -139,12 +137,12 @@ def test_a_killed_driver_goes_on(tmp_path: Path, two_nodes: TwoNodes, cache_dir:
 @pytest.mark.model
 @pytest.mark.clients
 def test_without_a_cluster_it_is_all_cores_here_from_a_bucket_into_a_bucket(
-    tmp_path: Path, s3: Bucket, cache_dir: str
+    tmp_path: Path, s3: Bucket, ray_folder: str, cache_dir: str
 ) -> None:
     made = texts(40)
     place_of("s3://texts/on-ray/in/a.jsonl").put(jsonl(made))
     command = ["embed", "s3://texts/on-ray/in", "-o", "s3://texts/on-ray/out.lance", "--on", "ray"]
-    places = {"TESSERA_CACHE_DIR": cache_dir, "RAY_TMPDIR": str(tmp_path), "RAY_ADDRESS": ""}
+    places = {"TESSERA_CACHE_DIR": cache_dir, "RAY_TMPDIR": ray_folder, "RAY_ADDRESS": ""}
     done = run(tmp_path, *command, **places)
     assert done.returncode == 0, done.stderr
     rows = table_rows(place_of("s3://texts/on-ray/out.lance"))

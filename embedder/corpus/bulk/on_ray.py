@@ -6,6 +6,8 @@ import dataclasses
 import json
 import logging
 import os
+import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_CPUS = 8
 """An actor takes a whole node, and of a large one so many cores."""
-_RETRIES = 8
-"""So often a shard is begun anew where its node is lost, before the shard is what is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,20 @@ def joined() -> Iterator[None]:
         import ray.data
     except ImportError:
         raise ConfigError("--on ray needs Ray: pip install 'tessera-embed[ray]'.") from None
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    if address == "local":
+        # By the environment, or Ray would leave it as a file in the user's home.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0][:200].rstrip(".")
         raise ConfigError(f"The Ray cluster was not reached: {reason}. RAY_ADDRESS names it.") from None
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        yield
+        with _stderr_of_our_own():
+            yield
     finally:
         ray.shutdown()
 
@@ -138,14 +143,14 @@ def embed_shards(job: Job, shards: Sequence[Shard], settings: Settings, pool: Po
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     rows = [{"shard": json.dumps(dataclasses.asdict(shard))} for shard in shards]
+    actors = min(pool.actors, len(shards))
     reports = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         Embedder,
         fn_constructor_args=(job, settings),
         batch_size=1,
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=pool.actors, initial_size=pool.actors),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
-        max_task_retries=_RETRIES,
     )
     try:
         with closing(iter(reports.iter_rows())) as found:
@@ -156,9 +161,27 @@ def embed_shards(job: Job, shards: Sequence[Shard], settings: Settings, pool: Po
                 yield report
     except ray.exceptions.RayError as error:
         raise BackendFailed(
-            f"A shard failed with {type(error).__name__}, {_RETRIES} times if its node was lost. Ray's logs "
-            "on the node say more. The same command goes on from there."
+            f"Ray ended the job with {type(error).__name__}. Its logs on the nodes say more. The same "
+            "command goes on from there."
         ) from None
+
+
+@contextmanager
+def _stderr_of_our_own() -> Iterator[None]:
+    """Keep standard error for what we say: what Ray's C++ writes there is in its driver's log as well."""
+    sys.stderr.flush()
+    theirs, before = os.dup(2), sys.stderr
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        with open(theirs, "w", encoding=before.encoding, errors=before.errors, closefd=False) as ours:
+            sys.stderr = ours
+            yield
+    finally:
+        sys.stderr = before
+        os.dup2(theirs, 2)
+        os.close(theirs)
 
 
 def _describe(settings: Settings) -> ModelInfo | str:

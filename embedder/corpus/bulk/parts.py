@@ -66,8 +66,9 @@ class LanceTarget:
         )
         rows = pa.RecordBatchReader.from_batches(schema, _batches(parts, schema))
         name = self._place.name.removesuffix(LANCE)
+        mode = "create" if self.about() is None else "overwrite"
         try:
-            connect_lance(self._place, self._options).create_table(name, data=rows, mode="overwrite")
+            connect_lance(self._place, self._options).create_table(name, data=rows, mode=mode)
         except (OSError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0][:200].rstrip(".")
             raise StoreFailed(f"The Lance table {self._place.address} was not written: {reason}.") from None
