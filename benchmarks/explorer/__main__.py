@@ -4,8 +4,9 @@ Parts: `file` (a CSV to a map, beside Embedding Atlas 0.26), `paste`, `click` (2
 (50,000 points painted; the API while they are laid out), `quality` (of layouts, beside umap-learn).
 Each part's figures are stored as soon as it ends, and `--only paste,click` measures those anew and
 keeps the others, as long as they are of this processor. The points of `click` and `large` are 5,000
-real texts' vectors, and those again and again with jitter. `--short` takes `paste` and `click` with few
-rounds; `--short --only file` takes Embedding Atlas's time from the stored result, where that is of this processor.
+real texts' vectors, and those again and again with jitter. `--short` takes `paste` and `click` with
+few rounds; `--short --only file` takes Embedding Atlas's time from the stored result, where that is of
+this processor.
 """
 
 from __future__ import annotations

@@ -61,6 +61,10 @@ def embed(args: argparse.Namespace) -> int:
     Raises:
         TesseraError: nothing is written, and why.
     """
+    if args.on == "ray":
+        from embedder.cli.embed_ray import embed_on_ray
+
+        return embed_on_ray(args)
     settings = settings_of(args.model)
     file_format = _output_format(args)
     refuse_same_file(args.file, args.output)
@@ -161,6 +165,8 @@ def _write(shards: Shards, writer: Writer, tally: _Tally) -> None:
 def _output_format(args: argparse.Namespace) -> str:
     named = Path(args.output).suffix.lower().removeprefix(".")
     file_format: str = args.format or (named if named in WRITERS else "jsonl")
+    if file_format == "lance":
+        raise ConfigError("A Lance table is written with --on ray, or kept by `tessera collection`.")
     if file_format != "jsonl" and args.output == STDOUT:
         raise ConfigError(
             f"{_FORMAT_NAMES[file_format]} is no text for standard output. Name a file with -o."

@@ -13,8 +13,9 @@ def add_embed_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=["jsonl", "npz", "parquet"],
-        help="jsonl (text, embedding, columns), npz (arrays) or parquet; by default as OUT ends, else jsonl",
+        choices=["jsonl", "npz", "parquet", "lance"],
+        help="jsonl (text, embedding, columns), npz (arrays) or parquet; by default as OUT ends, else jsonl. "
+        "With --on ray parquet by default, jsonl, or one lance table",
     )
     parser.add_argument("--kind", choices=["query", "document"], help="use the model's prompt for these")
     parser.add_argument(
@@ -24,6 +25,22 @@ def add_embed_flags(parser: argparse.ArgumentParser) -> None:
         "--restart",
         action="store_true",
         help="begin anew, where the same command was stopped before and would go on from there",
+    )
+    on_ray = parser.add_argument_group(
+        "on many machines",
+        "FILE may then be a folder too, and OUT is a folder: paths that all nodes share, or s3://…",
+    )
+    on_ray.add_argument(
+        "--on", choices=["ray"], help="embed on the Ray cluster that RAY_ADDRESS names, or on all cores here"
+    )
+    on_ray.add_argument(
+        "--actors", metavar="N", type=_count, help="at most N actors; as many as fit by default"
+    )
+    on_ray.add_argument(
+        "--actor-cpus", metavar="N", type=_count, help="cores of each; by default a node's, up to 8"
+    )
+    on_ray.add_argument(
+        "--actor-gpus", metavar="N", type=float, default=0.0, help="GPUs of each; none by default"
     )
 
 
@@ -57,3 +74,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="show rate and time left on standard error; by default where that is a terminal",
     )
+
+
+def _count(told: str) -> int:
+    """A whole number of one or more, for argparse."""
+    number = int(told)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number

@@ -19,7 +19,16 @@ def read_json(text: str) -> Iterator[Row]:
         FileUnreadable: the objects have too many different keys.
     """
     is_array = text.lstrip(_BLANK).startswith("[")
-    yield from _bounded(_elements(text) if is_array else _each_line(text))
+    yield from _bounded(_elements(text)) if is_array else read_json_lines(text)
+
+
+def read_json_lines(text: str) -> Iterator[Row]:
+    """As `read_json`, of values that stand one a line.
+
+    Raises:
+        FileUnreadable
+    """
+    return _bounded(_each_line(text))
 
 
 def _bounded(rows: Iterable[Row]) -> Iterator[Row]:

@@ -37,12 +37,12 @@ def read_parquet(data: bytes) -> Source:
     except (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError) as error:
         raise FileUnreadable(f"The Parquet file is broken: {_said(error)} Write it again.") from None
     check_columns(len(schema), 1)
-    wanted = [field.name for field in schema if not _is_binary(field.type)]
+    wanted = written_columns(schema)
     left_out = len(schema) - len(wanted)
     notes = [f"{left_out} of its columns hold bytes and were left out"] if left_out else []
     known = schema.metadata or {}
     return Source(
-        _rows(file, wanted),
+        parquet_rows(file, wanted),
         "row",
         notes=notes,
         model=known.get(MODEL_KEY, b"").decode("utf-8", "replace")[:200],
@@ -50,24 +50,36 @@ def read_parquet(data: bytes) -> Source:
     )
 
 
-def _rows(file: Any, wanted: list[str]) -> Iterator[Row]:
+def written_columns(schema: Any) -> list[str]:
+    """The columns of an Arrow schema that can be written as text."""
+    return [field.name for field in schema if not _is_binary(field.type)]
+
+
+def parquet_rows(file: Any, wanted: list[str], start: int = 0, stop: int | None = None) -> Iterator[Row]:
+    """The rows from `start` to `stop`, counted from 0; what breaks of a row group is one skipped row."""
     import pyarrow as pa
 
-    line = 1
+    end = 0
     for group in range(file.num_row_groups):
-        first = line
+        line, end = end, end + max(int(file.metadata.row_group(group).num_rows), 0)
+        last = end if stop is None else min(end, stop)
+        if start >= last:
+            continue
         try:
             for batch in file.iter_batches(BATCH_ROWS, [group], wanted, use_threads=False):
-                yield from _records(batch, line)
+                first, after = max(start - line, 0), min(last - line, batch.num_rows)
+                if first < after:
+                    yield from records_of(batch.slice(first, after - first), line + first + 1)
                 line += batch.num_rows
+                if line >= last:
+                    break
         except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
-            expected = max(int(file.metadata.row_group(group).num_rows), 0)
-            lost = f"rows {line:,} to {first + expected - 1:,} of a broken part were lost"
-            yield SkippedRow(line, f"{lost}: {_said(error)}")
-            line = first + expected
+            lost = f"rows {max(line, start) + 1:,} to {last:,} of a broken part were lost"
+            yield SkippedRow(max(line, start) + 1, f"{lost}: {_said(error)}")
 
 
-def _records(batch: Any, line: int) -> Iterator[Record]:
+def records_of(batch: Any, line: int) -> Iterator[Record]:
+    """The rows of an Arrow batch, the first of which is row `line` of its file, counted from 1."""
     names = column_names(batch.schema.names)
     cells: dict[str, list[str]] = {}
     lists: dict[str, list[NDArray[np.float32] | None]] = {}

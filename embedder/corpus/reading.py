@@ -35,7 +35,8 @@ _TEXT_NAMES = (
     "text", "texts", "sentence", "sentences", "content", "body", "document", "message", "review",
     "comment", "description", "abstract", "summary", "question", "query", "prompt", "title", "headline",
 )  # fmt: skip
-_JUDGED_ROWS = 1000
+JUDGED_ROWS = 1000
+"""So many rows say which columns a file has and what they are."""
 _UNPACKED = 8
 """Arrays may unpack to so many times the largest file."""
 _BEGINNINGS = {
@@ -175,11 +176,9 @@ def _plain(data: bytes, suffix: str, column: str | None) -> Source:
 
 
 def _table(source: Source, column: str | None, max_texts: int | None, take_vectors: bool) -> TextTable:
-    judged = list(islice(source.rows, _JUDGED_ROWS))
+    judged = list(islice(source.rows, JUDGED_ROWS))
     records = [row for row in judged if isinstance(row, Record)]
-    names = _names(records)
-    given = look_for(records, names)
-    text_column = _text_column(records, [name for name in names if name not in given.vectors], column)
+    text_column, given = judge(records, column)
     take_vectors = take_vectors and bool(given.vectors)
     numbered = take_vectors and column is None and not _has_words(records, text_column)
     kept = Kept(
@@ -210,6 +209,17 @@ def _table(source: Source, column: str | None, max_texts: int | None, take_vecto
     )
 
 
+def judge(records: list[Record], column: str | None) -> tuple[str | None, Given]:
+    """Which column the texts are in, `column` if given, and what else the first records of a file show.
+
+    Raises:
+        FileUnreadable: they have no such column.
+    """
+    names = _names(records)
+    given = look_for(records, names)
+    return _text_column(records, [name for name in names if name not in given.vectors], column), given
+
+
 def _names(records: Iterable[Record]) -> list[str]:
     """Every column of the records, in order of appearance."""
     names: dict[str, None] = {}
@@ -226,7 +236,7 @@ def _text_column(records: list[Record], names: list[str], column: str | None) ->
             return column
         there = ", ".join(shown(name) for name in names[:20]) or "none"
         raise FileUnreadable(
-            f"No column {shown(column)} in the first {_JUDGED_ROWS:,} rows. The columns are: {there}."
+            f"No column {shown(column)} in the first {JUDGED_ROWS:,} rows. The columns are: {there}."
         )
     if not names:
         return None

@@ -90,3 +90,15 @@ def test_every_stored_result_names_its_machine_and_commit(path: Path) -> None:
     stored = json.loads(path.read_text())
     assert {"cpu", "cores", "packages", "commit"} <= stored["machine"].keys()
     assert path.with_suffix(".md").is_file()
+
+
+def test_bulk_counts_from_when_all_are_at_work() -> None:
+    from benchmarks.bulk import rate
+    from embedder.corpus.bulk.job import Report
+
+    reports = [
+        Report(0, texts=100, worker="early", began_s=0, ended_s=10),  # half of it before the other came
+        Report(1, texts=100, worker="late", began_s=5, ended_s=15),
+        Report(2, texts=100, worker="early", began_s=10, ended_s=25),
+    ]
+    assert rate(reports) == 250 / 20

@@ -13,7 +13,7 @@ from tests.environments import ROOT
 
 HEAVY = {
     "torch", "transformers", "sentence_transformers", "gradio", "umap", "numba", "plotly", "sklearn",
-    "pandas", "lancedb", "psycopg", "pymilvus",
+    "pandas", "lancedb", "psycopg", "pymilvus", "ray",
 }  # fmt: skip
 
 MEASURE = """

@@ -1,0 +1,99 @@
+"""Two nodes of one core each on this machine, and a bucket on its loopback, once for all tests here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.bulk.s3 import Bucket
+
+_STORE_BYTES = 100 * 2**20
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret"}
+
+
+@dataclass
+class TwoNodes:
+    """A cluster whose head computes nothing; a driver joins it by `address`."""
+
+    cluster: Any
+    nodes: list[Any] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return str(self.cluster.address)
+
+    @property
+    def logs(self) -> Path:
+        return Path(self.cluster.head_node.get_logs_dir_path())
+
+    def fill(self) -> None:
+        """See to it that there are two."""
+        while len(self.nodes) < 2:
+            self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=_STORE_BYTES))
+        self.cluster.wait_for_nodes()
+
+    def lose_one(self) -> None:
+        """Without a farewell: its raylet is killed, and so are its workers."""
+        self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+
+
+@pytest.fixture(scope="session")
+def ray_folder() -> Iterator[str]:
+    """Where Ray keeps its sockets and logs: its name is short, for a socket's path is."""
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def started(ray_folder: str) -> Iterator[TwoNodes]:
+    with pytest.MonkeyPatch.context() as environment:
+        # What a node finds for itself, where it is.
+        settled = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": ray_folder, "HF_HUB_OFFLINE": "1"}
+        for name, value in {**KEYS, **settled}.items():
+            environment.setenv(name, value)
+        environment.setenv("PYTHONPATH", str(Path(__file__).parent.parent.parent))
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        made = TwoNodes(Cluster(initialize_head=True, head_node_args=head))
+        try:
+            made.fill()
+            yield made
+        finally:
+            made.cluster.shutdown()
+
+
+@pytest.fixture
+def two_nodes(started: TwoNodes) -> TwoNodes:
+    """Two, whatever another test has done to them."""
+    started.fill()
+    return started
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Bucket]:
+    """An empty bucket of a server that speaks as S3 does; its keys are in the environment meanwhile."""
+    from tests.bulk.s3 import Bucket
+
+    bucket = Bucket()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": bucket.endpoint}.items():
+            environment.setenv(name, value)
+        bucket.make()
+        yield bucket
+    bucket.stop()
+
+
+@pytest.fixture
+def cache_dir() -> str:
+    """What was learned of the model by another test is not learned anew."""
+    return os.environ["TESSERA_TEST_CACHE_DIR"]
