@@ -19,6 +19,7 @@ import tempfile
 import time
 import warnings
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ WARMED_ROWS = 5000
 """From 4,096 on umap-learn searches by NN-descent, which compiles for most of a minute."""
 COLUMNS = ("texts", "layout", "trustworthiness", "seconds", "of it", "compiling before", "memory")
 FULL = {"full": {"random_state": 42}, "full, no seed": {}}
-"""With a seed umap-learn uses one thread for its rounds; without, every core, and no two maps are the same."""
+"""With a seed umap-learn uses one thread for its rounds; without, every core, and no two maps are equal."""
 
 
 def main() -> int:
@@ -138,7 +139,7 @@ def ours(who: str, folder: Path, n: int, d: int, *, small: bool) -> dict[str, An
     begun_s.clear()
     result = make(folder, wish, told)
     marks = [*begun_s.items(), ("", time.perf_counter())]
-    stages = {stage: after - at for (stage, at), (_, after) in zip(marks, marks[1:], strict=False)}
+    stages = {stage: after - at for (stage, at), (_, after) in pairwise(marks)}
     seconds = begun_s["Measuring"] - started_s
     return {"seconds": seconds, "stages": stages, "recall": result["recall"], "laid_out": result["laid_out"]}
 

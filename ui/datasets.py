@@ -62,7 +62,7 @@ class Workings:
     remarks: dict[str, str] = field(default_factory=dict)
     """What is to be said of a layout, by its key."""
     outdated: bool = False
-    """Whether the map that was kept with the collection is of older texts, and nobody makes a newer one yet."""
+    """Whether the layout is the map that was kept with a collection of older texts; a newer one is due."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     _waiting: dict[str, int] = field(default_factory=dict)
 

@@ -101,7 +101,7 @@ async def arrange(desk: Desk, session: Session) -> AsyncGenerator[tuple[Any, str
 
 
 async def keep_shown(desk: Desk, dataset: Dataset) -> None:
-    """Keep neighbours and UMAP of a whole collection on screen with it; where that fails, they are made again."""
+    """Keep neighbours and UMAP of a whole collection on screen with it; if that fails, they are made anew."""
     part, options = dataset.workings.part, LayoutOptions()
     layout, near = dataset.workings.layouts.get(key_of(options)), dataset.known_neighbours
     if part is None or not part.whole or layout is None or near is None or len(part.ids) > EXACT_ROWS:

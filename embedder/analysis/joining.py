@@ -77,7 +77,7 @@ def _put_in(indices: Rows, distances: Floats, pairs: tuple[Rows, Rows, Floats]) 
 def carried_places(
     unit: Floats, neighbours: Neighbours, places: Floats, number: Rows
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Places of all unit rows `(n, d)` from those of rows that have other `number`s by now; and which had one.
+    """Places of all unit rows `(n, d)` from those of rows with other `number`s by now; and which had one.
 
     New rows stand beside the nearest that have a place. At least one must.
     """

@@ -1,4 +1,4 @@
-"""Layouts of very many vectors: a sample is laid out, the others are placed beside it, and all settle a little."""
+"""Layouts of very many vectors: a sample is laid out, the others placed beside it, all settle a little."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embedder.analysis.neighbours import Neighbours, nearest_neighbours
 from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, drawn_bar, umap_layout
 from embedder.analysis.similarity import Floats, OnProgress, top_k
 
-SAMPLE = 20_000
+SAMPLE = 12_000
 """So many are laid out by UMAP from the beginning, if there are more."""
 BESIDE = 8
 """A point is placed by so many of its nearest that are laid out."""
@@ -134,7 +134,8 @@ def settled(
         move_other=True,
     )
     made: Floats = np.asarray(moved, dtype=np.float32)
-    return made - made.mean(axis=0)
+    made -= made.mean(axis=0)
+    return made
 
 
 def large_layout(
@@ -164,7 +165,7 @@ def large_layout(
     laid = umap_layout(
         sample, options, neighbours=near, progress=lambda share: say("Layout of the sample", share)
     )
-    known = cells or cells_of(unit)
+    known = cells or cells_of(unit, threads=effort.threads)
     beside = nearest_by_cells(
         unit,
         BESIDE,
@@ -189,7 +190,7 @@ def large_layout(
 def placed_beside(unit: Floats, asked: Rows, beside: Neighbours, known: Rows, points: Floats) -> Floats:
     """Places for the rows `asked` of unit vectors `(n, d)` from `known` rows `(m,)`, which are at `points`.
 
-    `beside` are their nearest by place in `known`, -1 for none. A row that has none is compared with all of them.
+    `beside` are their nearest by place in `known`, -1 for none; a row that has none is compared with all.
     """
     places = place(beside, points)
     lost = np.flatnonzero(np.isnan(places).any(axis=1))

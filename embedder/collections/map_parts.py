@@ -21,7 +21,7 @@ _LEAST_KNOWN = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """A `layout` of the rows, `new` of which were not on the map; exact `neighbours`, if they are all of it."""
+    """A `layout` of rows, `new` of which were not on the map; exact `neighbours` if they are all of it."""
 
     layout: Projection
     new: int

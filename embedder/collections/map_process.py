@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.analysis.cells import nearest_by_cells
+from embedder.analysis.cells import Cells, cells_of, nearest_by_cells
 from embedder.analysis.clusters import clusters_of
 from embedder.analysis.joining import carried, carried_places, joined
 from embedder.analysis.neighbours import KEPT_NEIGHBOURS, Neighbours, nearest_neighbours
@@ -67,13 +67,15 @@ def make(folder: Path, wish: Wish, told: Told) -> dict[str, Any]:
 
 
 def _anew(unit: Floats, options: LayoutOptions, wish: Wish, told: Told) -> Made:
-    found = kept_neighbours(unit, wish.threads, told)
+    told("Cells", 0.0)
+    cells = cells_of(unit, threads=wish.threads) if wish.n > EXACT_ROWS else None
+    found = kept_neighbours(unit, wish.threads, told, cells)
     effort = Effort(wish.sample or SAMPLE, wish.epochs or EPOCHS, wish.threads)
-    made = large_layout(unit, options, found, effort=effort, told=told)
+    made = large_layout(unit, options, found, cells=cells, effort=effort, told=told)
     return Made(made.points, found, len(made.laid_out))
 
 
-def kept_neighbours(unit: Floats, threads: int, told: Told) -> Neighbours:
+def kept_neighbours(unit: Floats, threads: int, told: Told, cells: Cells | None = None) -> Neighbours:
     """The neighbours that are kept of unit rows `(n, d)`: exact ones, or of very many near ones."""
 
     def progress(share: float) -> None:
@@ -81,7 +83,7 @@ def kept_neighbours(unit: Floats, threads: int, told: Told) -> Neighbours:
 
     if len(unit) <= EXACT_ROWS:
         return nearest_neighbours(unit, KEPT_NEIGHBOURS, progress=progress)
-    return nearest_by_cells(unit, FEWER_NEIGHBOURS, threads=threads, progress=progress)
+    return nearest_by_cells(unit, FEWER_NEIGHBOURS, cells=cells, threads=threads, progress=progress)
 
 
 def _updated(folder: Path, unit: Floats, options: LayoutOptions, wish: Wish, told: Told) -> Made:

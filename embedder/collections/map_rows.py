@@ -13,6 +13,9 @@ from embedder.collections.store import Table
 from embedder.errors import InvalidInput, StoreFailed, TooLarge
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from embedder.analysis.placing import Told
 
 MAX_ROWS = 2_000_000
@@ -23,7 +26,7 @@ WISH, VECTORS, KNOWN, RESULT = "wish.json", "vectors.f32", "known.npz", "result"
 """Files between the process that reads and the one that makes the map; and the key of its last word."""
 _BATCH_ROWS = 8192
 _LEAST_KNOWN = 0.5
-"""A map that has a place for fewer of the texts that are there now is not brought up to date, but made anew."""
+"""A map with places for fewer of the texts that are there now is made anew, not brought up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +49,49 @@ class Wish:
 class Read:
     """What was read of a table: `ids` of the rows that have a direction, of `total`; written until `mark`.
 
-    `changed` are ids that were written since the map that is known, if there is one.
+    `digests` uint64 `(n,)` tell whether a vector is still the same.
     """
 
     ids: list[str]
     total: int
     mark: int
-    changed: frozenset[str] = frozenset()
+    digests: NDArray[np.uint64]
 
 
 def is_of_now(kept: KeptMap, table: Table) -> bool:
-    """Whether no text came, changed or went since the map was made; stores' own upkeep counts for nothing."""
+    """Whether no text came, changed or went since the map was made; a store's own upkeep counts for nothing.
+
+    Raises:
+        StoreFailed
+    """
     if table.mark == kept.head.mark:
         return True
     if table.count() != kept.head.total:
         return False
-    return not any(len(batch) for batch in table.scan(1, since=kept.head.mark))
+    known: dict[str, int] = {}
+    for batch in table.scan(_BATCH_ROWS, since=kept.head.mark):
+        known = known or dict(zip(kept.ids(), kept.digests().tolist(), strict=True))
+        there = batch.vectors.any(axis=1).tolist()
+        now = zip(batch.ids, digests_of(batch.vectors).tolist(), there, strict=True)
+        # Of those that come some were there before; one without a direction is on no map.
+        if any(
+            known.get(row_id) != digest for row_id, digest, directed in now if directed or row_id in known
+        ):
+            return False
+    return True
 
 
-def read_rows(
-    table: Table, folder: Path, told: Told, leave: threading.Event, *, since: int | None = None
-) -> Read:
+def digests_of(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """A number for each of `(n, d)` that differs if any bit does: a sum of its words by fixed odd weights."""
+    import numpy as np
+
+    words = np.ascontiguousarray(vectors, dtype="<f4").view("<u4").astype(np.uint64)
+    weights = np.random.default_rng(0).integers(2**63, size=words.shape[1], dtype=np.uint64) * 2 + 1
+    digests: NDArray[np.uint64] = (words * weights).sum(axis=1, dtype=np.uint64)
+    return digests
+
+
+def read_rows(table: Table, folder: Path, told: Told, leave: threading.Event) -> Read:
     """Every row's unit vector into a file in `folder`, and its id; until `leave` is set.
 
     Raises:
@@ -74,12 +99,15 @@ def read_rows(
         TooLarge: there are more than `MAX_ROWS`.
         StoreFailed
     """
+    import numpy as np
+
     from embedder.analysis.similarity import unit_rows
 
     mark, total = table.mark, table.count()
     if total > MAX_ROWS:
         raise TooLarge(f"This collection has {total:,} texts; a map is made of up to {MAX_ROWS:,}.")
     ids: list[str] = []
+    digests: list[NDArray[np.uint64]] = []
     known: set[str] = set()
     seen = 0
     try:
@@ -88,21 +116,21 @@ def read_rows(
                 if leave.is_set():
                     break
                 seen += len(batch)
-                directed = batch.vectors.any(axis=1)
+                directed = batch.vectors.any(axis=1).tolist()
                 # A store that is written to meanwhile may give a row twice.
                 places = [
                     place for place, row_id in enumerate(batch.ids) if directed[place] and row_id not in known
                 ]
                 ids += [batch.ids[place] for place in places]
                 known.update(batch.ids[place] for place in places)
+                digests.append(digests_of(batch.vectors[places]))
                 sink.write(unit_rows(batch.vectors[places]).astype("<f4").tobytes())
                 told("Reading", min(1.0, seen / max(total, 1)))
     except OSError as error:
         raise StoreFailed(f"The vectors could not be laid out: {error.strerror}.") from None
     if not ids and not leave.is_set():
         raise InvalidInput("There is no text with a direction in this collection, so there is no map of it.")
-    changed = () if since is None else (row_id for some in table.scan(since=since) for row_id in some.ids)
-    return Read(ids, total, mark, frozenset(changed))
+    return Read(ids, total, mark, np.concatenate([np.empty(0, np.uint64), *digests]))
 
 
 def prepared(old: KeptMap | None, read: Read, folder: Path, wish: Wish) -> Wish:
@@ -118,11 +146,14 @@ def _carry(old: KeptMap, read: Read, folder: Path) -> bool:
     import numpy as np
 
     try:
-        ids, points, near = old.ids(), old.points(), old.neighbours()
+        ids, digests, points, near = old.ids(), old.digests(), old.points(), old.neighbours()
     except StoreFailed:
         return False
     now = {row_id: row for row, row_id in enumerate(read.ids)}
-    number = np.array([-1 if row_id in read.changed else now.get(row_id, -1) for row_id in ids], np.int64)
+    number = np.array([now.get(row_id, -1) for row_id in ids], dtype=np.int64)
+    there = number >= 0
+    there[there] = read.digests[number[there]] == digests[there]
+    number[~there] = -1
     if (number >= 0).sum() < _LEAST_KNOWN * len(read.ids):
         return False
     np.savez(

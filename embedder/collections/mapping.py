@@ -25,11 +25,12 @@ from embedder.collections.map_rows import (
     WISH,
     Read,
     Wish,
+    digests_of,
     is_of_now,
     prepared,
     read_rows,
 )
-from embedder.collections.maps import KeptMap, MapHead, write_arrays, write_ids
+from embedder.collections.maps import KeptMap, MapHead, write_arrays, write_rows
 from embedder.errors import InvalidInput, StoreFailed
 
 if TYPE_CHECKING:
@@ -89,13 +90,12 @@ async def make_map(
     leave = threading.Event()
     folder = await asyncio.to_thread(maps.begin)
     try:
-        since = None if old is None else old.head.mark
-        read = await asyncio.to_thread(read_rows, opened.table, folder, say, leave, since=since)
+        read = await asyncio.to_thread(read_rows, opened.table, folder, say, leave)
         asked = Wish(len(read.ids), opened.table.dimensions, options, wish.sample, 0, max(1, wish.threads))
         asked = await asyncio.to_thread(prepared, old, read, folder, asked)
         result = await _result(folder, asked, cache_dir, say)
         head = _head(opened, read, options, result, time.monotonic() - started_s)
-        await asyncio.to_thread(write_ids, read.ids, folder)
+        await asyncio.to_thread(write_rows, folder, read.ids, read.digests)
         for file in (VECTORS, WISH, KNOWN):
             (folder / file).unlink(missing_ok=True)
         names = await asyncio.to_thread(collections.store.names)
@@ -151,8 +151,8 @@ def _written(opened: Collection, folder: Path, made: MadeMap) -> MapHead | None:
         return None
     trust = trust_of(unit_rows(made.vectors), made.layout.points, looked_at=_FEWER_LOOKED_AT)
     write_arrays(folder, made.layout.points, made.layout.clusters, made.neighbours)
-    write_ids(list(made.ids), folder)
-    read = Read(list(made.ids), total, made.mark)
+    read = Read(list(made.ids), total, made.mark, digests_of(made.vectors))
+    write_rows(folder, read.ids, read.digests)
     told = {
         "laid_out": len(made.ids),
         "trustworthiness": trust.trustworthiness,

@@ -105,15 +105,23 @@ class KeptMap:
                 ids: list[str] = pa.ipc.open_file(source).read_all().column("id").to_pylist()
         except (OSError, pa.ArrowInvalid, KeyError):
             raise _gone() from None
-        return self._checked(ids)
+        self._check(ids)
+        return ids
 
     def points(self) -> NDArray[np.float32]:
         """Places `(rows, 2 or 3)`."""
-        return self._array("points")
+        points: NDArray[np.float32] = self._array("points")
+        return points
 
     def clusters(self) -> NDArray[np.int32]:
         """The cluster of each `(rows,)`, below 0 for none."""
-        return self._array("clusters")
+        clusters: NDArray[np.int32] = self._array("clusters")
+        return clusters
+
+    def digests(self) -> NDArray[np.uint64]:
+        """What tells whether a text's vector is still the same: uint64 `(rows,)`."""
+        digests: NDArray[np.uint64] = self._array("digests")
+        return digests
 
     def neighbours(self) -> Neighbours:
         """The nearest of each, itself first; numbers are rows of this map."""
@@ -127,14 +135,15 @@ class KeptMap:
         import numpy as np
 
         try:
-            return self._checked(np.load(self.folder / f"{name}.npy", allow_pickle=False))
+            values = np.load(self.folder / f"{name}.npy", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             raise _gone() from None
+        self._check(values)
+        return values
 
-    def _checked(self, values: Any) -> Any:
+    def _check(self, values: Any) -> None:
         if len(values) != self.head.rows:
             raise _gone()
-        return values
 
 
 class KeptMaps:
@@ -209,7 +218,7 @@ class KeptMaps:
         return hashlib.blake2b(self._address.encode(), digest_size=4).hexdigest()
 
     def tidy(self, names: Several[str]) -> None:
-        """Let go of the maps of collections that are not in `names`, of what nobody finished, of what is too much."""
+        """Let go of maps of collections not in `names`, of what nobody finished, and of what is too much."""
         with suppress(OSError):
             self._tidy({self._of(name).name for name in names})
 
@@ -258,9 +267,12 @@ def write_arrays(
         np.save(folder / f"{name}.npy", values, allow_pickle=False)
 
 
-def write_ids(ids: list[str], folder: Path) -> None:
-    """`ids` where `KeptMap.ids` reads them."""
+def write_rows(folder: Path, ids: list[str], digests: NDArray[np.uint64]) -> None:
+    """Which texts a map is of, where `KeptMap` reads it."""
+    import numpy as np
     import pyarrow as pa
+
+    np.save(folder / "digests.npy", digests, allow_pickle=False)
 
     table = pa.table({"id": pa.array(ids, pa.string())})
     with pa.OSFile(str(folder / "ids.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:

@@ -28,8 +28,13 @@ def test_cells_hold_each_row_once(n: int, count: int, copies: int, seed: int) ->
     np.testing.assert_array_equal(np.sort(cells.order), np.arange(n))
     assert cells.starts[0] == 0
     assert cells.starts[-1] == n
-    assert cells.sizes.min() > 0
-    assert cells.sizes.max() <= max(1, 4 * n // min(count, n))
+    sizes = np.diff(cells.starts)
+    assert sizes.min() >= 0
+    assert sizes.max() <= max(1, 4 * n // min(count, n))
+    assert cells.nearest.min() >= 0
+    assert cells.nearest.max() < len(sizes)
+    assert all(len(set(row.tolist())) == len(row) for row in cells.nearest)
+    np.testing.assert_array_equal(cells.nearest[cells.order, 0], np.repeat(np.arange(len(sizes)), sizes))
 
 
 @settings(max_examples=40)
@@ -37,7 +42,7 @@ def test_cells_hold_each_row_once(n: int, count: int, copies: int, seed: int) ->
 def test_what_looks_everywhere_finds_what_is_exact(n: int, k: int, threads: int) -> None:
     rows = topics(n, d=6, groups=5, seed=n)
     rows[n // 2 :: 3] = rows[0]
-    everywhere = Cells(rows[:1], np.arange(n), np.array([0, n]))
+    everywhere = Cells(np.arange(n), np.array([0, n]), np.zeros((n, 1), dtype=np.int32))
     found, exact = nearest_by_cells(rows, k, cells=everywhere, threads=threads), nearest_neighbours(rows, k)
     np.testing.assert_array_equal(found.indices[:, 0], np.arange(n))
     np.testing.assert_array_equal(found.distances[:, 0], 0)

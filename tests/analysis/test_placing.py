@@ -1,4 +1,4 @@
-"""A sample laid out and the others placed: against umap-learn's own weights, and against the whole laid out."""
+"""A sample laid out and the others placed: against umap-learn's weights, and against the whole laid out."""
 
 from __future__ import annotations
 

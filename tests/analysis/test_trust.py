@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.manifold import trustworthiness
 
 from embedder.analysis.neighbours import Neighbours, nearest_neighbours
 from embedder.analysis.similarity import unit_rows
@@ -16,6 +15,8 @@ from embedder.analysis.trust import ranks_of, trust_of
 @settings(max_examples=30)
 @given(st.integers(3, 60), st.integers(1, 20), st.integers(2, 3))
 def test_on_every_row_it_is_scikit_learns(n: int, k: int, axes: int) -> None:
+    from sklearn.manifold import trustworthiness
+
     random = np.random.default_rng(n)
     rows = unit_rows(random.normal(size=(n, 7)))
     points = random.normal(size=(n, axes)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Maps that are kept with collections: made, brought up to date, exchanged whole, gone with the collection."""
+"""Maps that are kept with collections: made, brought up to date, exchanged whole, gone with them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from embedder.analysis.neighbours import nearest_neighbours
+from embedder.analysis.projection import LayoutOptions, Projection
 from embedder.analysis.similarity import unit_rows
 from embedder.collections import Collection, Collections, NewText
 from embedder.collections import deleted as bin_
 from embedder.collections.map_parts import placed_rows
 from embedder.collections.map_rows import is_of_now
-from embedder.collections.mapping import MapWish, make_map
+from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
 from embedder.collections.maps import KeptMap, KeptMaps
 from embedder.errors import InvalidInput, StoreFailed
 
@@ -66,9 +67,41 @@ def check_exact(kept: KeptMap, rows: np.ndarray) -> None:
     np.testing.assert_allclose(kept.neighbours().distances, measured, atol=1e-5)
 
 
+async def kept_elsewhere(collections: Collections, name: str = NAME) -> KeptMap:
+    """A map that was made elsewhere, as the page keeps one: no process is started for it."""
+    collection = await collections.open(name)
+    mark = collection.table.mark
+    ids = [row_id for some in collection.table.ids() for row_id in some if row_id != "t5"]
+    rows = await in_order(collection, ids)
+    layout = Projection(rows[:, :2] * 3, "umap", clusters=np.zeros(len(ids), dtype=np.int32))
+    raw = np.stack([row.vector for row in await collection.get(ids, vectors=True) if row.vector is not None])
+    made = MadeMap(ids, raw, layout, nearest_neighbours(rows), asdict(LayoutOptions()), mark)
+    kept = await keep_map(collections, name, made)
+    assert kept is not None
+    return kept
+
+
 @EVERYWHERE
-async def test_a_map_is_made_kept_and_brought_up_to_date(mapped: Collections) -> None:
+async def test_it_is_kept_beside_every_store_and_knows_when_texts_changed(mapped: Collections) -> None:
     assert await kept_of(mapped) is None
+    await kept_elsewhere(mapped)
+    kept = await kept_of(mapped)
+    assert kept is not None
+    assert (kept.head.total, kept.head.rows, kept.head.exact) == (120, 119, True)
+    collection = await mapped.open(NAME)
+    rows = await in_order(collection, kept.ids())
+    np.testing.assert_array_equal(kept.points(), rows[:, :2] * 3)
+    check_exact(kept, rows)
+    assert is_of_now(kept, collection.table)
+    await collection.add(texts(1, first=9), vectors=-vectors(1, seed=3))  # other words, so to speak
+    assert not is_of_now(kept, collection.table)
+    before = await kept_elsewhere(mapped)
+    assert is_of_now(before, collection.table)
+    await collection.delete(["t3"])
+    assert not is_of_now(before, collection.table)
+
+
+async def test_a_map_is_made_kept_and_brought_up_to_date(mapped: Collections) -> None:
     stages: list[str] = []
     made = await make_map(mapped, NAME, CACHE, told=lambda stage, _: stages.append(stage))
     assert {"Reading", "Neighbours", "Layout", "Measuring", "Clusters"} <= set(stages)
@@ -85,21 +118,17 @@ async def test_a_map_is_made_kept_and_brought_up_to_date(mapped: Collections) ->
     before = dict(zip(ids, made.points(), strict=True))
     await collection.delete(["t0", "t1"])
     await collection.add(texts(3, first=200), vectors=vectors(3, seed=2))
-    await collection.add(texts(1, first=9), vectors=-vectors(1, seed=3))  # other words, so to speak
-    assert not is_of_now(made, collection.table)
+    await collection.add(texts(1, first=9), vectors=-vectors(1, seed=3))
     later = await make_map(mapped, NAME, CACHE)
-    assert later.head.total == 121
+    assert (later.head.total, later.head.rows, later.head.laid_out) == (121, 120, 116)
     now = later.ids()
     assert sorted(now) == sorted({*ids, "t200", "t201", "t202"} - {"t0", "t1"})
     check_exact(later, await in_order(collection, now))
-    assert later.head.laid_out <= 116
     # Nobody who looks at it loses the way: places are near where they were.
-    moved = [
-        np.linalg.norm(place - before[row])
-        for row, place in zip(now, later.points(), strict=True)
-        if row in before
-    ]
-    spread = np.linalg.norm(made.points() - made.points().mean(axis=0), axis=1).mean()
+    places = zip(now, later.points(), strict=True)
+    moved = [np.linalg.norm(place - before[row]) for row, place in places if row in before]
+    old = np.stack(list(before.values()))
+    spread = np.linalg.norm(old - old.mean(axis=0), axis=1).mean()
     assert np.median(moved) < spread
     assert is_of_now(later, collection.table)
     assert not made.folder.exists()
@@ -108,7 +137,7 @@ async def test_a_map_is_made_kept_and_brought_up_to_date(mapped: Collections) ->
 
 
 async def test_upkeep_is_no_change(mapped: Collections) -> None:
-    made = await make_map(mapped, NAME, CACHE)
+    made = await kept_elsewhere(mapped)
     collection = await mapped.open(NAME)
     await asyncio.to_thread(collection.table.maintain)
     assert collection.table.mark != made.head.mark  # Lance counts it
@@ -117,14 +146,13 @@ async def test_upkeep_is_no_change(mapped: Collections) -> None:
     assert not is_of_now(made, collection.table)
 
 
-async def test_other_wishes_and_many_changes_make_another_map(mapped: Collections) -> None:
-    first = await make_map(mapped, NAME, CACHE)
-    other = await make_map(mapped, NAME, CACHE, MapWish({"n_neighbors": 5}))
-    assert other.head.options["n_neighbors"] == 5
-    assert other.folder != first.folder
+async def test_other_wishes_and_many_new_texts_make_another_map(mapped: Collections) -> None:
+    first = await kept_elsewhere(mapped)
     collection = await mapped.open(NAME)
     await collection.add(texts(200, first=300), vectors=vectors(200, seed=4))
     grown = await make_map(mapped, NAME, CACHE, MapWish({"n_neighbors": 5}))
+    assert grown.folder != first.folder
+    assert grown.head.options["n_neighbors"] == 5
     assert grown.head.laid_out == grown.head.rows == 319
     check_exact(grown, await in_order(collection, grown.ids()))
 
@@ -136,7 +164,7 @@ async def test_a_sample_is_laid_out_and_the_others_placed(mapped: Collections) -
 
 
 async def test_some_rows_on_the_map_and_new_ones_at_once(mapped: Collections) -> None:
-    made = await make_map(mapped, NAME, CACHE)
+    made = await kept_elsewhere(mapped)
     ids, points = made.ids(), made.points()
     chosen = [ids[row] for row in (50, 3, 77, 12)]
     rows = await in_order(await mapped.open(NAME), chosen)
@@ -163,29 +191,30 @@ async def test_some_rows_on_the_map_and_new_ones_at_once(mapped: Collections) ->
     ]
 
 
-async def test_cancelled_and_killed_the_one_before_stays(mapped: Collections, tmp_path: Path) -> None:
-    made = await make_map(mapped, NAME, CACHE)
-    for end in ("cancel", "kill"):
-        started = asyncio.Event()
-        work = asyncio.create_task(
-            make_map(mapped, NAME, CACHE, MapWish(anew=True), lambda *_: started.set())
-        )
-        await started.wait()
-        if end == "cancel":
-            work.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await work
-        else:
-            while not (children := maps_at_work()):
-                await asyncio.sleep(0.01)
-            for child in children:
-                os.kill(child, signal.SIGKILL)
-            with pytest.raises(StoreFailed, match="still there"):
-                await work
-        kept = await kept_of(mapped)
-        assert kept is not None
-        assert kept.folder == made.folder
-        assert not [path for path in (tmp_path / "maps").iterdir() if path.name.startswith("~")]
+@pytest.mark.parametrize("end", ["cancelled", "killed"])
+async def test_when_it_is_stopped_the_one_before_stays(mapped: Collections, tmp_path: Path, end: str) -> None:
+    made = await kept_elsewhere(mapped)
+    at_work = asyncio.Event()
+
+    def told(stage: str, _: float) -> None:
+        if stage == "Neighbours":  # what the process says first
+            at_work.set()
+
+    work = asyncio.create_task(make_map(mapped, NAME, CACHE, MapWish(anew=True), told))
+    await at_work.wait()
+    (child,) = maps_at_work()
+    if end == "cancelled":
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+    else:
+        os.kill(child, signal.SIGKILL)
+        with pytest.raises(StoreFailed, match="still there"):
+            await work
+    kept = await kept_of(mapped)
+    assert kept is not None
+    assert kept.folder == made.folder
+    assert not [path for path in (tmp_path / "maps").iterdir() if path.name.startswith("~")]
     assert not maps_at_work()
 
 
@@ -204,7 +233,7 @@ def maps_at_work() -> list[int]:
 
 
 async def test_what_is_damaged_or_of_another_collection_is_none(mapped: Collections) -> None:
-    made = await make_map(mapped, NAME, CACHE)
+    made = await kept_elsewhere(mapped)
     head = made.folder / "head.json"
     whole = head.read_text()
     for spoilt in (
@@ -235,7 +264,7 @@ async def test_what_is_damaged_or_of_another_collection_is_none(mapped: Collecti
 async def test_it_goes_with_its_collection(
     mapped: Collections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await make_map(mapped, NAME, CACHE)
+    made = await kept_elsewhere(mapped)
     gone = await bin_.delete_whole(mapped, NAME)
     await bin_.undo(mapped, gone.id)
     kept = await kept_of(mapped)
@@ -247,7 +276,7 @@ async def test_it_goes_with_its_collection(
     assert not made.folder.exists()
     collection = await mapped.create_for_vectors(NAME, 6)
     await collection.add(texts(30), vectors=vectors(30))
-    again = await make_map(mapped, NAME, CACHE)
+    again = await kept_elsewhere(mapped)
     await mapped.delete(NAME)
     assert not again.folder.exists()
     assert {path.name for path in (tmp_path / "maps").iterdir()} <= {"lock"}
@@ -258,9 +287,9 @@ async def test_no_more_is_kept_than_there_is_room_for(
 ) -> None:
     other = await mapped.create_for_vectors("other", 6)
     await other.add(texts(40), vectors=vectors(40))
-    await make_map(mapped, "other", CACHE)
+    await kept_elsewhere(mapped, "other")
     mapped.maps = KeptMaps(tmp_path / "maps", place[1], max_bytes=1)
-    await make_map(mapped, NAME, CACHE)
+    await kept_elsewhere(mapped)
     assert mapped.maps.load("other", other.about) is None
     assert await kept_of(mapped) is not None  # the newest is always kept
 

@@ -1,0 +1,163 @@
+"""Maps that are kept with collections, on the page: taken at once, brought up to date, kept when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedder import Settings
+from embedder.analysis.neighbours import nearest_neighbours
+from embedder.collections import Collection, NewText
+from embedder.collections.maps import KeptMap
+from ui import mapped
+from ui.loading import put_on_screen, summary
+from ui.page import arrange_after_load
+from ui.session import Session
+
+from .test_shelf import Page, page_of
+
+KEY = "umap-15-0.1-42"
+
+
+def vectors(n: int, seed: int = 1) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return (np.eye(6)[random.integers(6, size=n)] + 0.3 * random.normal(size=(n, 6))).astype(np.float32)
+
+
+def texts(n: int, first: int = 0) -> list[NewText]:
+    return [NewText(f"text {number}", f"t{number}") for number in range(first, first + n)]
+
+
+@pytest.fixture
+async def page(tmp_path: Path, compiled: Path) -> AsyncIterator[Page]:
+    """What numba compiles is where other tests have it compiled already."""
+    settings = Settings(cache_dir=compiled, data_dir=tmp_path / "data", page_max_texts=60)
+    async for made in page_of(settings, compiled):
+        yield made
+
+
+async def filled(page: Page, n: int) -> Collection:
+    made = await page.collections.create_for_vectors("things", 6)
+    await made.add(texts(n), vectors=vectors(n))
+    return made
+
+
+async def shown(page: Page, session: Session) -> list[str]:
+    """Open the collection as a visitor does; the lines that are told while its map is made."""
+    dataset = page.dataset(await page.last("things/open"))
+    put_on_screen(session, dataset)
+    return [str(line) async for line, *_ in arrange_after_load(page.desk, session)]
+
+
+async def kept_of(page: Page) -> KeptMap | None:
+    collection = await page.collections.open("things")
+    assert page.collections.maps is not None
+    return page.collections.maps.load("things", collection.about)
+
+
+async def test_what_the_page_lays_out_is_kept_and_taken_by_the_next_who_opens(page: Page) -> None:
+    collection = await filled(page, 40)
+    session = Session(page.desk.datasets)
+    assert any("UMAP" in line for line in await shown(page, session))
+    first = session.dataset
+    assert first is not None
+    kept = await kept_of(page)
+    assert kept is not None
+    assert (kept.head.rows, kept.head.laid_out, kept.head.exact) == (40, 40, True)
+
+    page.desk.datasets.drop(first.id)  # as after a restart
+    page.desk.shelf.shown.clear()
+    again = await shown(page, session)
+    second = session.dataset
+    assert second is not None
+    assert second is not first
+    assert len(again) == 1  # nothing is computed
+    order = np.argsort([row.id for row in await collection.get([f"t{n}" for n in range(40)])])
+    assert len(order) == 40
+    np.testing.assert_array_equal(second.layout(KEY).points, first.layout(KEY).points)
+    np.testing.assert_array_equal(second.layout(KEY).clusters, first.layout(KEY).clusters)
+    near = second.known_neighbours
+    assert near is not None
+    np.testing.assert_allclose(near.distances, nearest_neighbours(second.vectors).distances, atol=1e-5)
+    assert "the map kept with the collection: all 40 laid out; trustworthiness 0." in summary(second)
+
+
+async def test_new_texts_stand_on_it_at_once_and_it_is_brought_up_to_date_behind(page: Page) -> None:
+    collection = await filled(page, 40)
+    session = Session(page.desk.datasets)
+    await shown(page, session)
+    await collection.add(texts(3, first=100), vectors=vectors(3, seed=9))
+    before = await kept_of(page)
+    assert before is not None
+
+    dataset = page.dataset(await page.last("things/open"))
+    part = dataset.workings.part
+    assert part is not None
+    known = dict(zip(before.ids(), before.points(), strict=True))
+    for row, row_id in enumerate(part.ids):
+        if row_id in known:
+            np.testing.assert_array_equal(dataset.layout().points[row], known[row_id])
+    assert np.isfinite(dataset.layout().points).all()
+    assert "3 new since, placed beside them" in summary(dataset)
+    assert dataset.known_neighbours is None
+
+    put_on_screen(session, dataset)
+    value = mapped.shown(dataset)
+    lines = [line async for line in arrange_after_load(page.desk, session)]
+    assert any("has changed" in str(line) for line, *_ in lines)
+    assert lines[-1][2] != value  # so that the script paints again
+    after = await kept_of(page)
+    assert after is not None
+    assert (after.head.rows, after.head.laid_out) == (43, 40)
+    assert "laid out 40 of 43, the others placed; trustworthiness 0." in summary(dataset)
+    np.testing.assert_array_equal(np.sort(dataset.layout().points, axis=0), np.sort(after.points(), axis=0))
+    near = dataset.known_neighbours
+    assert near is not None
+    np.testing.assert_allclose(near.distances, nearest_neighbours(dataset.vectors).distances, atol=1e-5)
+    assert not page.desk.shelf.mapping
+
+
+async def test_a_sample_of_a_large_collection_stands_on_the_map_of_all(page: Page) -> None:
+    from embedder.collections.mapping import make_map
+
+    await filled(page, 150)
+    kept = await make_map(page.collections, "things", page.desk.settings.cache_dir)
+    dataset = page.dataset(await page.last("things/open"))
+    part = dataset.workings.part
+    assert part is not None
+    assert len(part.ids) == 60
+    places = dict(zip(kept.ids(), kept.points(), strict=True))
+    np.testing.assert_array_equal(dataset.layout().points, [places[row_id] for row_id in part.ids])
+    assert dataset.known_neighbours is None  # those of the sample are other ones
+    said = summary(dataset)
+    assert "all 150 laid out" in said
+    assert "a sample of 150" in said
+
+
+async def test_what_is_on_screen_keeps_its_map_when_it_becomes_a_collection(page: Page) -> None:
+    dataset = await page.on_screen(
+        [f"a text about {word}" for word in ["one", "two", "three", "four", "five", "six", "seven"]]
+    )
+    session = Session(page.desk.datasets)
+    put_on_screen(session, dataset)
+    [line async for line in arrange_after_load(page.desk, session)]
+    assert KEY in dataset.workings.layouts
+    await page.last("things/keep", {"data": dataset.id})
+    kept = await kept_of(page)
+    assert kept is not None
+    assert kept.head.rows == 7
+
+
+async def test_a_map_that_cannot_be_read_is_none(page: Page) -> None:
+    await filled(page, 40)
+    session = Session(page.desk.datasets)
+    await shown(page, session)
+    kept = await kept_of(page)
+    assert kept is not None
+    (kept.folder / "ids.arrow").write_bytes(b"no arrow")
+    page.desk.shelf.shown.clear()
+    dataset = page.dataset(await page.last("things/open"))
+    assert not dataset.workings.layouts
