@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _MOST_CPUS = 8
 """An actor takes a whole node, and of a large one so many cores."""
 
+_STORE_BYTES = 128 * 2**20
+"""Of Ray's object store, where it is started here: names of shards and reports go through it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -70,17 +73,18 @@ def joined() -> Iterator[None]:
         import ray.data
     except ImportError:
         raise ConfigError("--on ray needs Ray: pip install 'tessera-embed[ray]'.") from None
+    _keep_logs_to_files()
     address = os.environ.get("RAY_ADDRESS") or "local"
+    own: dict[str, Any] = {}
     if address == "local":
+        own = {"object_store_memory": _STORE_BYTES, "include_dashboard": False}
         # By the environment, or Ray would leave it as a file in the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, log_to_driver=False, configure_logging=False, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0][:200].rstrip(".")
         raise ConfigError(f"The Ray cluster was not reached: {reason}. RAY_ADDRESS names it.") from None
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with _stderr_of_our_own():
             yield
@@ -164,6 +168,14 @@ def embed_shards(job: Job, shards: Sequence[Shard], settings: Settings, pool: Po
             f"Ray ended the job with {type(error).__name__}. Its logs on the nodes say more. The same "
             "command goes on from there."
         ) from None
+
+
+def _keep_logs_to_files() -> None:
+    """Have what Ray logs in Python in its own files only."""
+    for name in ("ray", "ray.data"):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setLevel(logging.CRITICAL + 1)
 
 
 @contextmanager
