@@ -157,9 +157,11 @@ def embed_shards(job: Job, shards: Sequence[Shard], settings: Settings, pool: Po
         num_gpus=pool.gpus,
     )
     try:
-        with closing(iter(reports.iter_rows())) as found:
-            for row in found:
-                report = Report.from_json(row["report"])
+        # Without prefetching, or each would be told when the next one is there.
+        batches = reports.iter_batches(batch_size=1, prefetch_batches=0, batch_format="numpy")
+        with closing(iter(batches)) as found:
+            for batch in found:
+                report = Report.from_json(str(batch["report"][0]))
                 if report.error:
                     raise TesseraError(f"{report.error} The same command goes on from there.")
                 yield report
