@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -100,13 +100,21 @@ def pool_of(actors: int | None, cpus: int | None, gpus: float) -> Pool:
     """
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return fitting([node["Resources"] for node in ray.nodes() if node["Alive"]], actors, cpus, gpus)
+
+
+def fitting(nodes: Sequence[Mapping[str, float]], actors: int | None, cpus: int | None, gpus: float) -> Pool:
+    """The same, by what each node has; without `cpus` an actor takes those of the smallest.
+
+    Raises:
+        ConfigError
+    """
     cores = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
     each = cpus or min([_MOST_CPUS, *cores])
-    room = sum(
-        min(int(node.get("CPU", 0)) // each, int(node.get("GPU", 0) / gpus) if gpus else 1 << 20)
-        for node in nodes
-    )
+    room = 0
+    for node in nodes:
+        by_cpus = int(node.get("CPU", 0)) // each
+        room += min(by_cpus, int(node.get("GPU", 0) / gpus)) if gpus else by_cpus
     if not room:
         needed = f"{each} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
         raise ConfigError(f"No node of the Ray cluster has the {needed} that an actor takes.")
