@@ -49,6 +49,7 @@ class _Tally:
 
     shards: Sequence[Shard]
     reports: dict[int, Report] = field(default_factory=dict)
+    ledger: Ledger | None = None
     before: int = 0
     texts_before: int = 0
     started_s: float = field(default_factory=time.monotonic)
@@ -93,7 +94,7 @@ def embed_on_ray(args: argparse.Namespace) -> int:
             about = job.about(shards)
             if _is_there(target, about, restart=args.restart):
                 return 0
-            ledger = _ledger(target, about, restart=args.restart)
+            ledger = tally.ledger = _ledger(target, about, restart=args.restart)
             _go_on(tally, ledger.done())
             waiting = [shard for shard in shards if shard.number not in tally.reports]
             with _bar(tally, args.progress) as bar, closing(_some(job, waiting, settings, pool)) as reports:
@@ -216,7 +217,8 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _report_stop(tally: _Tally, output: str) -> None:
-    done = f"{len(tally.reports):,} of {counted(len(tally.shards), 'shard')}"
+    known = len(tally.ledger.done()) if tally.ledger else 0  # some are done that were not told of yet
+    done = f"{known:,} of {counted(len(tally.shards), 'shard')}"
     say(f"tessera: Stopped after {done}. The same command goes on from there, into {output}.")
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.environments import ROOT
+
 if TYPE_CHECKING:
     from tests.bulk.s3 import Bucket
 
@@ -23,7 +25,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-secret
 class TwoNodes:
     """A cluster whose head computes nothing; a driver joins it by `address`."""
 
-    cluster: Any
+    environment: dict[str, str]
+    cluster: Any = None
     nodes: list[Any] = field(default_factory=list)
 
     @property
@@ -36,13 +39,24 @@ class TwoNodes:
 
     def fill(self) -> None:
         """See to it that there are two."""
-        while len(self.nodes) < 2:
-            self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=_STORE_BYTES))
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            if self.cluster is None:
+                self.cluster = self._head()
+            while len(self.nodes) < 2:
+                self.nodes.append(self.cluster.add_node(num_cpus=1, object_store_memory=_STORE_BYTES))
         self.cluster.wait_for_nodes()
 
     def lose_one(self) -> None:
         """Without a farewell: its raylet is killed, and so are its workers."""
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+
+    def _head(self) -> Any:
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        return Cluster(initialize_head=True, head_node_args=head)
 
 
 @pytest.fixture(scope="session")
@@ -55,21 +69,21 @@ def ray_folder() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def started(ray_folder: str) -> Iterator[TwoNodes]:
-    with pytest.MonkeyPatch.context() as environment:
-        # What a node finds for itself, where it is.
-        settled = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": ray_folder, "HF_HUB_OFFLINE": "1"}
-        for name, value in {**KEYS, **settled}.items():
-            environment.setenv(name, value)
-        environment.setenv("PYTHONPATH", str(Path(__file__).parent.parent.parent))
-        from ray.cluster_utils import Cluster
-
-        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
-        made = TwoNodes(Cluster(initialize_head=True, head_node_args=head))
-        try:
-            made.fill()
-            yield made
-        finally:
-            made.cluster.shutdown()
+    nodes = TwoNodes(
+        KEYS
+        | {
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_TMPDIR": ray_folder,
+            "PYTHONPATH": str(ROOT),
+            "HF_HUB_OFFLINE": "1",
+        }
+    )
+    try:
+        nodes.fill()
+        yield nodes
+    finally:
+        if nodes.cluster is not None:
+            nodes.cluster.shutdown()
 
 
 @pytest.fixture
@@ -80,17 +94,27 @@ def two_nodes(started: TwoNodes) -> TwoNodes:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[Bucket]:
-    """An empty bucket of a server that speaks as S3 does; its keys are in the environment meanwhile."""
+def bucket() -> Iterator[Bucket]:
+    """An empty bucket of a server that speaks as S3 does."""
     from tests.bulk.s3 import Bucket
 
-    bucket = Bucket()
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in {**KEYS, "AWS_ENDPOINT_URL": bucket.endpoint}.items():
-            environment.setenv(name, value)
-        bucket.make()
-        yield bucket
-    bucket.stop()
+    made = Bucket()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in KEYS.items():
+                patch.setenv(name, value)
+            made.make()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def s3(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """The bucket, with its address and keys in the environment."""
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": bucket.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    return bucket
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedder.cli import main
+from embedder.corpus.bulk.on_ray import Pool, fitting
 from embedder.corpus.bulk.places import place_of
+from embedder.errors import ConfigError
 from tests.bulk.conftest import TwoNodes
 from tests.bulk.jobs import columns, jsonl, parquet, table_rows
 from tests.cli.commands import run, start
@@ -142,7 +144,9 @@ def test_without_a_cluster_it_is_all_cores_here_from_a_bucket_into_a_bucket(
     made = texts(40)
     place_of("s3://texts/on-ray/in/a.jsonl").put(jsonl(made))
     command = ["embed", "s3://texts/on-ray/in", "-o", "s3://texts/on-ray/out.lance", "--on", "ray"]
-    places = {"TESSERA_CACHE_DIR": cache_dir, "RAY_TMPDIR": ray_folder, "RAY_ADDRESS": ""}
+    home = tmp_path / "home"
+    home.mkdir()
+    places = {"TESSERA_CACHE_DIR": cache_dir, "RAY_TMPDIR": ray_folder, "RAY_ADDRESS": "", "HOME": str(home)}
     done = run(tmp_path, *command, **places)
     assert done.returncode == 0, done.stderr
     rows = table_rows(place_of("s3://texts/on-ray/out.lance"))
@@ -150,6 +154,32 @@ def test_without_a_cluster_it_is_all_cores_here_from_a_bucket_into_a_bucket(
     assert {len(row["embedding"]) for row in rows} == {384}
     assert place_of("s3://texts/on-ray/.out.lance.tessera").files() == []
     assert os.environ["AWS_ENDPOINT_URL"] == s3.endpoint
+    assert not list(home.iterdir())
+    ray_says = (Path(ray_folder) / "ray" / "session_latest" / "logs" / "dashboard.log").read_text()
+    assert "Usage reporting is disabled." in ray_says
+    assert "http server disabled" in ray_says
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "pool"),
+    [
+        ([{}, {"CPU": 1}, {"CPU": 1}], (None, None, 0.0), Pool(2, 1)),
+        ([{"CPU": 4}, {"CPU": 16}, {"memory": 1}], (None, None, 0.0), Pool(5, 4)),
+        ([{"CPU": 64}], (None, None, 0.0), Pool(8, 8)),
+        ([{"CPU": 64}], (3, 2, 0.0), Pool(3, 2)),
+        ([{"CPU": 8, "GPU": 2}, {"CPU": 8}], (None, 2, 1.0), Pool(2, 2, 1.0)),
+    ],
+)
+def test_as_many_actors_as_fit(
+    nodes: list[dict[str, float]], asked: tuple[int | None, int | None, float], pool: Pool
+) -> None:
+    assert fitting(nodes, *asked) == pool
+
+
+@pytest.mark.parametrize("asked", [(None, 4, 0.0), (None, None, 1.0)])
+def test_where_none_fits_it_says_so(asked: tuple[int | None, int | None, float]) -> None:
+    with pytest.raises(ConfigError, match="No node of the Ray cluster has the"):
+        fitting([{"CPU": 2}], *asked)
 
 
 def test_without_ray_it_says_how_to_install_it(

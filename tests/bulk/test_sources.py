@@ -59,6 +59,8 @@ def test_shards_hold_every_row_once_in_order(tmp_path: Path, kind: str) -> None:
                 else parquet(part, group_rows=100 if kind == "groups" else 5000)
             )
             (folder / f"{name}.{'jsonl' if kind == 'jsonl' else 'parquet'}").write_bytes(data)
+        empty = parquet({name: [] for name in made}) if kind != "jsonl" else b""
+        (folder / f"0.{'jsonl' if kind == 'jsonl' else 'parquet'}").write_bytes(empty)
         (folder / "_hidden.parquet").write_bytes(b"another program's")
         source = open_source(place_of(str(folder)))
     column, _ = judge_source(source, None)

@@ -116,7 +116,7 @@ def judge_source(source: Source, column: str | None) -> tuple[str | None, Given]
     """
     records = [row for row in islice(source.beginning(), JUDGED_ROWS) if isinstance(row, Record)]
     if not records:
-        raise FileUnreadable("The first rows of the input give no text. Look at its first file.")
+        raise FileUnreadable("The input has no rows that could give a text.")
     text_column, given = judge(records, column)
     return text_column, Given(given.vectors, None)
 

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _MOST_CPUS = 8
 """An actor takes a whole node, and of a large one so many cores."""
+
+_STORE_BYTES = 128 * 2**20
+"""Of Ray's object store, where it is started here: names of shards and reports go through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +73,18 @@ def joined() -> Iterator[None]:
         import ray.data
     except ImportError:
         raise ConfigError("--on ray needs Ray: pip install 'tessera-embed[ray]'.") from None
+    _keep_logs_to_files()
     address = os.environ.get("RAY_ADDRESS") or "local"
+    own: dict[str, Any] = {}
     if address == "local":
+        own = {"object_store_memory": _STORE_BYTES, "include_dashboard": False}
         # By the environment, or Ray would leave it as a file in the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address, log_to_driver=False, configure_logging=False, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0][:200].rstrip(".")
         raise ConfigError(f"The Ray cluster was not reached: {reason}. RAY_ADDRESS names it.") from None
-    for name in ("ray", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         with _stderr_of_our_own():
             yield
@@ -96,13 +100,21 @@ def pool_of(actors: int | None, cpus: int | None, gpus: float) -> Pool:
     """
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return fitting([node["Resources"] for node in ray.nodes() if node["Alive"]], actors, cpus, gpus)
+
+
+def fitting(nodes: Sequence[Mapping[str, float]], actors: int | None, cpus: int | None, gpus: float) -> Pool:
+    """The same, by what each node has; without `cpus` an actor takes those of the smallest.
+
+    Raises:
+        ConfigError
+    """
     cores = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
     each = cpus or min([_MOST_CPUS, *cores])
-    room = sum(
-        min(int(node.get("CPU", 0)) // each, int(node.get("GPU", 0) / gpus) if gpus else 1 << 20)
-        for node in nodes
-    )
+    room = 0
+    for node in nodes:
+        by_cpus = int(node.get("CPU", 0)) // each
+        room += min(by_cpus, int(node.get("GPU", 0) / gpus)) if gpus else by_cpus
     if not room:
         needed = f"{each} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
         raise ConfigError(f"No node of the Ray cluster has the {needed} that an actor takes.")
@@ -153,9 +165,11 @@ def embed_shards(job: Job, shards: Sequence[Shard], settings: Settings, pool: Po
         num_gpus=pool.gpus,
     )
     try:
-        with closing(iter(reports.iter_rows())) as found:
-            for row in found:
-                report = Report.from_json(row["report"])
+        # Without prefetching, or each would be told when the next one is there.
+        batches = reports.iter_batches(batch_size=1, prefetch_batches=0, batch_format="numpy")
+        with closing(iter(batches)) as found:
+            for batch in found:
+                report = Report.from_json(str(batch["report"][0]))
                 if report.error:
                     raise TesseraError(f"{report.error} The same command goes on from there.")
                 yield report
@@ -164,6 +178,14 @@ def embed_shards(job: Job, shards: Sequence[Shard], settings: Settings, pool: Po
             f"Ray ended the job with {type(error).__name__}. Its logs on the nodes say more. The same "
             "command goes on from there."
         ) from None
+
+
+def _keep_logs_to_files() -> None:
+    """Have what Ray logs in Python in its own files only."""
+    for name in ("ray", "ray.data"):
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setLevel(logging.CRITICAL + 1)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _OBJECT_STORES = ("s3", "gcs", "abfs")
 """What is written there is to be seen when it is whole, and not before."""
+_BUCKETS = ("s3", "gs", "gcs")
 _PART = ".part"
 
 
@@ -180,6 +181,8 @@ def place_of(address: str) -> Place:
         parts = urlsplit(address)
         if parts.username or parts.password:
             raise ConfigError("Leave keys out of an address: AWS_ACCESS_KEY_ID and the like are for them.")
+        if parts.scheme in _BUCKETS and not parts.netloc:
+            raise ConfigError(f"After {parts.scheme}:// comes the name of a bucket.")
         if parts.scheme == "s3" and not parts.query and _endpoint():
             filesystem, path = _compatible(_endpoint()), f"{parts.netloc}{parts.path}"
         else:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 from embedder.corpus.bulk.places import File, Place, lance_options
 from embedder.corpus.json_formats import read_json_lines
 from embedder.corpus.parquet_format import BATCH_ROWS, parquet_rows, records_of, written_columns
 from embedder.corpus.rows import Row
+from embedder.corpus.tables import column_names
 from embedder.errors import FileUnreadable
 
 LANCE = ".lance"
@@ -104,15 +106,15 @@ class ParquetFiles:
         return _told(self.files)
 
     def beginning(self) -> Iterator[Row]:
-        """Rows of the first file."""
-        return self.rows(Shard(0, self.files[0].name, 0, BATCH_ROWS * 4))
+        """Rows of the first files."""
+        return chain.from_iterable(self.rows(Shard(0, file.name, 0, BATCH_ROWS * 4)) for file in self.files)
 
     def shards(self, column: str | None) -> list[Shard]:
         """By the files' own row groups."""
 
         def groups(file: File) -> list[int]:
             with _parquet(self.place / file.name) as parquet:
-                if column is not None and column not in parquet.schema_arrow.names:
+                if column is not None and column not in column_names(parquet.schema_arrow.names):
                     raise FileUnreadable(f"{(self.place / file.name).address} has no column {column[:40]!r}.")
                 metadata = parquet.metadata
                 return [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
@@ -151,8 +153,8 @@ class JsonlFiles:
         return _told(self.files)
 
     def beginning(self) -> Iterator[Row]:
-        """Rows of the first file."""
-        return self.rows(Shard(0, self.files[0].name, 0, _JUDGED_BYTES))
+        """Rows of the first files."""
+        return chain.from_iterable(self.rows(Shard(0, file.name, 0, _JUDGED_BYTES)) for file in self.files)
 
     def shards(self, column: str | None) -> list[Shard]:
         """In equal parts; nothing is read."""
