@@ -15,6 +15,7 @@ from benchmarks.limit import flop
 from benchmarks.load import Run
 from benchmarks.peers import compare
 from benchmarks.results import Headline, Result
+from benchmarks.workers import report
 from tests.conftest import ROOT
 
 
@@ -90,3 +91,17 @@ def test_every_stored_result_names_its_machine_and_commit(path: Path) -> None:
     stored = json.loads(path.read_text())
     assert {"cpu", "cores", "packages", "commit"} <= stored["machine"].keys()
     assert path.with_suffix(".md").is_file()
+
+
+def test_workers_are_compared_round_by_round() -> None:
+    result = Result("workers", "t", ["", "", "", ""], machine={})
+    measured = {
+        "one process": [(100.0, 0.3), (300.0, 0.1), (200.0, 0.2)],
+        "2 workers": [(120.0, 0.3), (300.0, 0.1), (180.0, 0.2)],
+    }
+    memory = {side: {"server": 600_000_000} for side in measured}
+    report(result, measured, memory)
+    (line,) = result.headlines
+    assert (line.ours, line.peer, line.kept) == ("180/s", "200/s", True)
+    assert line.figure == "1.00 (0.90 to 1.20)"
+    assert result.figures["ratios"] == [1.2, 1.0, 0.9]
