@@ -116,6 +116,11 @@ class Metrics:
             registry=registry,
         )
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes tell what is counted here, so that it must be told and cannot be asked."""
+        return bool(os.environ.get(_SHARED))
+
     def of_model(self, model_id: str) -> ModelMetrics:
         """The counters of an allowed model."""
         if model_id not in self._of_models:
@@ -133,7 +138,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """The Prometheus text format, version 0.0.4; of all processes where several are one server."""
-        if os.environ.get(_SHARED):
+        if self.shared:
             from prometheus_client.multiprocess import MultiProcessCollector
 
             every = CollectorRegistry()

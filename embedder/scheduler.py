@@ -30,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 
 
 _GATHER_S, _GATHERINGS = 0.001, 5
+_TOGETHER_S = 0.01
+"""Who was answered so long ago has not asked again at once."""
 
 
 class Scheduler:
@@ -51,10 +53,13 @@ class Scheduler:
         self._known: dict[bytes, Entry] = {}
         self.batch_tokens = batch_tokens
         self._waiting = Waiting(batch_tokens, pads=backend.pads)
+        self._lengths = []
         for priority, queue in self._waiting.queues.items():
-            # Asked when somebody looks, not told at every change.
             waiting = metrics.queue_texts.labels(backend.info.id, priority.name.lower())
-            waiting.set_function(queue.__len__)
+            if metrics.shared:
+                self._lengths.append((waiting, queue))
+            else:  # asked when somebody looks, not told at every change
+                waiting.set_function(queue.__len__)
         self._computed_tokens = metrics.tokens.labels(backend.info.id)
         self._computing_s = metrics.stage_s.labels("computing")
         self._stopping = False
@@ -106,6 +111,7 @@ class Scheduler:
                     self._metrics.dropped_texts.inc()
                     self._forget(entry)
             ticket.entries.clear()
+            self._tell_lengths()
 
     def close(self) -> None:
         """Stop the threads after their present batch; what still waits is answered with ShuttingDown."""
@@ -155,9 +161,14 @@ class Scheduler:
                 entry.waiters.append((ticket, row))
                 self._promote(entry, priority)
             ticket.entries = list({id(self._known[key]): self._known[key] for key in keys}.values())
+            self._tell_lengths()
             self._condition.notify(max(1, len(fresh)))
             self._call_express()
             return tokens
+
+    def _tell_lengths(self) -> None:
+        for waiting, queue in self._lengths:
+            waiting.set(len(queue))
 
     def _promote(self, entry: Entry, priority: Priority) -> None:
         """A text of bulk that somebody interactive wants too goes ahead with theirs."""
@@ -175,10 +186,12 @@ class Scheduler:
         self._admission.release(entry.tokens, job=entry.job)
 
     def _work(self) -> None:
+        answered, answered_s = 0, 0.0
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._stopping or len(self._waiting))
-            self._gather()
+            several = answered > 1 and time.monotonic() - answered_s < _TOGETHER_S
+            self._gather(several)
             with self._condition:
                 if self._stopping:
                     return
@@ -190,18 +203,20 @@ class Scheduler:
                 self._bulk_batches += bulk
                 self._call_express()
             self._run_surely(batch)
+            answered, answered_s = len(batch), time.monotonic()
             with self._condition:
                 self._batches -= 1
                 self._bulk_batches -= bulk
 
-    def _gather(self) -> None:
+    def _gather(self, several: bool) -> None:
         """While others compute, give requests that are just coming in the time to share a batch.
 
-        Many clients that are answered together ask again together. One that is alone never waits.
+        Many clients that are answered together ask again together; `several` just were. One that is
+        alone never waits.
         """
         for _ in range(_GATHERINGS):
             texts = len(self._waiting)
-            if not (self._batches and self._waiting.few):
+            if not ((self._batches or several) and self._waiting.few):
                 return
             time.sleep(_GATHER_S)
             if len(self._waiting) <= texts:
@@ -231,6 +246,7 @@ class Scheduler:
         batch = self._waiting.take(only_interactive=only_interactive)
         for entry in batch:
             entry.running = True
+        self._tell_lengths()
         return batch
 
     def _run_surely(self, batch: list[Entry]) -> None:

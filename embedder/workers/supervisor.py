@@ -87,7 +87,7 @@ class Supervisor:
     async def run(self) -> int:
         """Until a signal comes, or a worker says that it can never start."""
         loop = asyncio.get_running_loop()
-        for sign in (signal.SIGINT, signal.SIGTERM):
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last where its terminal is closed
             loop.add_signal_handler(sign, self._on_signal)
         self._metrics.mkdir()
         self._page = socket.socket(socket.AF_UNIX)

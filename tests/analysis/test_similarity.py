@@ -88,7 +88,7 @@ def test_the_best_of_many_are_those_of_a_stable_sort(n: int, k: int) -> None:
     scores = np.random.default_rng(n).integers(-20, 20, size=(9, n)).astype(np.float32) / 20
     scores[scores == 0] *= np.where(np.arange((scores == 0).sum()) % 2, 1, -1)
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    np.testing.assert_array_equal(similarity._best(scores, k), expected)
+    np.testing.assert_array_equal(similarity.best_columns(scores, k), expected)
 
 
 def test_progress_of_neighbours_rises_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from benchmarks.limit import flop
 from benchmarks.load import Run
 from benchmarks.peers import compare
 from benchmarks.results import Headline, Result
+from benchmarks.workers import report
 from tests.conftest import ROOT
 
 
@@ -102,3 +103,17 @@ def test_bulk_counts_from_when_all_are_at_work() -> None:
         Report(2, texts=100, worker="early", began_s=10, ended_s=25),
     ]
     assert rate(reports) == 250 / 20
+
+
+def test_workers_are_compared_round_by_round() -> None:
+    result = Result("workers", "t", ["", "", "", ""], machine={})
+    measured = {
+        "one process": [(100.0, 0.3), (300.0, 0.1), (200.0, 0.2)],
+        "2 workers": [(120.0, 0.3), (300.0, 0.1), (180.0, 0.2)],
+    }
+    memory = {side: {"server": 600_000_000} for side in measured}
+    report(result, measured, memory)
+    (line,) = result.headlines
+    assert (line.ours, line.peer, line.kept) == ("180/s", "200/s", True)
+    assert line.figure == "1.00 (0.90 to 1.20)"
+    assert result.figures["ratios"] == [1.2, 1.0, 0.9]

@@ -139,6 +139,32 @@ async def test_queries_that_come_while_others_compute_share_a_batch(engine_of: E
     assert len(backend.batches) < 5
 
 
+async def test_clients_that_are_answered_together_share_the_next_batch_too(
+    engine_of: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One worker waits for those who were just answered: else two groups take turns in half batches."""
+    monkeypatch.setattr("embedder.scheduler._GATHER_S", 0.3)
+    monkeypatch.setattr("embedder.scheduler._TOGETHER_S", 10.0)
+    backend = WatchedBackend()
+    async with engine_of(backend, batch_tokens=512) as engine:
+
+        async def client(number: int) -> None:
+            await engine.embed([f"query {number}"], options=INTERACTIVE)
+            await asyncio.sleep(0.05 * number)  # the answer is on its way
+            await engine.embed([f"query {number} again"], options=INTERACTIVE)
+
+        held = await occupy(engine, backend)
+        clients = [asyncio.create_task(client(number)) for number in range(2)]
+        await until(lambda: queued(engine, "interactive") == 2)
+        backend.gate.set()
+        await asyncio.gather(held, *clients)
+    assert [sorted(batch) for batch in backend.batches] == [
+        ["occupying"],
+        ["query 0", "query 1"],
+        ["query 0 again", "query 1 again"],
+    ]
+
+
 async def test_a_text_of_bulk_that_a_query_wants_goes_ahead_too(engine_of: EngineMaker) -> None:
     backend = WatchedBackend()
     async with engine_of(backend, batch_tokens=8) as engine:

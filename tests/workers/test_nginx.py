@@ -58,8 +58,8 @@ def nginx(folder: Path, behind: tuple[int, int]) -> Iterator[Balanced]:
 
 
 @contextlib.contextmanager
-def behind(folder: Path, port: int) -> Iterator[Server]:
-    with live_server(folder, "--drain-s", "10", "--notice-s", "1", port=port) as server:
+def behind(folder: Path, port: int, *flags: str) -> Iterator[Server]:
+    with live_server(folder, "--drain-s", "10", "--notice-s", "1", *flags, port=port) as server:
         yield server
 
 
@@ -134,7 +134,7 @@ async def test_servers_come_and_go_and_no_request_fails(tmp_path: Path) -> None:
                 await more(statuses, 40)
                 assert await answered(ports[1]) - alone >= len(statuses) - before - CLIENTS
                 # It comes back, and gets its share again.
-                back = second.enter_context(behind(tmp_path / "2", ports[0]))
+                back = second.enter_context(behind(tmp_path / "2", ports[0], "--no-ui"))
                 assert back.process.poll() is None
                 async with asyncio.timeout(60):
                     while await answered(ports[0]) < 10:  # noqa: ASYNC110

@@ -131,10 +131,14 @@ async def test_every_worker_answers_for_a_job_and_can_stop_it(workers: Workers) 
     with workers.each() as (one, other):
         batch = Batch(one)
         assert [batch.seen(client) for client in (one, other)] == ["in_progress", "in_progress"]
+        for name in ("tessera_queue_texts", "tessera_queue_tokens"):
+            await until(lambda name=name: workers.counted(name) > 0)
         stopped = await asyncio.to_thread(other.post, f"{batch.batches}/{batch.id}/cancel")
         assert stopped.json()["status"] == "cancelled"
         assert [batch.seen(client) for client in (one, other)] == ["cancelled", "cancelled"]
         there = one.get(f"/v1/collections/{batch.store}").json()["count"]
+        for name in ("tessera_queue_texts", "tessera_queue_tokens"):
+            await until(lambda name=name: workers.counted(name) == 0)
         before = workers.counted("tessera_tokens_total")
         vectors(one, "something else")
         assert workers.counted("tessera_tokens_total") < before + 50, "it is worked on still"
