@@ -194,7 +194,8 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default_factory=_user_data_dir,
-        description="Where collections are kept, in its folder `collections`: texts that last. Made when the "
+        description="Where collections are kept, in its folder `collections`: texts that last; and in `maps` "
+        "their neighbours and layouts, wherever they are. Made when the "
         "first one is.",
     )
     data_url: SecretStr | None = Field(

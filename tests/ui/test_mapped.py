@@ -1,4 +1,4 @@
-"""Maps that are kept with collections, on the page: taken at once, brought up to date, kept when they are made."""
+"""Maps that are kept with collections, on the page: taken at once, brought up to date, kept when made."""
 
 from __future__ import annotations
 
