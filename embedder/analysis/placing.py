@@ -24,7 +24,7 @@ begin with half of its step, for the points stand well already."""
 _WIDER = 1.5
 """A sample's layout is stretched before the others are settled in it, by so much times the root of how many
 more they are: without, 50,000 points stay too crowded to part (trustworthiness 0.92 instead of 0.95)."""
-_LEAST_SIGMA, _HALVINGS = 1e-5, 16
+_LEAST_SIGMA, _MOST_SIGMA, _HALVINGS = 1e-5, 1e4, 20
 
 Rows = NDArray[np.int64]
 Told = Callable[[str, float], None]
@@ -51,16 +51,16 @@ class LargeLayout:
 def weights_of(distances: Floats) -> Floats:
     """UMAP's weights of neighbours at `distances` `(n, k)`, nearest first, to other points: 0 to 1.
 
-    1 for the nearest; they fall so fast that each row's sum to log2 k. Infinite distances have weight 0.
+    1 for the nearest; they fall so fast that those of the others sum to log2 k. Infinite distances have 0.
     As `umap.umap_.smooth_knn_dist` has it, without what that compiles; a test compares.
     """
     known = np.isfinite(distances)
     beyond = np.where(known, distances, 0) - np.where(known[:, :1], distances[:, :1], 0)
     target = max(np.log2(distances.shape[1]), 1e-3)
-    low, high = np.full(len(distances), _LEAST_SIGMA), np.full(len(distances), 2.0)
+    low, high = np.full(len(distances), _LEAST_SIGMA), np.full(len(distances), _MOST_SIGMA)
     for _ in range(_HALVINGS):  # of a range in which the sum rises: on a scale of logarithms, it is wide
         middle = np.sqrt(low * high)
-        above = (np.exp(-beyond / middle[:, None]) * known).sum(axis=1) > target
+        above = (np.exp(-beyond / middle[:, None]) * known)[:, 1:].sum(axis=1) > target
         low, high = np.where(above, low, middle), np.where(above, middle, high)
     weights: Floats = (np.exp(-beyond / high[:, None]) * known).astype(np.float32)
     return weights

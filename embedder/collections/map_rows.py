@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.collections.maps import KeptMap
+from embedder.collections.rows import Rows
 from embedder.collections.store import Table
 from embedder.errors import InvalidInput, StoreFailed, TooLarge
 
@@ -71,7 +72,7 @@ def is_of_now(kept: KeptMap, table: Table) -> bool:
     known: dict[str, int] = {}
     for batch in table.scan(_BATCH_ROWS, since=kept.head.mark):
         known = known or dict(zip(kept.ids(), kept.digests().tolist(), strict=True))
-        there = batch.vectors.any(axis=1).tolist()
+        there: list[bool] = _directed(batch)
         now = zip(batch.ids, digests_of(batch.vectors).tolist(), there, strict=True)
         # Of those that come some were there before; one without a direction is on no map.
         if any(
@@ -79,6 +80,14 @@ def is_of_now(kept: KeptMap, table: Table) -> bool:
         ):
             return False
     return True
+
+
+def _directed(rows: Rows) -> list[bool]:
+    """Which have a direction: no vector of zeros."""
+    import numpy as np
+
+    found: list[bool] = np.asarray(rows.vectors.any(axis=1)).tolist()
+    return found
 
 
 def digests_of(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
@@ -116,7 +125,7 @@ def read_rows(table: Table, folder: Path, told: Told, leave: threading.Event) ->
                 if leave.is_set():
                     break
                 seen += len(batch)
-                directed = batch.vectors.any(axis=1).tolist()
+                directed = _directed(batch)
                 # A store that is written to meanwhile may give a row twice.
                 places = [
                     place for place, row_id in enumerate(batch.ids) if directed[place] and row_id not in known
