@@ -50,7 +50,7 @@ async def keep_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
     opened = work.made
     # Another dataset: the one on screen may be everybody's, as samples are.
     copy = replace(dataset, id=new_id(), name=name, workings=dataset.workings.copied())
-    part = Part(name, made(opened), [one.id for one in new], len(new), await mark_of(opened))
+    part = Part(name, await made(opened), [one.id for one in new], len(new), await mark_of(opened))
     desk.datasets.put(copy)
     shelf.place(copy, part)
     await keep_shown(desk, copy)
@@ -60,7 +60,7 @@ async def keep_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
 async def open_steps(desk: Desk, name: str) -> Steps:
     """A collection on the map: all of it, or a sample; its vectors are taken as they are."""
     opened = await desk.shelf.collections.open(name)
-    known = desk.shelf.known(desk.datasets, opened, await mark_of(opened))
+    known = await desk.shelf.known(desk.datasets, opened, await mark_of(opened))
     if known is not None:
         yield {"data": known.id}
         return
@@ -81,7 +81,7 @@ async def add_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
     _check_whole(dataset)
     opened = await desk.shelf.collections.open(name)
     part = dataset.workings.part
-    if part is not None and (part.name, part.made) == (name, made(opened)):
+    if part is not None and (part.name, part.made) == (name, await made(opened)):
         raise InvalidInput(
             f"These texts are those of {name!r} already. Paste or upload others, then add them."
         )
@@ -104,7 +104,7 @@ async def delete_steps(desk: Desk, name: str, dataset: Dataset, rows: Sequence[i
     shelf = desk.shelf
     opened = await shelf.collections.open(name)
     part = dataset.workings.part
-    if part is None or (part.name, part.made) != (name, made(opened)):
+    if part is None or (part.name, part.made) != (name, await made(opened)):
         raise InvalidInput(f"What is on screen is not of the collection {name!r}. Open it first.")
     gone = np.unique(np.array(rows, dtype=np.int64))
     if not len(gone):
@@ -171,7 +171,7 @@ async def found(
     """
     opened = await desk.shelf.collections.open(name)
     part = dataset.workings.part
-    if part is None or (part.name, part.made) != (name, made(opened)):
+    if part is None or (part.name, part.made) != (name, await made(opened)):
         raise InvalidInput(f"What is on screen is not of the collection {name!r}. Open it first.")
     if question.mode != "keyword" and question.query.strip():
         read = await embed_beside(desk.engine, dataset, [question.query], kind="query", prompt=prompt)
@@ -197,7 +197,7 @@ async def found(
 
 async def _dataset(desk: Desk, opened: Collection, drawn: Drawn) -> Dataset:
     """What was drawn of a collection, as texts on screen."""
-    name, about = opened.name, opened.about
+    name, about = opened.name, await opened.read_about()
     if not len(drawn.rows):
         raise InvalidInput(
             f"The collection {name!r} has no text to show yet. Paste or upload some, then add them to it."
@@ -216,7 +216,7 @@ async def _dataset(desk: Desk, opened: Collection, drawn: Drawn) -> Dataset:
         lambda: dataset_of(name, texts, columns, tuple(notes), owned, model, source="the collection")
     )
     desk.datasets.put(dataset)
-    part = Part(name, made(opened), drawn.rows.ids, total, drawn.mark)
+    part = Part(name, await made(opened), drawn.rows.ids, total, drawn.mark)
     await take_kept(desk, opened, dataset, part)
     desk.shelf.place(dataset, part)
     return dataset
@@ -246,7 +246,7 @@ async def _unchanged(desk: Desk, before: Before) -> bool:
     """Whether nothing was written to the collection since that deletion."""
     with suppress(TesseraError):
         opened = await desk.shelf.collections.open(before.part.name)
-        return made(opened) == before.part.made and await mark_of(opened) == before.mark
+        return await made(opened) == before.part.made and await mark_of(opened) == before.mark
     return False
 
 

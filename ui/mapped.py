@@ -30,7 +30,7 @@ async def take_kept(desk: Desk, opened: Collection, dataset: Dataset, part: Part
     if maps is None:
         return
     try:
-        kept = await asyncio.to_thread(maps.load, opened.name, opened.about)
+        kept = await asyncio.to_thread(maps.load, opened.name, await opened.read_about())
         if kept is None:
             return
         placed = await asyncio.to_thread(placed_rows, kept, part.ids, dataset.vectors)
@@ -67,9 +67,9 @@ async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str
     shelf.mapping.add(part.name)
     try:
         opened = await shelf.collections.open(part.name)
-        if made(opened) != part.made:
+        if await made(opened) != part.made:
             return
-        old = await asyncio.to_thread(shelf.collections.maps.load, part.name, opened.about)  # type: ignore[union-attr]  # it has taken one
+        old = await asyncio.to_thread(shelf.collections.maps.load, part.name, await opened.read_about())  # type: ignore[union-attr]  # it has taken one
         wish = MapWish(old.head.options if old else {})
         work = asyncio.create_task(
             make_map(shelf.collections, part.name, desk.settings.cache_dir, wish, told)
@@ -109,5 +109,5 @@ async def keep_shown(desk: Desk, dataset: Dataset) -> None:
     shown = MadeMap(part.ids, dataset.vectors, layout, near, asdict(options), part.mark)
     with suppress(TesseraError):
         opened = await desk.shelf.collections.open(part.name)
-        if made(opened) == part.made:
+        if await made(opened) == part.made:
             await keep_map(desk.shelf.collections, part.name, shown)

@@ -102,18 +102,19 @@ class Shelf:
             return None
         try:
             opened = await self.collections.open(part.name)
-            if made(opened) != part.made:
+            if await made(opened) != part.made:
                 return None
         except TesseraError:
             return None
         return {"name": part.name, "drawn": len(part.ids), "total": part.total, "whole": part.whole}
 
-    def known(self, datasets: Datasets, opened: Collection, mark: int) -> Dataset | None:
+    async def known(self, datasets: Datasets, opened: Collection, mark: int) -> Dataset | None:
         """The dataset it was opened as before, if neither has changed since."""
         dataset = datasets.get(self.shown.get(opened.name))
         part = dataset.workings.part if dataset else None
-        same = part is not None and (part.name, part.made, part.mark) == (opened.name, made(opened), mark)
-        return dataset if same else None
+        if part is None or (part.name, part.mark) != (opened.name, mark):
+            return None
+        return dataset if part.made == await made(opened) else None
 
     def place(self, dataset: Dataset, part: Part) -> None:
         """`dataset` is a part of a collection now, and what that is opened as."""
@@ -129,7 +130,7 @@ class Shelf:
     async def _about(self, name: str) -> dict[str, Any]:
         try:
             opened = await self.collections.open(name)
-            about = opened.about
+            about = await opened.read_about()
             return {
                 "name": name,
                 "count": await opened.count(),
@@ -140,9 +141,10 @@ class Shelf:
             return {"name": name, "problem": str(error)}
 
 
-def made(opened: Collection) -> tuple[int, str]:
+async def made(opened: Collection) -> tuple[int, str]:
     """What a collection has from its beginning."""
-    return opened.about.created, opened.about.fingerprint
+    about = await opened.read_about()
+    return about.created, about.fingerprint
 
 
 async def mark_of(opened: Collection) -> int:

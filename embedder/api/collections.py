@@ -156,7 +156,7 @@ async def delete_collection(request: Request, name: str) -> Response:
 
 
 async def _described(collection: Collection) -> dict[str, Any]:
-    about, stats = collection.about, await collection.stats()
+    about, stats = await collection.read_about(), await collection.stats()
     return {
         "id": about.name,
         "object": "collection",

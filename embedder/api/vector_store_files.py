@@ -112,7 +112,7 @@ async def attach_files(request: Request, store_id: str) -> Response:
     await context.documents.remember_batch(store, batch_id, [one for one, _, _ in each])
     for file_id, attributes, chunking in each:
         await context.documents.attach(store, file_id, attributes, chunking)
-    return json_response(_described(store, batch_id, await context.documents.of_batch(store, batch_id)))
+    return json_response(await _described(context, store, batch_id))
 
 
 @router.get(_BATCHES + "/{batch_id}")
@@ -120,7 +120,7 @@ async def get_batch(request: Request, store_id: str, batch_id: str) -> Response:
     """How far several files are."""
     context = context_of(request)
     store = await opened(context, store_id)
-    return json_response(_described(store, batch_id, await context.documents.of_batch(store, batch_id)))
+    return json_response(await _described(context, store, batch_id))
 
 
 @router.post(_BATCHES + "/{batch_id}/cancel")
@@ -130,7 +130,7 @@ async def cancel_batch(request: Request, store_id: str, batch_id: str) -> Respon
     store = await opened(context, store_id)
     files = await context.documents.of_batch(store, batch_id)
     await context.documents.cancel(store, [one.file_id for one in files if one.state == "in_progress"])
-    return json_response(_described(store, batch_id, await context.documents.of_batch(store, batch_id)))
+    return json_response(await _described(context, store, batch_id))
 
 
 @router.get(_BATCHES + "/{batch_id}/files")
@@ -163,13 +163,15 @@ def _each(wanted: AttachFiles) -> list[tuple[str, dict[str, Any], Chunking | Non
     return list(each.values())
 
 
-def _described(store: Collection, batch_id: str, documents: list[Document]) -> dict[str, Any]:
+async def _described(context: Context, store: Collection, batch_id: str) -> dict[str, Any]:
+    documents = await context.documents.of_batch(store, batch_id)
+    about = await store.read_about()
     counts = counted(documents)
     states = ("in_progress", "cancelled", "completed")
     return {
         "id": batch_id,
         "object": "vector_store.files_batch",
-        "created_at": min((one.created for one in documents), default=store.about.created),
+        "created_at": min((one.created for one in documents), default=about.created),
         "vector_store_id": store.name,
         "status": next((state for state in states[:2] if counts[state]), states[2]),
         "file_counts": counts,

@@ -150,4 +150,4 @@ def _as_result(hit: Hit, names: dict[str, str]) -> dict[str, Any]:
 
 async def _described(context: Context, store: Collection) -> dict[str, Any]:
     documents: list[Document] = await context.documents.of(store)
-    return described_store(store.about, documents, int(time.time()))
+    return described_store(await store.read_about(), documents, int(time.time()))

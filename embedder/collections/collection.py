@@ -60,6 +60,10 @@ class Collection:
             dict(info.get("metadata", {})),
         )
 
+    async def read_about(self) -> About:
+        """`about`, read in a thread: some stores ask a server for it."""
+        return await asyncio.to_thread(lambda: self.about)
+
     async def add(
         self,
         texts: Sequence[NewText],
@@ -159,7 +163,7 @@ class Collection:
             ModelMismatch: none served here has its fingerprint.
             InvalidInput: its vectors came without a model.
         """
-        about = await asyncio.to_thread(lambda: self.about)  # which some stores ask a server for
+        about = await self.read_about()
         if self._engine is None or not about.fingerprint:
             raise InvalidInput(
                 f"The vectors of the collection {self.name!r} came without a model that can run here. Search "

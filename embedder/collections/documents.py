@@ -93,7 +93,7 @@ class Documents:
         Raises:
             UnknownFile: no batch is called so.
         """
-        about = await asyncio.to_thread(lambda: collection.about)
+        about = await collection.read_about()
         batches = about.metadata.get("batches", {})
         if batch_id not in batches:
             raise UnknownFile(batch_id)
