@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.config import Settings
 from embedder.corpus.bulk.job import Job, Report
-from embedder.corpus.bulk.sources import Shard
+from embedder.corpus.bulk.shards import Shard
 from embedder.corpus.bulk.worker import Worker, describe
 from embedder.errors import BackendFailed, ConfigError, ModelUnavailable, TesseraError
 from embedder.types import ModelInfo
