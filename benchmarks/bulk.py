@@ -25,7 +25,8 @@ from embedder.config import Settings
 from embedder.corpus.bulk.job import Job, Report, judge_source
 from embedder.corpus.bulk.ledger import Ledger
 from embedder.corpus.bulk.places import place_of
-from embedder.corpus.bulk.sources import Shard, open_source
+from embedder.corpus.bulk.shards import Shard
+from embedder.corpus.bulk.sources import open_source
 
 _GOAL = 0.85
 _TEXTS, _SHORT_TEXTS, _ROUNDS = 20_000, 6_000, 3

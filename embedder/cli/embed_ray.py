@@ -21,7 +21,8 @@ from embedder.corpus.bulk.ledger import Ledger, clear
 from embedder.corpus.bulk.on_ray import Pool, embed_shards, joined, model_on, pool_of, settings_for
 from embedder.corpus.bulk.parts import LanceTarget
 from embedder.corpus.bulk.places import Place, place_of
-from embedder.corpus.bulk.sources import Shard, Source, open_source
+from embedder.corpus.bulk.shards import Shard
+from embedder.corpus.bulk.sources import Source, open_source
 from embedder.corpus.rows import counted
 from embedder.errors import ConfigError
 from embedder.types import Asked

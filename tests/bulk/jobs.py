@@ -16,7 +16,8 @@ from embedder.corpus.bulk.job import Job, Report, judge_source
 from embedder.corpus.bulk.ledger import Ledger
 from embedder.corpus.bulk.parts import LanceTarget
 from embedder.corpus.bulk.places import Place
-from embedder.corpus.bulk.sources import Shard, open_source
+from embedder.corpus.bulk.shards import Shard
+from embedder.corpus.bulk.sources import open_source
 from embedder.corpus.bulk.worker import Worker
 
 SETTINGS = Settings.load({"model": "hashing"})
@@ -93,8 +94,8 @@ def rows_of(job: Job, shards: Sequence[Shard]) -> list[dict[str, Any]]:
 
 
 def table_rows(table: Place, folder: Path | None = None) -> list[dict[str, Any]]:
+    from embedder.corpus.bulk.lance import open_lance
     from embedder.corpus.bulk.places import lance_options
-    from embedder.corpus.bulk.sources import open_lance
 
     found: list[dict[str, Any]] = open_lance(table, lance_options(table)).to_arrow().to_pylist()
     return found

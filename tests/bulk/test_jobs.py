@@ -13,7 +13,7 @@ from embedder.corpus.bulk.job import Job, Report
 from embedder.corpus.bulk.ledger import Ledger, clear
 from embedder.corpus.bulk.parts import LanceTarget
 from embedder.corpus.bulk.places import Place, place_of
-from embedder.corpus.bulk.sources import Shard
+from embedder.corpus.bulk.shards import Shard
 from embedder.corpus.bulk.worker import Worker
 from embedder.errors import ConfigError, ModelUnavailable
 from tests.bulk import jobs

@@ -22,7 +22,7 @@ from embedder.errors import ConfigError
 from tests.bulk.conftest import TwoNodes
 from tests.bulk.jobs import columns, jsonl, parquet, table_rows
 from tests.cli.commands import run, start
-from tests.conftest import MODEL
+from tests.conftest import MODEL, free_port
 
 if TYPE_CHECKING:
     from tests.bulk.s3 import Bucket
@@ -158,6 +158,17 @@ def test_without_a_cluster_it_is_all_cores_here_from_a_bucket_into_a_bucket(
     ray_says = (Path(ray_folder) / "ray" / "session_latest" / "logs" / "dashboard.log").read_text()
     assert "Usage reporting is disabled." in ray_says
     assert "http server disabled" in ray_says
+
+
+def test_where_no_cluster_answers_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # what the command sets is gone with the test
+    (tmp_path / "in.jsonl").write_bytes(jsonl(columns(3)))
+    code = main(["embed", str(tmp_path / "in.jsonl"), "-o", str(tmp_path / "out"), "--on", "ray"])
+    assert code == 2
+    assert "No Ray cluster answers where RAY_ADDRESS says." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from embedder.corpus.bulk.job import judge_source
 from embedder.corpus.bulk.places import place_of
-from embedder.corpus.bulk.sources import equal_spans, lines_between, open_source, spans_of_groups
+from embedder.corpus.bulk.shards import equal_spans, lines_between, spans_of_groups
+from embedder.corpus.bulk.sources import open_source
 from embedder.corpus.rows import Record
 from embedder.errors import ConfigError, FileUnreadable
 from tests.bulk.jobs import columns, jsonl, parquet

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Literal
 
 from embedder.corpus.bulk.places import Place
-from embedder.corpus.bulk.sources import Shard, Source
+from embedder.corpus.bulk.shards import Shard
+from embedder.corpus.bulk.sources import Source
 from embedder.corpus.given import Given
 from embedder.corpus.kept import Kept
 from embedder.corpus.reading import JUDGED_ROWS, judge

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from embedder.corpus.bulk.job import Job, PartFormat, Report, part_name
 from embedder.corpus.bulk.places import Place, is_leftover
-from embedder.corpus.bulk.sources import Shard
+from embedder.corpus.bulk.shards import Shard
 from embedder.errors import ConfigError, FileUnreadable
 
 _FOLDER, _ABOUT = "_tessera", "job.json"

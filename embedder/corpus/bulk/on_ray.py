@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.config import Settings
 from embedder.corpus.bulk.job import Job, Report
-from embedder.corpus.bulk.sources import Shard
+from embedder.corpus.bulk.shards import Shard
 from embedder.corpus.bulk.worker import Worker, describe
 from embedder.errors import BackendFailed, ConfigError, ModelUnavailable, TesseraError
 from embedder.types import ModelInfo
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _MOST_CPUS = 8
 """An actor takes a whole node, and of a large one so many cores."""
 
+_KNOCK_S = 10.0
 _STORE_BYTES = 128 * 2**20
 """Of Ray's object store, where it is started here: names of shards and reports go through it."""
 
@@ -80,6 +82,7 @@ def joined() -> Iterator[None]:
         own = {"object_store_memory": _STORE_BYTES, "include_dashboard": False}
         # By the environment, or Ray would leave it as a file in the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    _knock(address)
     try:
         ray.init(address, log_to_driver=False, configure_logging=False, **own)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
@@ -178,6 +181,21 @@ def embed_shards(job: Job, shards: Sequence[Shard], settings: Settings, pool: Po
             f"Ray ended the job with {type(error).__name__}. Its logs on the nodes say more. The same "
             "command goes on from there."
         ) from None
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds what Ray tries for many minutes: that nobody is at `host:port`.
+
+    Raises:
+        ConfigError
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
+    except (OSError, OverflowError):
+        raise ConfigError("No Ray cluster answers where RAY_ADDRESS says. Start one, or unset it.") from None
 
 
 def _keep_logs_to_files() -> None:

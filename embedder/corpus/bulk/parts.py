@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from embedder.corpus.bulk.lance import LANCE, connect_lance, open_lance
 from embedder.corpus.bulk.places import Place, lance_options
-from embedder.corpus.bulk.sources import LANCE, connect_lance, open_lance
 from embedder.corpus.exports import Columns, ParquetRows, jsonl
 from embedder.errors import FileUnreadable, StoreFailed
 from embedder.types import ModelInfo

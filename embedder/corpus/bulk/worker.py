@@ -16,7 +16,7 @@ from embedder.config import Settings
 from embedder.corpus.bulk.job import Job, Report
 from embedder.corpus.bulk.ledger import finished, mark
 from embedder.corpus.bulk.parts import part_bytes
-from embedder.corpus.bulk.sources import Shard
+from embedder.corpus.bulk.shards import Shard
 from embedder.corpus.jobs import FailedText, embed_in_slices
 from embedder.corpus.kept import Kept
 from embedder.engine import Engine
