@@ -47,7 +47,18 @@ def nginx(folder: Path, behind: tuple[int, int]) -> Iterator[Balanced]:
     who = "user root;\n" if os.geteuid() == 0 else ""  # else workers may not enter the test's folder
     config.write_text(f"pid {folder}/nginx.pid;\n{who}{text}")
     log = folder / "error.log"
-    command = [program("nginx"), "-c", config, "-p", folder, "-e", log, "-g", "daemon off;"]
+    debian = Path("/usr/sbin/nginx")  # on the PATH of root only
+    command = [
+        debian if debian.exists() else program("nginx"),
+        "-c",
+        config,
+        "-p",
+        folder,
+        "-e",
+        log,
+        "-g",
+        "daemon off;",
+    ]
     process = subprocess.Popen(command)
     try:
         wait_until_answering(Server(f"http://127.0.0.1:{port}", MODEL, KEY, process, log), "/ready")

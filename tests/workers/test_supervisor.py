@@ -21,6 +21,8 @@ from tests.cli.commands import run, start
 from tests.conftest import KEY, MODEL, Server
 from tests.workers.conftest import Workers, is_running, kill, until
 
+pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="Processes are found by /proc.")
+
 NO_MODEL = {"TESSERA_MODEL": "absent/model", "EMBED_KEY": KEY}
 
 
