@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from embedder.api.bodies import parse_object
-from embedder.api.context import context_of
+from embedder.api.context import Context, context_of
 from embedder.api.paging import page
 from embedder.api.schemas import validate
 from embedder.api.serialise import json_response
