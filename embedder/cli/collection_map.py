@@ -24,7 +24,7 @@ async def map_collection(collections: Collections, args: argparse.Namespace) -> 
     for name, (low, high) in _LIMITS.items():
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
-            raise ConfigError(f"--{name.replace('_', '-')} is a number from {low:g} to {high:g}.")
+            raise ConfigError(f"--{name.replace('_', '-')} is a number from {low:,} to {high:,}.")
     settings = Settings.load()
     asked = {"n_neighbors": args.neighbors, "min_dist": args.min_dist, "seed": args.seed}
     options = {name: value for name, value in asked.items() if value is not None}
