@@ -59,7 +59,7 @@ class TwoNodes:
         return Cluster(initialize_head=True, head_node_args=head)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_folder() -> Iterator[str]:
     """Where Ray keeps its sockets and logs: its name is short, for a socket's path is."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
@@ -67,7 +67,7 @@ def ray_folder() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def started(ray_folder: str) -> Iterator[TwoNodes]:
     nodes = TwoNodes(
         KEYS
@@ -93,7 +93,7 @@ def two_nodes(started: TwoNodes) -> TwoNodes:
     return started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bucket() -> Iterator[Bucket]:
     """An empty bucket of a server that speaks as S3 does."""
     from tests.bulk.s3 import Bucket
