@@ -168,11 +168,15 @@ def test_menus_fit_the_window_and_close_by_escape_and_elsewhere(open_page: OpenP
     for name in ("settings", "axes", "view", "save"):
         summary = page.locator(f"#map .tx-{name} summary")
         summary.press("Enter")  # on a phone the menu that is open lies over other buttons
-        box = page.locator(f"#map .tx-{name} > div").bounding_box()
-        assert box is not None
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= width
-        assert page.locator("#map details[open]").count() == 1, "one at a time"
+        # One at a time, and all of it within the window: by `toggle`, which comes in its own time.
+        page.wait_for_function(
+            """([name, width]) => {
+              const open = document.querySelectorAll("#map details[open]");
+              const box = document.querySelector(`#map .tx-${name} > div`).getBoundingClientRect();
+              return open.length === 1 && box.width > 0 && box.left >= 0 && box.right <= width;
+            }""",
+            arg=[name, width],
+        )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.keyboard.press("Escape")
     assert page.locator("#map details[open]").count() == 0
