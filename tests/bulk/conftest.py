@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -57,6 +58,18 @@ class TwoNodes:
 
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
         return Cluster(initialize_head=True, head_node_args=head)
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_they_were() -> Iterator[None]:
+    """The command, run in this process, sets loggers and all their handlers for itself alone."""
+    ours = logging.getLogger("embedder")
+    handlers = [*logging.getLogger().handlers, *ours.handlers]
+    before = ours.propagate, ours.handlers[:], [one.level for one in handlers]
+    yield
+    ours.propagate, ours.handlers, levels = before
+    for handler, level in zip(handlers, levels, strict=True):
+        handler.setLevel(level)
 
 
 @pytest.fixture(scope="package")
