@@ -166,7 +166,7 @@ def headline(
     )
 
 
-def add_reference(result: Result, other: Reference, ours: Server, rounds: int) -> None:
+def add_reference(result: Result, other: Reference, ours: Server, rounds: int, exact: list[str]) -> None:
     """sentence-transformers in process beside ours over HTTP; and whether vectors and neighbours agree."""
     for name, count in {"short": 1024, "126 tokens": 192, "221 tokens": 128}.items():
         texts = texts_of(name, count)
@@ -198,23 +198,23 @@ def add_reference(result: Result, other: Reference, ours: Server, rounds: int) -
             ]
         )
         result.figures[f"{name}, in process"] = {"seconds": seconds, "times_faster": faster}
-    theirs = other.encode(exact_texts())[1]
+    theirs = other.encode(exact)[1]
     for clients, each in ((8, 64), (1, 1)):  # by the encoder in large batches, and by the graph
-        add_exactness(result, vectors_of(ours.ours, clients, each), theirs, f"{clients} x {each}")
+        add_exactness(result, vectors_of(ours.ours, exact, clients, each), theirs, f"{clients} x {each}")
 
 
 def _seconds(target: Target, requests: list[bytes]) -> float:
     return drive(target, requests, 8).seconds
 
 
-def exact_texts() -> list[str]:
-    """The texts whose vectors are compared."""
-    return list(dict.fromkeys([*texts_of("short", 1024), *texts_of("mixed", 1024)]))
+def exact_texts(count: int) -> list[str]:
+    """The texts whose vectors are compared: `count` short ones and `count` of mixed lengths."""
+    return list(dict.fromkeys([*texts_of("short", count), *texts_of("mixed", count)]))
 
 
-def vectors_of(target: Target, clients: int, each: int) -> np.ndarray:
+def vectors_of(target: Target, texts: list[str], clients: int, each: int) -> np.ndarray:
     """What a server gives for them, asked so."""
-    return drive(target, bodies(target, exact_texts(), each), clients).vectors()
+    return drive(target, bodies(target, texts, each), clients).vectors()
 
 
 def add_exactness(result: Result, mine: np.ndarray, theirs: np.ndarray, load: str) -> None:
@@ -267,11 +267,14 @@ def main() -> int:
             theirs.wait_for("/health", every_s=0.2)
             for cell, turns in measure(cells, rounds, ours, theirs).items():
                 add_cell(result, cell, turns)
-            apart = np.abs(vectors_of(ours.ours, 8, 64) - vectors_of(theirs.infinity, 8, 64)).max()
+            exact = exact_texts(256 if args.short else 1024)
+            apart = np.abs(
+                vectors_of(ours.ours, exact, 8, 64) - vectors_of(theirs.infinity, exact, 8, 64)
+            ).max()
             result.notes.append(f"the same work: Infinity's vectors differ from ours by {apart:.1e} at most")
         result.notes.append(f"Infinity's: {infinity_versions()}")
         with reference() as other:
-            add_reference(result, other, ours, 1 if args.short else rounds)
+            add_reference(result, other, ours, 1 if args.short else rounds, exact)
     return result.finish(args.out)
 
 

@@ -54,8 +54,8 @@ def _put(dataset: Dataset, kept: KeptMap, placed: Placed, *, now: bool) -> None:
 
 async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str, None]:
     """Lay the map out again where its collection has changed since, in the background; yields lines."""
-    part, shelf = dataset.workings.part, desk.shelf
-    if part is None or not dataset.workings.outdated or part.name in shelf.mapping:
+    part, shelf, maps = dataset.workings.part, desk.shelf, desk.shelf.collections.maps
+    if part is None or maps is None or not dataset.workings.outdated or part.name in shelf.mapping:
         return
     share, stage = 0.0, ""
 
@@ -69,7 +69,7 @@ async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str
         opened = await shelf.collections.open(part.name)
         if await made(opened) != part.made:
             return
-        old = await asyncio.to_thread(shelf.collections.maps.load, part.name, await opened.read_about())  # type: ignore[union-attr]  # it has taken one
+        old = await asyncio.to_thread(maps.load, part.name, await opened.read_about())
         wish = MapWish(old.head.options if old else {})
         work = asyncio.create_task(
             make_map(shelf.collections, part.name, desk.settings.cache_dir, wish, told)
