@@ -140,6 +140,7 @@ class Vectors {
   }
 
   async saveStrips(format) {
+    if (!this.found) throw new Error("No text is shown yet. Choose one above first.");
     const { items, pair } = this.found;
     const scale = Math.max(...items.map((item) => furthest(item.vector))) || 1;
     const figures = items.map((item, place) => ({ name: `${LETTERS[place]}: ${shortened(item.text)}`, chart: stripChart(item.vector, { scale }) }));

@@ -10,8 +10,9 @@ import pytest
 
 from embedder import Settings
 from embedder.analysis.neighbours import nearest_neighbours
-from embedder.collections import Collection, NewText
+from embedder.collections import Collection
 from embedder.collections.maps import KeptMap
+from tests.collections.test_maps import texts, vectors
 from ui import mapped
 from ui.loading import put_on_screen, summary
 from ui.page import arrange_after_load
@@ -20,15 +21,6 @@ from ui.session import Session
 from .test_shelf import Page, page_of
 
 KEY = "umap-15-0.1-42"
-
-
-def vectors(n: int, seed: int = 1) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    return (np.eye(6)[random.integers(6, size=n)] + 0.3 * random.normal(size=(n, 6))).astype(np.float32)
-
-
-def texts(n: int, first: int = 0) -> list[NewText]:
-    return [NewText(f"text {number}", f"t{number}") for number in range(first, first + n)]
 
 
 @pytest.fixture
