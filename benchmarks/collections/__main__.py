@@ -1,4 +1,4 @@
-"""Collections at 50,000 and 1,000,000 rows, and fifty killed writers.
+"""Collections at 50,000 and 1,000,000 rows, fifty killed writers, and Chroma and Milvus Lite beside ours.
 
 Sentences of the standard library's documentation with the default model's vectors, 5,000 of them;
 the rest are those with jittered vectors.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from benchmarks.collections.others import compare_stores
 from benchmarks.collections.parts import measure, measure_kills
 from benchmarks.results import Result, parser
 
@@ -23,6 +24,7 @@ def main() -> int:
     flags = parser(__doc__ or "")
     flags.add_argument("--rows", type=int, action="append", help="in place of 50,000 and 1,000,000")
     flags.add_argument("--no-kills", action="store_true", help="kill nothing")
+    flags.add_argument("--no-others", action="store_true", help="measure no other store")
     args = flags.parse_args()
     result = Result("collections", "Collections on LanceDB", COLUMNS)
     sizes = args.rows or ([50_000] if args.short else [50_000, _MILLION])
@@ -39,6 +41,8 @@ def main() -> int:
         kills = measure_kills()
         result.figures["kills"] = kills
         result.hold(f"{kills['kills']} kills in mid-write, nothing acknowledged lost", True)
+    if not (args.no_others or args.short):
+        compare_stores(result)
     return result.finish(args.out)
 
 

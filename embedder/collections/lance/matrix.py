@@ -71,7 +71,10 @@ class Matrix:
         if not len(places) or not question.any():
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         few = len(places) < n // 4
-        scores = self._vectors[places] @ question if few else (self._vectors[:n] @ question)[places]
+        # By one thread: reading is what it costs, and BLAS's second thread is waited for where cores are busy.
+        scores = np.vecdot(self._vectors[places] if few else self._vectors[:n], question)
+        if not few:
+            scores = scores[places]
         best = np.argpartition(-scores, k - 1)[:k] if k < len(scores) else np.arange(len(scores))
         best = best[np.argsort(-scores[best], kind="stable")]
         return self._row_ids[places[best]], np.clip(scores[best], -1.0, 1.0)
