@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from embedder import Engine, Settings
 from embedder.api.app import create_api
 from embedder.collections import open_collections
+from embedder.libraries import multiply_alone
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -44,6 +45,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        multiply_alone()
         async with engine, collections:
             if page is not None:
                 await page.start()

@@ -71,7 +71,7 @@ class Matrix:
         if not len(places) or not question.any():
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         few = len(places) < n // 4
-        # By one thread: reading is what it costs, and BLAS's second thread is waited for where cores are busy.
+        # By one thread: reading is what it costs, and a second thread of BLAS's is waited for.
         scores = np.vecdot(self._vectors[places] if few else self._vectors[:n], question)
         if not few:
             scores = scores[places]
