@@ -18,10 +18,11 @@ from embedder.analysis.projection import LayoutOptions, Projection
 from embedder.analysis.similarity import unit_rows
 from embedder.collections import Collection, Collections, NewText
 from embedder.collections import deleted as bin_
+from embedder.collections.kept_map import KeptMap
 from embedder.collections.map_parts import placed_rows
 from embedder.collections.map_rows import is_of_now
 from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
-from embedder.collections.maps import KeptMap, KeptMaps
+from embedder.collections.maps import KeptMaps
 from embedder.errors import InvalidInput, StoreFailed
 
 from .stores import EVERYWHERE, opened

@@ -11,7 +11,7 @@ import pytest
 from embedder import Settings
 from embedder.analysis.neighbours import nearest_neighbours
 from embedder.collections import Collection
-from embedder.collections.maps import KeptMap
+from embedder.collections.kept_map import KeptMap
 from tests.collections.test_maps import texts, vectors
 from ui import mapped
 from ui.loading import put_on_screen, summary
