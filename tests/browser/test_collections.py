@@ -246,6 +246,49 @@ def test_all_of_a_large_one_is_searched(
     assert page.locator("#tx-panel-Selection .tx-row").count() == 8
 
 
+@pytest.mark.parametrize("size", [SIZES[0], SIZES[3]], ids=lambda size: f"{size[0]}-{size[1]}")
+def test_all_of_a_large_one_is_mapped(
+    shown: Callable[..., Any], empty: Server, size: tuple[int, str]
+) -> None:
+    filled(empty, "notes", [f"Note {n}: {TEXTS[n % 12].lower()}" for n in range(90)])
+    watched = shown(size)
+    page: Page = watched.page
+    open_sidebar(page)
+    page.get_by_role("button", name="Open notes").click()
+    page.wait_for_selector(f"#map .tx-plot[data-painted='umap-15-0.1-42 {LIMIT}']", timeout=120_000)
+    places = "[...document.querySelector('#map .tx-canvas').data[0].x]"
+    alone = page.evaluate(places)
+    open_sidebar(page, "On screen: notes")
+    picture(page, "to-map", size)
+
+    # Given up, nothing has changed.
+    page.get_by_role("button", name="Map all 90 texts").click()
+    page.locator("#shelf .sx-waiting", has_text="Mapping").wait_for()
+    picture(page, "mapping", size)
+    page.locator("#shelf .sx-waiting").get_by_role("button", name="Cancel").click()
+    wait_for_message(page, "Cancelled; what was there before is still there.")
+    assert page.evaluate(places) == alone
+
+    page.wait_for_selector("#shelf fieldset:enabled")
+    page.get_by_role("button", name="Map all 90 texts").click()
+    page.locator("#shelf .kx-message", has_text="90 texts mapped; the map is kept.").wait_for(timeout=120_000)
+    assert "all 90 laid out; trustworthiness 0." in wait_for_status(page, "the map kept with the collection")
+    page.wait_for_function(f"!{places}.every((x, row) => x === {json.dumps(alone)}[row])")
+    page.wait_for_selector("#shelf fieldset:enabled")
+    assert page.locator("#kx-map").count() == 0
+    assert grave(page) == []
+    picture(page, "mapped", size)
+
+    # It is what the collection opens on from now on, and new texts stand on it at once.
+    asked(empty, "/v1/collections/notes/texts", {"texts": ["An owl hunts at night"]})
+    watched.leave_for(empty.base)
+    page.wait_for_selector("#map .tx-plot[data-painted$=' 3000']")
+    open_sidebar(page)
+    page.get_by_role("button", name="Open notes").click()
+    page.wait_for_selector(f"#map .tx-plot[data-painted='umap-15-0.1-42 {LIMIT}']")
+    wait_for_status(page, "the map kept with the collection")
+
+
 def test_an_address_opens_its_collection_again(shown: Callable[..., Any], empty: Server) -> None:
     filled(empty, "diary", TEXTS)
     watched = shown(address="/?data=long-gone&collection=diary")
