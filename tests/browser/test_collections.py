@@ -15,7 +15,8 @@ from tests.conftest import KEY, Server, live_server
 
 from .test_accessibility import grave
 from .test_explorer import TOPICS, search, upload_topics
-from .test_page import OpenPage, choose_file, paste, points, wait_for_points, wait_for_status
+from .test_page import OpenPage, choose_file, paste, points, view, wait_for_points, wait_for_status
+from .test_similarity import listed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -278,6 +279,17 @@ def test_all_of_a_large_one_is_mapped(
     assert page.locator("#kx-map").count() == 0
     assert grave(page) == []
     picture(page, "mapped", size)
+    close_sidebar(page)
+    view(page, "Similarity")
+    exact = "From the neighbours kept with the collection's map, which are exact."
+    assert exact in listed(page, "Most similar", "pairs").inner_text()
+    assert exact in listed(page, "Near-duplicates", "groups").inner_text()
+    outliers = listed(page, "Outliers", "outliers")
+    assert f"Among all 90 texts of the collection, drawn or not. {exact}" in outliers.inner_text()
+    picture(page, "outliers", size)
+    outliers.locator(".tx-row button").first.click()
+    page.locator("#tx-panel-Selection .tx-row button").first.click()
+    page.locator("#tx-panel-Neighbours", has_text="nearest among all 90 texts").wait_for()
 
     # It is what the collection opens on from now on, and new texts stand on it at once.
     asked(empty, "/v1/collections/notes/texts", {"texts": ["An owl hunts at night"]})
