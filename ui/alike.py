@@ -171,7 +171,7 @@ def _joined(alike: Alike, least: float) -> tuple[int, list[NDArray[np.int64]]]:
     lowest = alike.pairs.complete_above
     if least < lowest:
         raise InvalidInput(
-            f"All pairs of texts are known down to a cosine of {lowest:.4f}, not to {least:.4f}. Ask for "
+            f"Pairs of texts are known down to a cosine of {lowest:.4f}, not to {least:.4f}. Ask for "
             "more alike ones."
         )
     return alike.groups(least - _TOLERANCE)

@@ -124,8 +124,13 @@ class Shelf:
             "drawn": len(part.ids),
             "total": part.total,
             "whole": part.whole,
-            "mappable": not part.whole and not dataset.workings.remarks and part.total <= MAX_ROWS,
+            "mappable": self._mappable(dataset, part),
         }
+
+    def _mappable(self, dataset: Dataset, part: Part) -> bool:
+        """Whether there is more to lay out than is on screen, and it stands on no map of all yet."""
+        more = not part.whole and part.total <= MAX_ROWS and self.collections.maps is not None
+        return more and not dataset.workings.remarks
 
     async def known(self, datasets: Datasets, opened: Collection, mark: int) -> Dataset | None:
         """The dataset it was opened as before, if neither has changed since."""

@@ -139,7 +139,7 @@ export class NearDuplicates extends Finds {
     this.slider.min = this.low;
     this.slider.value = Math.max(START_LEAST, this.low);
     this.tools.hidden = false;
-    const ends = found.lowest > 1 - 1e-6 ? " Of the pairs with a cosine of 1 not all are known." : ` All pairs are known down to ${this.low.toFixed(3)}, where the slider ends.`;
+    const ends = found.lowest > 1 - 1e-6 ? " Of the pairs with a cosine of 1 not all are known." : ` Pairs are known down to ${this.low.toFixed(3)}, where the slider ends.`;
     const known = found.all ? "" : ends;
     this.note.textContent = `Texts joined, directly or through others, by pairs of at least this cosine; the ends of a long chain may be less alike.${known}${found.said ? ` ${found.said}` : ""}`;
     this._say();
