@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.analysis.duplicates import Alike, find_alike, first_of_each
+from embedder.analysis.neighbours import KnownNeighbours, Neighbours
 from embedder.analysis.outliers import most_alone, outlier_scores
 from embedder.analysis.similarity import OnProgress
 from embedder.corpus.subset import csv_rows, jsonl_rows
 from embedder.errors import InvalidInput, TooLarge
 from ui.datasets import NEIGHBOURS, Dataset
+from ui.listed import among_all, from_kept, spoken
 
 MAX_COMPARED = 50_000
 MAX_GROUPS, MAX_GROUP_ROWS = 100, 50
@@ -33,10 +35,13 @@ class Abandoned(Exception):
 async def found(dataset: Dataset) -> Alike:
     """The most similar pairs of distinct texts, found once; ends when nobody waits for it.
 
+    From the lists kept with their collection's map, where there are such.
+
     Raises:
         TooLarge: more texts than are compared with each other.
     """
-    if len(dataset.texts) > MAX_COMPARED:
+    known = dataset.workings.known
+    if known is None and len(dataset.texts) > MAX_COMPARED:
         raise TooLarge(
             f"These are {len(dataset.texts):,} texts; up to {MAX_COMPARED:,} are compared each with each. "
             "Bring a part of them."
@@ -47,7 +52,9 @@ async def found(dataset: Dataset) -> Alike:
 
     return await dataset.workings.once_elsewhere(
         ALIKE,
-        lambda: _stoppable(lambda told: find_alike(dataset.vectors, dataset.texts, progress=told), tell),
+        lambda: _stoppable(
+            lambda told: find_alike(dataset.vectors, dataset.texts, known=known, progress=told), tell
+        ),
     )
 
 
@@ -65,17 +72,23 @@ async def pairs_steps(dataset: Dataset) -> AsyncGenerator[dict[str, Any], None]:
         "pairs": len(scores),
         "all": alike.pairs.complete_above == -np.inf,
         "lowest": max(-1.0, lowest if alike.pairs.complete_above == -np.inf else alike.pairs.complete_above),
+        "said": "" if alike.known is None else from_kept(alike.known),
     }
 
 
 async def outlier_steps(dataset: Dataset, k: int, most: int) -> AsyncGenerator[dict[str, Any], None]:
     """How far the neighbours are, then the texts farthest from their `k`-th neighbour."""
-    if len(dataset.texts) > MAX_COMPARED:
-        raise TooLarge(f"Outliers are looked for among up to {MAX_COMPARED:,} texts. Bring a part of them.")
-    work = asyncio.ensure_future(dataset.neighbours())
-    async for step in _shares(dataset, work, NEIGHBOURS):
-        yield step
-    neighbours = work.result()
+    known = dataset.workings.known
+    neighbours: Neighbours | None = known
+    if neighbours is None:
+        if len(dataset.texts) > MAX_COMPARED:
+            raise TooLarge(
+                f"Outliers are looked for among up to {MAX_COMPARED:,} texts. Bring a part of them."
+            )
+        work = asyncio.ensure_future(dataset.neighbours())
+        async for step in _shares(dataset, work, NEIGHBOURS):
+            yield step
+        neighbours = work.result()
     scores = outlier_scores(neighbours, k)
     rows = most_alone(scores, most)
     yield {
@@ -83,7 +96,13 @@ async def outlier_steps(dataset: Dataset, k: int, most: int) -> AsyncGenerator[d
         "scores": scores[rows],
         "median": float(np.median(scores)) if len(scores) else 0.0,
         "k": min(k, max(neighbours.k - 1, 0)),
+        "said": "" if known is None else _said_of_outliers(known, k),
     }
+
+
+def _said_of_outliers(known: KnownNeighbours, k: int) -> str:
+    ends = f"The kept lists end at number {known.k - 1}." if known.k <= min(k, known.among - 1) else ""
+    return spoken(ends, among_all(known), from_kept(known))
 
 
 def top_pairs(alike: Alike, most: int, with_equal: bool) -> list[tuple[int, int, float]]:
@@ -96,8 +115,12 @@ def top_pairs(alike: Alike, most: int, with_equal: bool) -> list[tuple[int, int,
 
 
 def groups(alike: Alike, least: float) -> dict[str, Any]:
-    """Groups of texts that pairs of at least that score join; the largest of them row by row."""
-    count, joined = alike.groups(least - _TOLERANCE)
+    """Groups of texts that pairs of at least that score join; the largest of them row by row.
+
+    Raises:
+        InvalidInput: not all pairs of that score are known; likewise below.
+    """
+    count, joined = _joined(alike, least)
     return {
         "pairs": count,
         "groups": len(joined),
@@ -117,7 +140,7 @@ def groups(alike: Alike, least: float) -> dict[str, Any]:
 
 def group_rows(alike: Alike, least: float) -> list[int]:
     """Every row of every group."""
-    _, joined = alike.groups(least - _TOLERANCE)
+    _, joined = _joined(alike, least)
     return [int(row) for group in joined for row in group]
 
 
@@ -132,7 +155,7 @@ def keep_one(dataset: Dataset, alike: Alike, least: float, which: str, suffix: s
     write = {"csv": csv_rows, "jsonl": jsonl_rows}.get(suffix)
     if which not in ("kept", "removed") or write is None:
         raise InvalidInput("There is kept and removed, as csv and as jsonl.")
-    _, joined = alike.groups(least - _TOLERANCE)
+    _, joined = _joined(alike, least)
     keep = first_of_each(len(dataset.texts), joined)
     if which == "kept":
         return write(dataset.texts, dataset.columns, np.flatnonzero(keep), {})
@@ -141,6 +164,17 @@ def keep_one(dataset: Dataset, alike: Alike, least: float, which: str, suffix: s
         stays[group] = group[0] + 1
     rows = np.flatnonzero(~keep)
     return write(dataset.texts, dataset.columns, rows, {"kept_number": stays[rows].tolist()})
+
+
+def _joined(alike: Alike, least: float) -> tuple[int, list[NDArray[np.int64]]]:
+    """Pairs and groups of at least that score, which are all only down to where pairs are known."""
+    lowest = alike.pairs.complete_above
+    if least < lowest:
+        raise InvalidInput(
+            f"Pairs of texts are known down to a cosine of {lowest:.4f}, not to {least:.4f}. Ask for "
+            "more alike ones."
+        )
+    return alike.groups(least - _TOLERANCE)
 
 
 async def _shares(

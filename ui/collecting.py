@@ -102,10 +102,7 @@ async def add_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
 async def delete_steps(desk: Desk, name: str, dataset: Dataset, rows: Sequence[int]) -> Steps:
     """Rows of what is on screen, out of their collection; the others stay where they are on the map."""
     shelf = desk.shelf
-    opened = await shelf.collections.open(name)
-    part = dataset.workings.part
-    if part is None or (part.name, part.made) != (name, await made(opened)):
-        raise InvalidInput(f"What is on screen is not of the collection {name!r}. Open it first.")
+    opened, part = await shelf.opened(name, dataset)
     gone = np.unique(np.array(rows, dtype=np.int64))
     if not len(gone):
         raise InvalidInput("Nothing is selected. Lasso some points on the map, or search there.")
@@ -169,10 +166,7 @@ async def found(
     Raises:
         InvalidInput: nothing to look for, or words that no model here can read in this collection's space.
     """
-    opened = await desk.shelf.collections.open(name)
-    part = dataset.workings.part
-    if part is None or (part.name, part.made) != (name, await made(opened)):
-        raise InvalidInput(f"What is on screen is not of the collection {name!r}. Open it first.")
+    opened, part = await desk.shelf.opened(name, dataset)
     if question.mode != "keyword" and question.query.strip():
         read = await embed_beside(desk.engine, dataset, [question.query], kind="query", prompt=prompt)
         question = replace(question, vector=read.vectors[0])

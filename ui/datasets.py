@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from embedder.analysis.clusters import ClusterName, name_clusters
 from embedder.analysis.contrast import WordCounts
-from embedder.analysis.neighbours import KEPT_NEIGHBOURS, Neighbours, nearest_neighbours
+from embedder.analysis.neighbours import (
+    KEPT_NEIGHBOURS,
+    KnownNeighbours,
+    Neighbours,
+    nearest_neighbours,
+)
 from embedder.analysis.projection import Projection
 from embedder.analysis.ranking import KeywordIndex
 from embedder.analysis.similarity import Floats, OnProgress
@@ -63,6 +68,8 @@ class Workings:
     """What is to be said of a layout, by its key."""
     outdated: bool = False
     """Whether the layout is the map that was kept with a collection of older texts; a newer one is due."""
+    known: KnownNeighbours | None = None
+    """Lists of neighbours kept with the map of a collection of which these texts are all, or some."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     _waiting: dict[str, int] = field(default_factory=dict)
 

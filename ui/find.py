@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.analysis.neighbours import KnownNeighbours
 from embedder.analysis.ranking import RRF_K, fused, matching
 from embedder.analysis.similarity import Floats, blend, cosine_similarity, top_k
 from embedder.engine import Engine
@@ -17,6 +18,7 @@ from embedder.errors import InvalidInput
 from embedder.replica import resolve_prompt
 from embedder.types import EmbedOptions
 from ui.datasets import Dataset
+from ui.listed import from_kept, spoken
 from ui.written import embed_beside
 
 _FUSED = 500
@@ -79,9 +81,14 @@ async def search(engine: Engine, dataset: Dataset, wanted: Wanted) -> dict[str, 
 
 def neighbours(dataset: Dataset, row: int, k: int) -> dict[str, Any]:
     """The `k` texts nearest to text `row`, itself left out."""
-    known = dataset.known_neighbours
+    known, kept = dataset.known_neighbours, dataset.workings.known
+    said = ""
     if known is not None and k < known.k:
         nearest, scores = known.indices[row], 1.0 - known.distances[row]
+    elif kept is not None and (kept.indices[row] >= 0).sum() > k:
+        here = kept.indices[row] >= 0
+        nearest, scores = kept.indices[row][here], 1.0 - kept.distances[row][here]
+        said = from_kept(kept)
     else:  # the product with one row takes milliseconds: nobody waits for those of all rows
         (nearest,), (scores,) = top_k(dataset.vectors[row : row + 1], dataset.vectors, k + 1)
     others = nearest != row
@@ -89,8 +96,23 @@ def neighbours(dataset: Dataset, row: int, k: int) -> dict[str, Any]:
         "row": row,
         "rows": nearest[others][:k],
         "scores": scores[others][:k],
-        "score": f"Cosine of the two texts in all {dataset.model.dimensions} dimensions.",
+        "score": spoken(
+            f"Cosine of the two texts in all {dataset.model.dimensions} dimensions.",
+            said,
+            "" if kept is None or kept.whole else _drawn(kept, row, k),
+        ),
     }
+
+
+def _drawn(kept: KnownNeighbours, row: int, k: int) -> str:
+    """How many of a text's nearest in all of its collection are on the map, as the kept lists have it."""
+    near = kept.indices[row]
+    near = near[near != row][:k]
+    about = "" if kept.exact else "about "
+    return (
+        f"Of the {len(near)} nearest among all {kept.among:,} texts of the collection, "
+        f"{about}{int((near >= 0).sum())} are drawn here."
+    )
 
 
 async def _meant(engine: Engine, dataset: Dataset, wanted: Wanted, query: str) -> Floats:

@@ -34,7 +34,7 @@ _WRITE = re.compile(
     r"/login/?|/gradio_api/(queue/join|cancel|reset|upload)/?"
     r"|/explorer/data/[\w-]{1,64}/(texts|selection|search|vectors|axes)"
     r"|/explorer/data/[\w-]{1,64}/similarity/[\w.-]{1,64}"
-    r"|/explorer/collections(/undo|/[A-Za-z0-9][\w.-]{0,63}/(keep|open|add|delete|drop|search))?"
+    r"|/explorer/collections(/undo|/[A-Za-z0-9][\w.-]{0,63}/(keep|open|add|map|delete|drop|search))?"
 )
 _UPLOAD = re.compile(r"/gradio_api/upload/?")
 MAX_DEPTH = 32

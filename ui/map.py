@@ -158,7 +158,9 @@ async def laid_out(
     made = work.result()
     # Vectors that don't differ have no neighbourhoods: it's PCA's layout that comes back.
     plain = key_of(replace(options, method="pca"))
-    dataset.add_layout(plain if made.method == "pca" else key, made)
+    laid = plain if made.method == "pca" else key
+    if laid not in dataset.workings.layouts:  # else the map of all of its collection came meanwhile
+        dataset.add_layout(laid, made)
 
 
 async def followed(

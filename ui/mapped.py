@@ -1,27 +1,32 @@
-"""Maps that are kept with collections, on the page: taken as they are, brought up to date, kept anew."""
+"""Maps that are kept with collections, on the page: taken as they are, brought up to date, made, kept."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from embedder.analysis.projection import LayoutOptions
 from embedder.collections import Collection
+from embedder.collections.kept_map import KeptMap
 from embedder.collections.map_parts import Placed, placed_rows
 from embedder.collections.map_rows import EXACT_ROWS, is_of_now
+from embedder.collections.map_stages import Whole
 from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
-from embedder.collections.maps import KeptMap
-from embedder.errors import TesseraError
+from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import NEIGHBOURS, Dataset
+from ui.following import Steps, Work
 from ui.map import followed, key_of, shown
 from ui.shelf import Part, made
 
 if TYPE_CHECKING:
     from ui.session import Session
     from ui.view import Desk
+
+_PARTS = 1000
+"""Work tells how far it is in whole numbers."""
 
 
 async def take_kept(desk: Desk, opened: Collection, dataset: Dataset, part: Part) -> None:
@@ -48,8 +53,9 @@ def _put(dataset: Dataset, kept: KeptMap, placed: Placed, *, now: bool) -> None:
     later = f"; {placed.new:,} new since, placed beside them" if placed.new else ""
     dataset.workings.remarks[key] = f"the map kept with the collection: {kept.head}{later}"
     dataset.workings.outdated = not now
-    if now and placed.neighbours is not None:
-        dataset.workings.give(NEIGHBOURS, placed.neighbours)
+    dataset.workings.known = known = placed.known if now else None
+    if known is not None and known.exact and known.whole:
+        dataset.workings.give(NEIGHBOURS, known)
 
 
 async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str, None]:
@@ -57,11 +63,11 @@ async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str
     part, shelf, maps = dataset.workings.part, desk.shelf, desk.shelf.collections.maps
     if part is None or maps is None or not dataset.workings.outdated or part.name in shelf.mapping:
         return
-    share, stage = 0.0, ""
+    share = 0.0
 
-    def told(now: str, done: float) -> None:
-        nonlocal share, stage
-        share, stage = (done if now != stage else max(share, done)), now
+    def told(done: float) -> None:
+        nonlocal share
+        share = done
 
     dataset.workings.outdated = False
     shelf.mapping.add(part.name)
@@ -69,19 +75,61 @@ async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str
         opened = await shelf.collections.open(part.name)
         if await made(opened) != part.made:
             return
-        old = await asyncio.to_thread(maps.load, part.name, await opened.read_about())
-        wish = MapWish(old.head.options if old else {})
-        work = asyncio.create_task(
-            make_map(shelf.collections, part.name, desk.settings.cache_dir, wish, told)
-        )
+        work = asyncio.create_task(_made(desk, opened, dataset, part, told))
         async for line in followed(work, lambda: share, "The collection has changed: its map"):
             yield line
-        kept = work.result()
-        placed = await asyncio.to_thread(placed_rows, kept, part.ids, dataset.vectors)
-        if placed is not None:
-            _put(dataset, kept, placed, now=True)
     finally:
         shelf.mapping.discard(part.name)
+
+
+async def _made(
+    desk: Desk, opened: Collection, dataset: Dataset, part: Part, told: Callable[[float], None]
+) -> KeptMap:
+    """The map of a whole collection, made or brought up to date; `dataset`, a part of it, stands on it then.
+
+    Raises:
+        TesseraError: as `make_map`.
+    """
+    collections, whole = desk.shelf.collections, Whole()
+    maps = collections.maps
+    old = await asyncio.to_thread(maps.load, part.name, await opened.read_about()) if maps else None
+    kept = await make_map(
+        collections,
+        part.name,
+        desk.settings.cache_dir,
+        MapWish(old.head.options if old else {}),
+        lambda stage, share: told(whole.told(stage, share)),
+    )
+    placed = await asyncio.to_thread(placed_rows, kept, part.ids, dataset.vectors)
+    if placed is not None:
+        _put(dataset, kept, placed, now=True)
+    return kept
+
+
+async def map_steps(desk: Desk, name: str, dataset: Dataset) -> Steps:
+    """All of a collection mapped of which a sample is on screen; its map is kept, and the sample put on it.
+
+    Raises:
+        InvalidInput: what is on screen is of another, or a map is being made already.
+        TesseraError: as `make_map`.
+    """
+    shelf = desk.shelf
+    opened, part = await shelf.opened(name, dataset)
+    if shelf.mapping:
+        raise InvalidInput("A map is being made already. Wait until it is done, then try again.")
+    work = Work(
+        "Mapping",
+        lambda told: _made(desk, opened, dataset, part, lambda share: told(round(share * _PARTS), _PARTS)),
+    )
+    shelf.mapping.add(name)
+    try:
+        async with aclosing(work.steps()) as steps:
+            async for step in steps:
+                yield step
+    finally:
+        shelf.mapping.discard(name)
+    head = work.made.head
+    yield {"data": dataset.id, "layout": key_of(LayoutOptions(**head.options)), "mapped": head.rows}
 
 
 async def arrange(desk: Desk, session: Session) -> AsyncGenerator[tuple[Any, str, bool], None]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from embedder.access import Access
 from embedder.collections import Collection, Collections
 from embedder.collections.deleted import Deleted, deleted
+from embedder.collections.map_rows import MAX_ROWS
 from embedder.config import Settings
-from embedder.errors import StoreFailed, TesseraError, UnknownCollection
+from embedder.errors import InvalidInput, StoreFailed, TesseraError, UnknownCollection
 from ui.datasets import Dataset, Datasets
 
 if TYPE_CHECKING:
@@ -95,6 +96,18 @@ class Shelf:
             "part": await self.part(dataset) if dataset is not None else None,
         }
 
+    async def opened(self, name: str, dataset: Dataset) -> tuple[Collection, Part]:
+        """The collection `name`, and what of it is on screen.
+
+        Raises:
+            UnknownCollection, StoreFailed
+            InvalidInput: what is on screen is not of it.
+        """
+        opened, part = await self.collections.open(name), dataset.workings.part
+        if part is None or (part.name, part.made) != (name, await made(opened)):
+            raise InvalidInput(f"What is on screen is not of the collection {name!r}. Open it first.")
+        return opened, part
+
     async def part(self, dataset: Dataset) -> dict[str, Any] | None:
         """Of which collection these texts are, if that is still there."""
         part = dataset.workings.part
@@ -106,7 +119,18 @@ class Shelf:
                 return None
         except TesseraError:
             return None
-        return {"name": part.name, "drawn": len(part.ids), "total": part.total, "whole": part.whole}
+        return {
+            "name": part.name,
+            "drawn": len(part.ids),
+            "total": part.total,
+            "whole": part.whole,
+            "mappable": self._mappable(dataset, part),
+        }
+
+    def _mappable(self, dataset: Dataset, part: Part) -> bool:
+        """Whether there is more to lay out than is on screen, and it stands on no map of all yet."""
+        more = not part.whole and part.total <= MAX_ROWS and self.collections.maps is not None
+        return more and not dataset.workings.remarks
 
     async def known(self, datasets: Datasets, opened: Collection, mark: int) -> Dataset | None:
         """The dataset it was opened as before, if neither has changed since."""

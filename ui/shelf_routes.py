@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from embedder.collections import Question
-from ui import collecting
+from ui import collecting, mapped
 from ui.wire import Closed, Finder, Row, as_json, as_lines, check_row
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ def _kept(desk: Desk, found: Finder, keeper: Callable[[Request], Awaitable[None]
     @router.post("/{name}/add")
     async def add(name: Name, asked: OnScreen) -> Response:
         return as_lines(collecting.add_steps(desk, name, found(asked.data)))
+
+    @router.post("/{name}/map")
+    async def map_all(name: Name, asked: OnScreen) -> Response:
+        return as_lines(mapped.map_steps(desk, name, found(asked.data)))
 
     @router.post("/{name}/delete")
     async def delete(name: Name, asked: Rows) -> Response:

@@ -71,4 +71,5 @@ async def show_opened(
     dataset = desk.datasets.get(wanted if isinstance(wanted, str) else None)
     if dataset is None or not dataset.whole:
         raise InvalidInput("These texts are no longer here. Open the collection again.")
-    yield put_on_screen(session, dataset)
+    layout = told.get("layout")
+    yield put_on_screen(session, dataset, layout if isinstance(layout, str) else "")

@@ -80,7 +80,8 @@ export class MostSimilar extends Finds {
     this.all.hidden = !pairs.length;
     const again = this.found.n - this.found.distinct;
     const equal = again ? ` ${count(again, "text")} equal to one before, letter for letter.` : "";
-    this.note.textContent = pairs.length ? `By cosine in all dimensions, best first.${equal}` : `There is no pair of different texts.${equal}`;
+    const { said } = this.found;
+    this.note.textContent = `${pairs.length ? "By cosine in all dimensions, best first." : "There is no pair of different texts."}${equal}${said ? ` ${said}` : ""}`;
     this.list.replaceChildren(...pairs.map((pair) => this._item(pair)));
     this.body.dataset.found = pairs.length;
   }
@@ -132,13 +133,15 @@ export class NearDuplicates extends Finds {
     if (!found || api !== this.api) return;
     this.done = true;
     this.found = found;
-    const lowest = Math.min(found.all ? Math.max(found.lowest, 0) : found.lowest, START_LEAST);
-    this.low = Math.ceil(lowest * 1000) / 1000;
+    // Never below what is known; a cosine is at most 1.
+    const lowest = found.all ? Math.min(Math.max(found.lowest, 0), START_LEAST) : found.lowest;
+    this.low = Math.min(Math.ceil(lowest * 1000) / 1000, 1);
     this.slider.min = this.low;
-    this.slider.value = START_LEAST;
+    this.slider.value = Math.max(START_LEAST, this.low);
     this.tools.hidden = false;
-    const kept = found.all ? "" : ` The ${found.pairs.toLocaleString("en")} most similar pairs are known, so the slider ends at ${this.low.toFixed(3)}.`;
-    this.note.textContent = `Texts joined, directly or through others, by pairs of at least this cosine; the ends of a long chain may be less alike.${kept}`;
+    const ends = found.lowest > 1 - 1e-6 ? " Of the pairs with a cosine of 1 not all are known." : ` Pairs are known down to ${this.low.toFixed(3)}, where the slider ends.`;
+    const known = found.all ? "" : ends;
+    this.note.textContent = `Texts joined, directly or through others, by pairs of at least this cosine; the ends of a long chain may be less alike.${known}${found.said ? ` ${found.said}` : ""}`;
     this._say();
     await this._fill();
   }
@@ -206,7 +209,7 @@ export class Outliers extends Finds {
     this.rows = found.rows;
     this.all.hidden = !found.k;
     this.note.textContent = found.k
-      ? `Cosine distance (1 − cosine) to the ${ordinal(found.k)} nearest text, farthest first; for the middle text it is ${found.median.toFixed(3)}.`
+      ? `Cosine distance (1 − cosine) to the ${ordinal(found.k)} nearest text, farthest first; for the middle text it is ${found.median.toFixed(3)}.${found.said ? ` ${found.said}` : ""}`
       : "One text has no neighbours: bring more to find outliers.";
     this.list.replaceChildren(...(found.k ? found.rows : []).map((row, place) => this._item(row, found.scores[place])));
     this.body.dataset.found = `${found.k} ${found.rows.length}`;

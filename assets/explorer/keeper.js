@@ -38,12 +38,14 @@ export class Keeper extends Api {
 
 export const keeper = new Keeper(document.baseURI);
 
-// What of a collection is on the map: its name, how many of how many are drawn; `id` is the texts' own.
-export const part = { id: null, name: "", drawn: 0, total: 0, whole: true };
+// What of a collection is on the map: its name, how many of how many are drawn, whether a map of all can be
+// made; `id` is the texts' own.
+const NONE = { id: null, name: "", drawn: 0, total: 0, whole: true, mappable: false };
+export const part = { ...NONE };
 
 export function nowPart(id, found) {
   const before = JSON.stringify(part);
-  Object.assign(part, { id: null, name: "", drawn: 0, total: 0, whole: true }, found && { id, ...found });
+  Object.assign(part, NONE, found && { id, ...found });
   if (JSON.stringify(part) !== before) document.dispatchEvent(new Event("tessera:part"));
 }
 

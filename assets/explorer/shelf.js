@@ -113,6 +113,7 @@ class Shelf {
       const drawn = part.whole ? `All ${count(part.total, "text")}.` : `${part.drawn.toLocaleString("en")} of ${count(part.total, "text")}, drawn by chance; a search looks at all.`;
       this.selected = button("", () => this.remove(), { id: "kx-delete" });
       this.on.replaceChildren(title, note(`${drawn} To add some, paste or upload them, then come back here.`), make("div", { className: "kx-line" }, this.selected));
+      if (part.mappable) this.on.insertBefore(this._mapAll(), this.on.lastChild);
       this._selected();
       return;
     }
@@ -169,6 +170,16 @@ class Shelf {
     return this.job(`/${encodeURIComponent(name)}/keep`, { data: id }, (done) => ((this.typed = ""), `${count(done.kept, "text")} kept as ${name}.`));
   }
 
+  // The texts drawn are laid out by themselves as long as there is no map of all.
+  _mapAll() {
+    const all = count(part.total, "text");
+    return make("div", { className: "kx-line" }, button(`Map all ${all}`, () => this.mapAll(), { id: "kx-map", title: "Lay out all of it, once; the map is kept with the collection, and what is drawn of it stands there" }));
+  }
+
+  mapAll() {
+    return this.job(`/${encodeURIComponent(part.name)}/map`, { data: part.id }, ({ mapped }) => `${count(mapped, "text")} mapped; the map is kept.`);
+  }
+
   openIt(name, said = `${name} is on the map.`) {
     return this.job(`/${encodeURIComponent(name)}/open`, {}, () => said);
   }
@@ -202,9 +213,11 @@ class Shelf {
       try {
         const done = await this.waiting.run(keeper, path, body);
         if (!done) return null;
-        if (done.data && done.data !== this.screen?.id) {
+        // Texts that were on screen stay there in another layout, unless others came meanwhile.
+        const same = done.data === this.screen?.id;
+        if (done.data && same === Boolean(done.layout)) {
           this.expected = done.data;
-          this.trigger("input", { data: done.data });
+          this.trigger("input", { data: done.data, layout: done.layout });
         }
         this.say(said(done));
         return done;

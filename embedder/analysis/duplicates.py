@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from embedder.analysis.neighbours import KnownNeighbours
 from embedder.analysis.similarity import Floats, OnProgress, unit_rows
 
 MAX_PAIRS = 200_000
 """So many pairs are kept; of 50,000 rows there are a thousand million."""
+FULL_LISTS = 2048
+"""Of so many rows whose lists of neighbours end at the most alike each is compared with each."""
 _TILE = 1024
 
 
@@ -64,6 +67,41 @@ def similar_pairs(vectors: ArrayLike, *, most: int = MAX_PAIRS, progress: OnProg
             progress(min(1.0, done / total) if total else 1.0)
     kept, left_out = _best([kept, *waiting], most)
     return Pairs(*kept, max(floor, left_out))
+
+
+def listed_pairs(
+    known: KnownNeighbours,
+    vectors: ArrayLike,
+    rows: NDArray[np.int64],
+    *,
+    most: int = MAX_PAIRS,
+) -> Pairs:
+    """As `similar_pairs` of `rows` of `(n, d)`, rising, from lists of neighbours; as complete as these are.
+
+    A pair that is in neither list is at most as similar as the last of each of the two. So what is
+    missing is missing among rows whose lists end early: of these the `FULL_LISTS` that end at the highest
+    cosine are compared each with each, and the pairs are complete above where the others' lists end.
+    """
+    lists = known.distances[rows]
+    complete = known.k >= known.among
+    ends = np.full(len(rows), -np.inf) if complete else 1.0 - lists[:, -1]
+    order, compared = np.argsort(-ends, kind="stable"), 0 if complete else FULL_LISTS
+    early, later = order[:compared], order[compared:]
+    floor = float(ends[later[0]]) if len(later) else -np.inf
+    place = np.full(len(known.indices) + 1, -1, dtype=np.int64)  # the last for those that are not here
+    place[rows] = np.arange(len(rows))
+    near, scores = place[known.indices[rows]], 1.0 - lists
+    one, other = np.nonzero((near >= 0) & (near != np.arange(len(rows))[:, None]) & (scores >= floor))
+    near, scores = near[one, other], scores[one, other]
+    among = similar_pairs(np.asarray(vectors)[rows[early]], most=most)
+    lefts = np.concatenate([one, early[among.left]])
+    rights = np.concatenate([near, early[among.right]])
+    pairs, first = np.unique(
+        np.minimum(lefts, rights) * len(rows) + np.maximum(lefts, rights), return_index=True
+    )
+    found = np.concatenate([scores, among.scores]).astype(np.float32)[first]
+    (left, right, best), left_out = _best([(*np.divmod(pairs, max(len(rows), 1)), found)], most)
+    return Pairs(rows[left], rows[right], best, max(floor, among.complete_above, left_out))
 
 
 def _none() -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
@@ -123,10 +161,14 @@ def first_of_each(n: int, groups: Sequence[NDArray[np.int64]]) -> NDArray[np.boo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Alike:
-    """What is alike among rows: `firsts` as of `equal_rows`, and `pairs` of rows that are not equal."""
+    """What is alike among rows: `firsts` as of `equal_rows`, and `pairs` of rows that are not equal.
+
+    `known` are the lists of neighbours that the pairs are from, None where each was compared with each.
+    """
 
     firsts: NDArray[np.int64]
     pairs: Pairs
+    known: KnownNeighbours | None = None
 
     @property
     def distinct(self) -> int:
@@ -146,10 +188,13 @@ def find_alike(
     vectors: ArrayLike,
     values: Sequence[Hashable],
     *,
+    known: KnownNeighbours | None = None,
     most: int = MAX_PAIRS,
     progress: OnProgress | None = None,
 ) -> Alike:
     """The most similar pairs among rows with different `values`; rows of one value count once, as the first.
+
+    From lists of neighbours where they are `known`, which saves comparing each with each.
 
     Raises:
         ValueError: a vector isn't finite.
@@ -157,6 +202,8 @@ def find_alike(
     rows = np.asarray(vectors, dtype=np.float32)
     firsts = equal_rows(values)
     distinct = np.flatnonzero(firsts == np.arange(len(firsts)))
+    if known is not None:
+        return Alike(firsts, listed_pairs(known, rows, distinct, most=most), known)
     pairs = similar_pairs(rows[distinct], most=most, progress=progress)
     return Alike(
         firsts, Pairs(distinct[pairs.left], distinct[pairs.right], pairs.scores, pairs.complete_above)

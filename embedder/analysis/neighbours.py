@@ -31,6 +31,24 @@ class Neighbours:
         return Neighbours(self.indices[:, :k], self.distances[:, :k])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownNeighbours(Neighbours):
+    """Lists that are known of rows, of which there are `among` in all; -1 for a neighbour not of these rows.
+
+    Where they are not `exact`, `recall` is the share of the true nearest that was found in them. A list
+    that ends early goes on with -1 at its last distance: who is not in it is not known to be nearer.
+    """
+
+    among: int
+    recall: float
+    exact: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether the rows are all that there are."""
+        return len(self.indices) == self.among
+
+
 def nearest_neighbours(
     vectors: ArrayLike, k: int = KEPT_NEIGHBOURS, *, progress: OnProgress | None = None
 ) -> Neighbours:

@@ -6,26 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from embedder.collections.maps import KeptMap
+from embedder.collections.kept_map import KeptMap
+from embedder.collections.map_rows import digests_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from embedder.analysis.neighbours import Neighbours
+    from embedder.analysis.neighbours import KnownNeighbours
     from embedder.analysis.projection import Projection
 
 _LEAST_KNOWN = 0.5
 """A map that knows fewer of the rows is no map of them."""
+_BATCH_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
-    """A `layout` of rows, `new` of which were not on the map; exact `neighbours` if they are all of it."""
+    """A `layout` of rows, `new` of which were not on the map; their lists if all were, as they are now."""
 
     layout: Projection
     new: int
-    neighbours: Neighbours | None
+    known: KnownNeighbours | None
 
 
 def placed_rows(kept: KeptMap, ids: Sequence[str], vectors: NDArray[np.float32]) -> Placed | None:
@@ -58,18 +60,22 @@ def placed_rows(kept: KeptMap, ids: Sequence[str], vectors: NDArray[np.float32])
         clusters[new] = known_clusters[best[:, 0]]
     whole = Projection(points, kept.head.method, clusters=clusters)  # type: ignore[arg-type]  # as it was made
     layout = part_of(whole, np.arange(len(ids)))
-    return Placed(layout, len(new), None if len(new) else _neighbours(kept, rows))
+    return Placed(layout, len(new), None if len(new) else _known(kept, rows, vectors))
 
 
-def _neighbours(kept: KeptMap, rows: NDArray[np.int64]) -> Neighbours | None:
-    """Neighbours by place in `rows`, if these are all of the map and its lists are exact."""
+def _known(kept: KeptMap, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> KnownNeighbours | None:
+    """Lists by place in `rows` of the map, if they are of these very `vectors`."""
     import numpy as np
 
-    from embedder.analysis.neighbours import Neighbours
+    from embedder.analysis.neighbours import KnownNeighbours
 
-    if not kept.head.exact or len(rows) != kept.head.rows:
-        return None
-    found = kept.neighbours()
-    place = np.empty(len(rows), dtype=np.int64)
+    digests = kept.digests()[rows]
+    for start in range(0, len(rows), _BATCH_ROWS):
+        part = slice(start, start + _BATCH_ROWS)
+        if not np.array_equal(digests_of(vectors[part]), digests[part]):
+            return None
+    head, found = kept.head, kept.neighbours(rows)
+    place = np.full(head.rows + 1, -1, dtype=np.int64)  # the last for where a list ends early, at infinity
     place[rows] = np.arange(len(rows))
-    return Neighbours(place[found.indices[rows]], found.distances[rows])
+    far = np.maximum.accumulate(np.where(found.indices < 0, 0, found.distances), axis=1)
+    return KnownNeighbours(place[found.indices], far, head.rows, head.recall, head.exact)

@@ -27,14 +27,16 @@ from embedder.analysis.placing import EPOCHS, SAMPLE, Effort, Told, large_layout
 from embedder.analysis.projection import LayoutOptions
 from embedder.analysis.similarity import Floats
 from embedder.analysis.trust import trust_of
+from embedder.collections.kept_map import write_arrays
 from embedder.collections.map_rows import EXACT_ROWS, KNOWN, RESULT, VECTORS, WISH, Wish
-from embedder.collections.maps import write_arrays
 
 FEWER_NEIGHBOURS = 31
 """So many are kept beyond, each itself the first: what UMAP takes twice over."""
 _FEW, _FEW_OF_MANY = 2, 64
 """Lists are brought up to date while at most a half of them is to be found anew, of very many a 64th."""
 TOLD_S = 0.1
+NICENESS = 10
+"""Behind the server that has it made, where both want a core."""
 Rows = NDArray[np.int64]
 
 
@@ -114,6 +116,8 @@ def _joined(unit: Floats, known: Neighbours, number: Rows, threads: int, told: T
 def main() -> None:
     """Make one map."""
     folder = Path(sys.argv[1])
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     sink = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no line of ours
     threading.Thread(target=leave_with_parent, args=(os.getppid(),), daemon=True).start()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedder.collections.maps import KeptMap
+from embedder.collections.kept_map import KeptMap
 from embedder.collections.rows import Rows
 from embedder.collections.store import Table
 from embedder.errors import InvalidInput, StoreFailed, TooLarge

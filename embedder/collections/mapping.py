@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.collections.catalogue import Collections
 from embedder.collections.collection import Collection
+from embedder.collections.kept_map import KeptMap, MapHead, write_arrays, write_rows
 from embedder.collections.map_rows import (
     KNOWN,
     RESULT,
@@ -30,7 +31,6 @@ from embedder.collections.map_rows import (
     prepared,
     read_rows,
 )
-from embedder.collections.maps import KeptMap, MapHead, write_arrays, write_rows
 from embedder.errors import InvalidInput, StoreFailed
 
 if TYPE_CHECKING:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -10,13 +12,28 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from embedder.analysis import cosine_similarity, duplicates, nearest_neighbours
-from embedder.analysis.duplicates import duplicate_groups, equal_rows, first_of_each, similar_pairs
+from embedder.analysis.duplicates import (
+    duplicate_groups,
+    equal_rows,
+    find_alike,
+    first_of_each,
+    listed_pairs,
+    similar_pairs,
+)
+from embedder.analysis.neighbours import KnownNeighbours, Neighbours
 from embedder.analysis.outliers import most_alone, outlier_scores
 
 # Few directions, so that ties and equal vectors are common.
 VECTORS = st.integers(0, 14).flatmap(
     lambda n: arrays(np.float32, (n, 3), elements=st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0]))
 )
+
+
+def real_texts() -> tuple[list[str], np.ndarray]:
+    """The sample that comes with the page: 3,000 sentences, and the default model's vectors of them."""
+    path = Path(__file__).parents[2] / "assets" / "samples" / "python-library.npz"
+    with np.load(path, allow_pickle=False) as arrays:
+        return json.loads(arrays["told"].tobytes())["texts"], arrays["vectors"]
 
 
 def by_hand(vectors: np.ndarray, most: int) -> tuple[list[tuple[int, int]], list[float]]:
@@ -42,6 +59,57 @@ def test_pairs_are_the_best_of_all_whatever_the_tiles(vectors: np.ndarray, most:
         assert beyond == -np.inf
     for least in (-1.0, 0.0, 0.5, 1.0):
         assert found.count(least) == int((found.scores >= np.float32(least)).sum())
+
+
+@settings(max_examples=150)
+@given(VECTORS, st.integers(1, 8), st.integers(0, 9), st.integers(1, 60), st.data())
+def test_pairs_from_lists_are_all_there_above_where_they_say(
+    vectors: np.ndarray, k: int, full: int, most: int, data: st.DataObject
+) -> None:
+    some = data.draw(st.lists(st.booleans(), min_size=len(vectors), max_size=len(vectors)))
+    here = np.flatnonzero(np.array(some, dtype=bool))
+    found = nearest_neighbours(vectors, k) if len(vectors) else Neighbours(*np.empty((2, 0, 0)))
+    place = np.full(len(vectors), -1, dtype=np.int64)
+    place[here] = np.arange(len(here))
+    near = place[found.indices[here].astype(np.int64)]
+    known = KnownNeighbours(near, found.distances[here], len(vectors), 1.0, True)
+    rows = np.arange(0, len(here), 2)  # as if the others were equal to one before
+    with patch.object(duplicates, "FULL_LISTS", full):
+        pairs = listed_pairs(known, vectors[here], rows, most=most)
+    expected, scores = by_hand(vectors[here][rows], len(vectors) ** 2)
+    true = {
+        (int(rows[one]), int(rows[two])): score for (one, two), score in zip(expected, scores, strict=True)
+    }
+    listed = [*zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)]
+    assert len(set(listed)) == len(listed) <= most
+    np.testing.assert_allclose(pairs.scores, [true[pair] for pair in listed], atol=1e-6)
+    assert (np.diff(pairs.scores) <= 0).all()
+    assert {pair for pair, score in true.items() if score > pairs.complete_above + 1e-6} <= set(listed)
+    if full >= len(rows) and len(true) <= most:
+        assert set(listed) == set(true)
+
+
+@pytest.mark.parametrize("full", [0, 300, 3000])
+@pytest.mark.parametrize("step", [1, 3])
+def test_of_real_texts_lists_give_the_pairs_that_comparing_all_gives(full: int, step: int) -> None:
+    texts, vectors = real_texts()
+    found = nearest_neighbours(vectors, 31)
+    here = np.arange(0, len(vectors), step)
+    place = np.full(len(vectors), -1, dtype=np.int64)
+    place[here] = np.arange(len(here))
+    known = KnownNeighbours(place[found.indices[here]], found.distances[here], len(vectors), 1.0, True)
+    some = [texts[row] for row in here]
+    true = find_alike(vectors[here], some)
+    with patch.object(duplicates, "FULL_LISTS", full):
+        listed = find_alike(vectors[here], some, known=known)
+    np.testing.assert_array_equal(listed.firsts, true.firsts)
+    least = listed.pairs.complete_above + 1e-6
+    assert least < {0: 0.99, 300: 0.75, 3000: 0.5}[full]
+    assert true.pairs.count(least) > 20
+    (pairs, groups), (true_pairs, true_groups) = listed.groups(least), true.groups(least)
+    assert pairs == true_pairs
+    assert [group.tolist() for group in groups] == [group.tolist() for group in true_groups]
+    np.testing.assert_allclose(listed.pairs.scores[:pairs], true.pairs.scores[:pairs], atol=1e-6)
 
 
 def test_progress_rises_to_one_and_may_end_it() -> None:

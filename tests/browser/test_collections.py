@@ -15,7 +15,8 @@ from tests.conftest import KEY, Server, live_server
 
 from .test_accessibility import grave
 from .test_explorer import TOPICS, search, upload_topics
-from .test_page import OpenPage, choose_file, paste, points, wait_for_points, wait_for_status
+from .test_page import OpenPage, choose_file, paste, points, view, wait_for_points, wait_for_status
+from .test_similarity import listed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -244,6 +245,60 @@ def test_all_of_a_large_one_is_searched(
     page.wait_for_selector("#map .tx-plot[data-found='keyword sunny']")
     page.locator(".tx-hits", has_text="on the map").wait_for()
     assert page.locator("#tx-panel-Selection .tx-row").count() == 8
+
+
+@pytest.mark.parametrize("size", [SIZES[0], SIZES[3]], ids=lambda size: f"{size[0]}-{size[1]}")
+def test_all_of_a_large_one_is_mapped(
+    shown: Callable[..., Any], empty: Server, size: tuple[int, str]
+) -> None:
+    filled(empty, "notes", [f"Note {n}: {TEXTS[n % 12].lower()}" for n in range(90)])
+    watched = shown(size)
+    page: Page = watched.page
+    open_sidebar(page)
+    page.get_by_role("button", name="Open notes").click()
+    page.wait_for_selector(f"#map .tx-plot[data-painted='umap-15-0.1-42 {LIMIT}']", timeout=120_000)
+    places = "[...document.querySelector('#map .tx-canvas').data[0].x]"
+    alone = page.evaluate(places)
+    open_sidebar(page, "On screen: notes")
+    picture(page, "to-map", size)
+
+    # Given up, nothing has changed.
+    page.get_by_role("button", name="Map all 90 texts").click()
+    page.locator("#shelf .sx-waiting", has_text="Mapping").wait_for()
+    picture(page, "mapping", size)
+    page.locator("#shelf .sx-waiting").get_by_role("button", name="Cancel").click()
+    wait_for_message(page, "Cancelled; what was there before is still there.")
+    assert page.evaluate(places) == alone
+
+    page.wait_for_selector("#shelf fieldset:enabled")
+    page.get_by_role("button", name="Map all 90 texts").click()
+    page.locator("#shelf .kx-message", has_text="90 texts mapped; the map is kept.").wait_for(timeout=120_000)
+    assert "all 90 laid out; trustworthiness 0." in wait_for_status(page, "the map kept with the collection")
+    page.wait_for_function(f"!{places}.every((x, row) => x === {json.dumps(alone)}[row])")
+    page.wait_for_selector("#shelf fieldset:enabled")
+    assert page.locator("#kx-map").count() == 0
+    assert grave(page) == []
+    picture(page, "mapped", size)
+    close_sidebar(page)
+    view(page, "Similarity")
+    exact = "From the neighbours kept with the collection's map, which are exact."
+    assert exact in listed(page, "Most similar", "pairs").inner_text()
+    assert exact in listed(page, "Near-duplicates", "groups").inner_text()
+    outliers = listed(page, "Outliers", "outliers")
+    assert f"Among all 90 texts of the collection, drawn or not. {exact}" in outliers.inner_text()
+    picture(page, "outliers", size)
+    outliers.locator(".tx-row button").first.click()
+    page.locator("#tx-panel-Selection .tx-row button").first.click()
+    page.locator("#tx-panel-Neighbours", has_text="nearest among all 90 texts").wait_for()
+
+    # It is what the collection opens on from now on, and new texts stand on it at once.
+    asked(empty, "/v1/collections/notes/texts", {"texts": ["An owl hunts at night"]})
+    watched.leave_for(empty.base)
+    page.wait_for_selector("#map .tx-plot[data-painted$=' 3000']")
+    open_sidebar(page)
+    page.get_by_role("button", name="Open notes").click()
+    page.wait_for_selector(f"#map .tx-plot[data-painted='umap-15-0.1-42 {LIMIT}']")
+    wait_for_status(page, "the map kept with the collection")
 
 
 def test_an_address_opens_its_collection_again(shown: Callable[..., Any], empty: Server) -> None:

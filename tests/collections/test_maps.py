@@ -18,10 +18,11 @@ from embedder.analysis.projection import LayoutOptions, Projection
 from embedder.analysis.similarity import unit_rows
 from embedder.collections import Collection, Collections, NewText
 from embedder.collections import deleted as bin_
+from embedder.collections.kept_map import KeptMap
 from embedder.collections.map_parts import placed_rows
 from embedder.collections.map_rows import is_of_now
 from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
-from embedder.collections.maps import KeptMap, KeptMaps
+from embedder.collections.maps import KeptMaps
 from embedder.errors import InvalidInput, StoreFailed
 
 from .stores import EVERYWHERE, opened
@@ -55,9 +56,13 @@ async def kept_of(collections: Collections) -> KeptMap | None:
     return collections.maps.load(NAME, (await collections.open(NAME)).about)
 
 
-async def in_order(collection: Collection, ids: list[str]) -> np.ndarray:
+async def as_kept(collection: Collection, ids: list[str]) -> np.ndarray:
     rows = await collection.get(ids, vectors=True)
-    return unit_rows(np.stack([row.vector for row in rows if row.vector is not None]))
+    return np.stack([row.vector for row in rows if row.vector is not None])
+
+
+async def in_order(collection: Collection, ids: list[str]) -> np.ndarray:
+    return unit_rows(await as_kept(collection, ids))
 
 
 def check_exact(kept: KeptMap, rows: np.ndarray) -> None:
@@ -74,7 +79,7 @@ async def kept_elsewhere(collections: Collections, name: str = NAME) -> KeptMap:
     ids = [row_id for some in collection.table.ids() for row_id in some if row_id != "t5"]
     rows = await in_order(collection, ids)
     layout = Projection(rows[:, :2] * 3, "umap", clusters=np.zeros(len(ids), dtype=np.int32))
-    raw = np.stack([row.vector for row in await collection.get(ids, vectors=True) if row.vector is not None])
+    raw = await as_kept(collection, ids)
     made = MadeMap(ids, raw, layout, nearest_neighbours(rows), asdict(LayoutOptions()), mark)
     kept = await keep_map(collections, name, made)
     assert kept is not None
@@ -167,27 +172,39 @@ async def test_some_rows_on_the_map_and_new_ones_at_once(mapped: Collections) ->
     made = await kept_elsewhere(mapped)
     ids, points = made.ids(), made.points()
     chosen = [ids[row] for row in (50, 3, 77, 12)]
-    rows = await in_order(await mapped.open(NAME), chosen)
+    rows = await as_kept(await mapped.open(NAME), chosen)
     some = placed_rows(made, chosen, rows)
     assert some is not None
-    assert (some.new, some.neighbours) == (0, None)
+    assert some.new == 0
+    assert some.known is not None
+    assert (some.known.among, some.known.whole, some.known.exact) == (119, False, True)
+    at = {row_id: place for place, row_id in enumerate(chosen)}
+    for row, place in ((50, 0), (3, 1), (77, 2), (12, 3)):
+        near = [at.get(ids[one], -1) for one in made.neighbours().indices[row]]
+        assert some.known.indices[place].tolist() == near
+        np.testing.assert_array_equal(some.known.distances[place], made.neighbours().distances[row])
+    turned_round = placed_rows(made, chosen, -rows)
+    assert turned_round is not None
+    assert turned_round.known is None  # these texts have other vectors now
     np.testing.assert_array_equal(some.layout.points, points[[50, 3, 77, 12]])
     one_more = placed_rows(made, [*chosen, "new"], np.concatenate([rows, rows[:1]]))
     assert one_more is not None
-    assert one_more.new == 1
+    assert (one_more.new, one_more.known) == (1, None)
     low, high = points[[50, 3, 77, 12]].min(axis=0), points[[50, 3, 77, 12]].max(axis=0)
     assert (one_more.layout.points[4] >= low - 0.1).all()
     assert (one_more.layout.points[4] <= high + 0.1).all()
     assert placed_rows(made, ["a", "b", chosen[0]], rows[:3]) is None
 
     turned = ids[::-1]
-    whole = placed_rows(made, turned, await in_order(await mapped.open(NAME), turned))
+    all_of_it = placed_rows(made, turned, await as_kept(await mapped.open(NAME), turned))
+    assert all_of_it is not None
+    whole = all_of_it.known
     assert whole is not None
-    assert whole.neighbours is not None
-    np.testing.assert_array_equal(whole.neighbours.indices[:, 0], np.arange(119))
-    np.testing.assert_array_equal(whole.neighbours.distances, made.neighbours().distances[::-1])
+    assert whole.whole
+    np.testing.assert_array_equal(whole.indices[:, 0], np.arange(119))
+    np.testing.assert_array_equal(whole.distances, made.neighbours().distances[::-1])
     assert [ids[row] for row in made.neighbours().indices[4]] == [
-        turned[row] for row in whole.neighbours.indices[119 - 1 - 4]
+        turned[row] for row in whole.indices[119 - 1 - 4]
     ]
 
 

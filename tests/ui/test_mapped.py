@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from embedder import Settings
 from embedder.analysis.neighbours import nearest_neighbours
 from embedder.collections import Collection
-from embedder.collections.maps import KeptMap
+from embedder.collections.kept_map import KeptMap
 from tests.collections.test_maps import texts, vectors
 from ui import mapped
 from ui.loading import put_on_screen, summary
@@ -127,6 +128,66 @@ async def test_a_sample_of_a_large_collection_stands_on_the_map_of_all(page: Pag
     said = summary(dataset)
     assert "all 150 laid out" in said
     assert "a sample of 150" in said
+
+
+async def test_all_of_a_collection_is_mapped_from_its_sample(page: Page) -> None:
+    await filled(page, 150)
+    session = Session(page.desk.datasets)
+    await shown(page, session)  # the sample by itself
+    dataset = session.dataset
+    assert dataset is not None
+    alone = dataset.layout(KEY).points
+    part = (await page.told(dataset))["part"]
+    assert (part["whole"], part["mappable"]) == (False, True)
+    before = mapped.shown(dataset)
+    answer = await page.post("/collections/things/map", {"data": dataset.id})
+    *steps, last = [json.loads(line) for line in answer.text.splitlines()]
+    assert last == {"data": dataset.id, "layout": KEY, "mapped": 150}
+    shares = [step["share"] for step in steps]
+    assert shares == sorted(shares)
+    assert {step["stage"] for step in steps} == {"Mapping"}
+    kept = await kept_of(page)
+    assert kept is not None
+    assert (kept.head.rows, kept.head.laid_out) == (150, 150)
+    places = dict(zip(kept.ids(), kept.points(), strict=True))
+    here = dataset.workings.part
+    assert here is not None
+    np.testing.assert_array_equal(dataset.layout(KEY).points, [places[one] for one in here.ids])
+    assert not np.array_equal(dataset.layout(KEY).points, alone)
+    assert mapped.shown(dataset) != before  # so that the script paints again
+    assert "the map kept with the collection: all 150 laid out" in summary(dataset)
+    assert not (await page.told(dataset))["part"]["mappable"]
+    assert dataset.workings.known is not None
+    assert dataset.workings.known.among == 150
+    assert not page.desk.shelf.mapping
+
+
+async def test_a_map_of_all_is_made_once_at_a_time_and_given_up_when_nobody_waits(page: Page) -> None:
+    await filled(page, 150)
+    dataset = page.dataset(await page.last("things/open"))
+    steps = mapped.map_steps(page.desk, "things", dataset)
+    assert (await anext(steps))["stage"] == "Mapping"
+    assert "being made already" in (await page.last("things/map", {"data": dataset.id}))["error"]
+    await steps.aclose()
+    assert not page.desk.shelf.mapping
+    assert await kept_of(page) is None
+    maps = Path(page.desk.settings.data_dir) / "maps"
+    assert not [one for one in maps.iterdir() if one.is_dir()], "what was begun is gone"
+    other = await page.on_screen(["one", "two"])
+    assert "not of the collection" in (await page.last("things/map", {"data": other.id}))["error"]
+
+
+async def test_a_samples_own_layout_does_not_take_the_place_of_the_map_of_all(page: Page) -> None:
+    await filled(page, 150)
+    session = Session(page.desk.datasets)
+    dataset = page.dataset(await page.last("things/open"))
+    put_on_screen(session, dataset)
+    laying = arrange_after_load(page.desk, session)
+    assert "UMAP" in str((await anext(laying))[0])
+    last = await page.last("things/map", {"data": dataset.id})
+    places = dataset.layout(last["layout"]).points
+    [step async for step in laying]
+    np.testing.assert_array_equal(dataset.layout(KEY).points, places)
 
 
 async def test_what_is_on_screen_keeps_its_map_when_it_becomes_a_collection(page: Page) -> None:

@@ -31,7 +31,7 @@ from .conftest import hashing_engine
 TEXTS = [f"a {size} {fruit}" for fruit in ("apple", "pear", "plum") for size in ("red", "old", "soft", "big")]
 VISITOR = "https://somebody.hf.space"
 ON_EVERY_STORE = pytest.mark.parametrize("page", ["lance", "postgres", "milvus"], indirect=True)
-ACTIONS = ("keep", "open", "add", "delete", "drop", "search")
+ACTIONS = ("keep", "open", "add", "map", "delete", "drop", "search")
 
 
 class Page:
@@ -140,7 +140,7 @@ async def test_what_is_on_screen_is_kept_with_its_vectors_and_map(page: Page) ->
     assert dataset.workings.part is None
     assert (shown.name, shown.layout().method, shown.texts) == ("fruit", "umap", TEXTS)
     told = await page.told(shown)
-    assert told["part"] == {"name": "fruit", "drawn": 12, "total": 12, "whole": True}
+    assert told["part"] == {"name": "fruit", "drawn": 12, "total": 12, "whole": True, "mappable": False}
     (listed,) = told["collections"]
     assert (listed["name"], listed["count"], listed["model"]) == ("fruit", 12, dataset.model.id)
     kept = await page.collections.open("fruit")
@@ -182,7 +182,7 @@ async def test_of_a_large_one_a_sample_is_drawn_and_all_is_searched(page: Page) 
     assert len(shown.texts) == 20
     assert "a sample of 60" in shown.notes[0]
     told = await page.told(shown)
-    assert told["part"] == {"name": "many", "drawn": 20, "total": 60, "whole": False}
+    assert told["part"] == {"name": "many", "drawn": 20, "total": 60, "whole": False, "mappable": True}
     for mode in ("semantic", "keyword", "hybrid"):
         asked = {"data": shown.id, "query": many[41], "mode": mode}
         found = (await page.post("/collections/many/search", asked)).json()

@@ -30,6 +30,7 @@ from embedder.collections.lance.manifest import (
 )
 from embedder.collections.lance.matrix import Memory
 from embedder.collections.lance.table import LanceTable
+from embedder.collections.open_tables import OpenTables
 from embedder.collections.store import Info
 from embedder.errors import CollectionExists, UnknownCollection
 
@@ -57,8 +58,8 @@ class LanceStore:
         self._lock_wait_s = lock_wait_s
         self._memory = Memory(memory_bytes)
         self._session: Any = None
-        self._lock = threading.RLock()
-        self._tables: dict[str, LanceTable] = {}
+        self._lock = threading.Lock()
+        self._open = OpenTables(self._table)
 
     def names(self) -> list[str]:
         """Folders that hold a collection."""
@@ -95,18 +96,14 @@ class LanceStore:
 
     def open(self, name: str) -> LanceTable:
         """The table of the folder, the same for everybody in this process."""
-        with self._lock:
-            if stamp_of(self._root / name) is None:
-                self._tables.pop(name, None)
-                raise UnknownCollection(name)
-            if name not in self._tables:
-                files = Files(self._root, name, self._memory, self._cache(), self._lock_wait_s)
-                self._tables[name] = LanceTable(files, self._exact_rows)
-            return self._tables[name]
+        if stamp_of(self._root / name) is None:
+            self._open.forget(name)
+            raise UnknownCollection(name)
+        return self._open.get(name)
 
     def drop(self, name: str) -> None:
         """Rename the folder, which is the end of the collection, then delete it."""
-        self._closed(name)
+        self._open.forget(name)
         gone = self._root / f"{_GONE}{uuid.uuid4().hex}"
         if stamp_of(self._root / name) is None:
             raise UnknownCollection(name)
@@ -119,7 +116,7 @@ class LanceStore:
 
     def rename(self, name: str, new: str) -> None:
         """Rename the folder."""
-        self._closed(name)
+        self._open.forget(name)
         if stamp_of(self._root / name) is None:
             raise UnknownCollection(name)
         with ExitStack() as locks:
@@ -136,7 +133,7 @@ class LanceStore:
 
     def replace(self, name: str, other: str, mark: int) -> bool:
         """Put the rows of `other` beside those of `name`, then name them in its manifest."""
-        self._closed(other)
+        self._open.forget(other)
         old_table = self.open(name)
         with ExitStack() as locks:
             for one in sorted((name, other)):
@@ -162,16 +159,11 @@ class LanceStore:
 
     def close(self) -> None:
         """Wait for upkeep everywhere."""
-        with self._lock:
-            tables, self._tables = list(self._tables.values()), {}
-        for table in tables:
-            table.close()
+        self._open.close()
 
-    def _closed(self, name: str) -> None:
-        with self._lock:
-            table = self._tables.pop(name, None)
-        if table is not None:
-            table.close()
+    def _table(self, name: str) -> LanceTable:
+        files = Files(self._root, name, self._memory, self._cache(), self._lock_wait_s)
+        return LanceTable(files, self._exact_rows)
 
     def _exclusive(self, name: str) -> Any:
         return exclusive(name, threading.RLock(), writers_lock(self._root, name), self._lock_wait_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from contextlib import ExitStack, suppress
@@ -13,6 +12,7 @@ from embedder.collections.milvus.leases import LEASE_S, Leases
 from embedder.collections.milvus.rows import create_rows
 from embedder.collections.milvus.server import CALL_S, Server
 from embedder.collections.milvus.table import MilvusTable
+from embedder.collections.open_tables import OpenTables
 from embedder.collections.store import Info
 from embedder.errors import CollectionExists, StoreFailed, UnknownCollection
 
@@ -29,8 +29,7 @@ class MilvusStore:
         self._server = Server(url)
         self._heads = Heads(self._server)
         self._leases = Leases(self._heads, lock_wait_s, lease_s)
-        self._lock = threading.Lock()
-        self._tables: dict[str, MilvusTable] = {}
+        self._open = OpenTables(lambda name: MilvusTable(self._server, self._heads, self._leases, name))
 
     def names(self) -> list[str]:
         """Every head's name."""
@@ -51,21 +50,17 @@ class MilvusStore:
 
     def open(self, name: str) -> MilvusTable:
         """The table of that head, the same for everybody in this process."""
-        with self._lock:
-            table = self._tables.get(name)
-            if table is None:
-                table = MilvusTable(self._server, self._heads, self._leases, name)
+        table = self._open.get(name)
         try:
             table.refresh()
         except UnknownCollection:
-            self._forget(name)
+            self._open.forget(name)
             raise UnknownCollection(name) from None
-        with self._lock:
-            return self._tables.setdefault(name, table)
+        return table
 
     def drop(self, name: str) -> None:
         """Take the head away, which is the end of the collection, then its rows."""
-        self._forget(name)
+        self._open.forget(name)
         with self._held(name):
             head = self._heads.get(name)
             self._settle(name)
@@ -76,7 +71,7 @@ class MilvusStore:
 
     def rename(self, name: str, new: str) -> None:
         """Hand its rows over to the new name."""
-        self._forget(name)
+        self._open.forget(name)
         with self._held(*sorted((name, new))):
             head = self._heads.get(name)
             with suppress(UnknownCollection):
@@ -87,7 +82,7 @@ class MilvusStore:
 
     def replace(self, name: str, other: str, mark: int) -> bool:
         """Hand the rows of `other` over to `name`."""
-        self._forget(other)
+        self._open.forget(other)
         with self._held(*sorted((name, other))):
             old, new = self._heads.get(name), self._heads.get(other)
             if old.mark != mark:
@@ -97,19 +92,18 @@ class MilvusStore:
             self._heads.hand_over(other, new, name, replace(new, mark=mark, exchanged=mark))
             self._heads.forget_info(old)
             self._drop_rows(old)
-        with self._lock:
-            table = self._tables.get(name)
+        table = self._open.known(name)
         if table is not None:
             table.refresh()
         return True
 
     def close(self) -> None:
         """Let go of every lease, then of the server."""
-        with self._lock:
-            self._tables.clear()
-        with ExitStack() as closing:
-            closing.callback(self._server.close)
+        self._open.close()
+        try:
             self._leases.close()
+        finally:
+            self._server.close()
 
     def _held(self, *names: str) -> ExitStack:
         held = ExitStack()
@@ -127,10 +121,6 @@ class MilvusStore:
             with self._leases.held(left):
                 if left in self._heads.left_by(*names):  # nobody made it anew meanwhile
                     self._heads.remove(left)
-
-    def _forget(self, name: str) -> None:
-        with self._lock:
-            self._tables.pop(name, None)
 
     def _drop_rows(self, head: Head) -> None:
         with suppress(UnknownCollection), self._server.client() as client:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import ExitStack
-
+from embedder.collections.open_tables import OpenTables
 from embedder.collections.postgres.database import Database, sweep
 from embedder.collections.postgres.heads import FORMAT, as_json, read_head
 from embedder.collections.postgres.table import PostgresTable
@@ -24,10 +22,8 @@ class PostgresStore:
 
     def __init__(self, url: str, *, exact_rows: int = EXACT_ROWS, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._database = Database(url)
-        self._exact_rows = exact_rows
         self._lock_wait_s = lock_wait_s
-        self._lock = threading.Lock()
-        self._tables: dict[str, PostgresTable] = {}
+        self._open = OpenTables(lambda name: PostgresTable(self._database, name, exact_rows, lock_wait_s))
 
     def names(self) -> list[str]:
         """Every line's name."""
@@ -63,21 +59,17 @@ class PostgresStore:
 
     def open(self, name: str) -> PostgresTable:
         """The table of that line, the same for everybody in this process."""
-        with self._lock:
-            table = self._tables.get(name)
-            if table is None:
-                table = PostgresTable(self._database, name, self._exact_rows, self._lock_wait_s)
+        table = self._open.get(name)
         try:
             table.refresh()
         except UnknownCollection:
-            self._forget(name)
+            self._open.forget(name)
             raise UnknownCollection(name) from None
-        with self._lock:
-            return self._tables.setdefault(name, table)
+        return table
 
     def drop(self, name: str) -> None:
         """Take the line away, which is the end of the collection, then its rows once nobody reads them."""
-        self._forget(name)
+        self._open.forget(name)
         with self._database.transaction(name, self._lock_wait_s) as connection:
             head = read_head(connection, name, lock=True)
             connection.execute("DELETE FROM tessera.collections WHERE name = %s", [name])
@@ -88,7 +80,7 @@ class PostgresStore:
         """Change the line's name."""
         from psycopg.errors import UniqueViolation
 
-        self._forget(name)
+        self._open.forget(name)
         with self._database.transaction(name, self._lock_wait_s) as connection:
             read_head(connection, name, lock=True)
             try:
@@ -98,7 +90,7 @@ class PostgresStore:
 
     def replace(self, name: str, other: str, mark: int) -> bool:
         """Have the line `name` say what `other` says, and take `other` away, in one transaction."""
-        self._forget(other)
+        self._open.forget(other)
         with self._database.transaction(name, self._lock_wait_s) as connection:
             heads = {one: read_head(connection, one, lock=True) for one in sorted((name, other))}
             if heads[name].mark != mark:
@@ -113,8 +105,7 @@ class PostgresStore:
             )
             connection.execute("DELETE FROM tessera.collections WHERE name = %s", [other])
             connection.execute("INSERT INTO tessera.gone VALUES (%s)", [heads[name].number])
-        with self._lock:
-            table = self._tables.get(name)
+        table = self._open.known(name)
         if table is not None:
             table.refresh()
         sweep(self._database)
@@ -122,18 +113,10 @@ class PostgresStore:
 
     def close(self) -> None:
         """Wait for upkeep everywhere, and close every connection."""
-        with self._lock:
-            tables, self._tables = list(self._tables.values()), {}
-        with ExitStack() as closing:
-            closing.callback(self._database.close)
-            for table in tables:
-                table.close()
-
-    def _forget(self, name: str) -> None:
-        with self._lock:
-            table = self._tables.pop(name, None)
-        if table is not None:
-            table.close()
+        try:
+            self._open.close()
+        finally:
+            self._database.close()
 
 
 def _tables(number: int, dimensions: int) -> list[str]:

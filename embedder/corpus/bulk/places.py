@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from embedder.errors import ConfigError, FileUnreadable
+from embedder.errors import ConfigError, FileUnreadable, TesseraError
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -231,24 +231,23 @@ def _sync(part: Place) -> None:
             os.fsync(written.fileno())
 
 
+def _readable(place: Place) -> AbstractContextManager[None]:
+    return _reaching(place, "read", FileUnreadable)
+
+
+def _writable(place: Place) -> AbstractContextManager[None]:
+    return _reaching(place, "written", ConfigError)
+
+
 @contextmanager
-def _readable(place: Place) -> Iterator[None]:
+def _reaching(place: Place, how: str, failed: type[TesseraError]) -> Iterator[None]:
+    """What fails there as an error of ours."""
     import pyarrow as pa
 
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise FileUnreadable(f"{place.address} cannot be read: {_said(error)}.") from None
-
-
-@contextmanager
-def _writable(place: Place) -> Iterator[None]:
-    import pyarrow as pa
-
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        raise ConfigError(f"{place.address} cannot be written: {_said(error)}.") from None
+        raise failed(f"{place.address} cannot be {how}: {_said(error)}.") from None
 
 
 def _said(error: Exception) -> str:
