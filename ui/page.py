@@ -54,7 +54,7 @@ def make_blocks(desk: Desk) -> Any:
             toggle = gr.Button("Light / dark", size="sm", scale=0, min_width=110, elem_id="theme")
         shelf = sidebar.build(desk, shelf_toggle)
         inputs = build_inputs(desk, model)
-        with gr.Tabs(elem_id="views", elem_classes="stage"):
+        with gr.Tabs(elem_id="views", elem_classes="stage", overflow_behavior="wrap"):
             with gr.Tab("Map", id="map"):
                 explorer = map.build(desk)
             with gr.Tab("Similarity", id="similarity"):

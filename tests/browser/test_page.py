@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import Server, live_server
-from ui import loading
+from ui import code, loading
 
 from .conftest import Watched
 
@@ -229,6 +229,30 @@ def test_a_phone_has_no_sideways_scroll(open_page: OpenPage, name: str) -> None:
     view(page, name)
     page.wait_for_timeout(700)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_shows_every_tab(open_page: OpenPage, width: int) -> None:
+    page = open_page(width=width, height=844).page
+    view(page, "Code")
+    page.locator(".languages .cm-content:visible").wait_for()
+    for strip, names in (
+        ("#views", ["Map", "Similarity", "Vectors", "Compare", "Code"]),
+        (".languages", list(code.LANGUAGES)),
+    ):
+        tabs = page.locator(f"{strip} > .tab-wrapper [role=tab]")
+        assert tabs.all_inner_texts() == names, "none is behind dots"
+        boxes = [box for tab in tabs.all() if (box := tab.bounding_box())]
+        assert len(boxes) == len(names)
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+    assert "import" in code_of(page, "Python package")
+    badge, button = (page.locator(one).bounding_box() for one in (".badge .facts", "#shelf-toggle"))
+    assert badge is not None
+    assert (
+        button is None
+        or badge["x"] + badge["width"] <= button["x"]
+        or badge["y"] > button["y"] + button["height"]
+    )
 
 
 def test_it_can_be_used_from_the_keyboard(open_page: OpenPage) -> None:
