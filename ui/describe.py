@@ -91,8 +91,8 @@ def colour(dataset: Dataset, number: int, key: str | None = None) -> NDArray[Any
 async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
     """The clusters of a layout: label of each row, and of each cluster its names, size and place.
 
-    `name` is its keywords, `nearest` the text nearest its centre, shortened; `at`, and `low` and `high`, between
-    which nine tenths of its rows are, have a number for each dimension of the layout.
+    `name` is its keywords, `nearest` the text nearest its centre, shortened; `at`, and `low` and `high`,
+    between which nine tenths of its rows are, have a number for each dimension of the layout.
     """
     layout = dataset.layout(key)
     labels = layout.clusters
