@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ui import code, compare, loading, map, mapped, model, sidebar, similarity, 
 from ui.samples import SAMPLES
 from ui.session import Session
 from ui.stopping import Stopped
-from ui.view import QUIET, Desk, bind, bind_stream, bind_told, status
+from ui.view import QUIET, Desk, bind, bind_stream, bind_told, sentence_of, status
 
 SWEEP_S, KEPT_S = 600, 3600
 QUEUE_LENGTH = 512
@@ -182,9 +183,11 @@ def with_cancel(handler: Any) -> Any:
             except Stopped:
                 yield what_was_there(session)
                 raise gr.Error("Cancelled", visible=False, print_exception=False) from None
-            except Exception:
-                yield step.line, gr.update(visible=False), step.map_value or gr.skip()
-                raise
+            except Exception as error:
+                sentence = sentence_of(error)
+                yield status(sentence, kind="error"), gr.update(visible=False), step.map_value or gr.skip()
+                # Said once, where the visitor looks; the error keeps what follows a load from following.
+                raise gr.Error(html.escape(sentence), visible=False, print_exception=False) from None
         yield step.line, gr.update(visible=False), gr.skip()
 
     return stream

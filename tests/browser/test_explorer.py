@@ -305,6 +305,11 @@ def test_four_ways_to_search(open_page: OpenPage, tmp_path: Path) -> None:
     assert search(page, "^a ", "regex") == [
         "A cold wind blows", "A sweet ripe pear", "A ticket to Lisbon",
     ]  # fmt: skip
+    assert page.get_by_role("button", name="Next hit").is_visible()
+    assert search(page, "zebrafish", "keyword") == []
+    assert "Try other words" in page.locator("#tx-panel-Selection").inner_text()
+    assert page.get_by_role("button", name="Next hit").is_hidden(), "there is none to walk to"
+    page.locator("#tx-mode").select_option("regex")
     page.locator("#tx-query").fill("(")
     page.locator("#tx-query").press("Enter")
     page.locator(".tx-found[data-problem] .tx-hits", has_text="no regular expression").wait_for()
