@@ -78,7 +78,7 @@ def build(desk: Desk) -> CodeView:
 
     note = gr.HTML(status(EMPTY), elem_classes="note")
     blocks = []
-    with gr.Tabs(elem_classes="languages"):
+    with gr.Tabs(elem_classes="languages", overflow_behavior="wrap"):
         for name, (language, _) in LANGUAGES.items():
             with gr.Tab(name):
                 blocks.append(

@@ -91,8 +91,8 @@ def colour(dataset: Dataset, number: int, key: str | None = None) -> NDArray[Any
 async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
     """The clusters of a layout: label of each row, and of each cluster its names, size and place.
 
-    `name` is its keywords, `nearest` the text nearest its centre, shortened; `at` has a number for
-    each dimension of the layout.
+    `name` is its keywords, `nearest` the text nearest its centre, shortened; `at`, and `low` and `high`,
+    between which nine tenths of its rows are, have a number for each dimension of the layout.
     """
     layout = dataset.layout(key)
     labels = layout.clusters
@@ -102,13 +102,16 @@ async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
     found = []
     for label, name in enumerate(names):
         nearest = shortened(dataset.texts[name.row], MAX_NAME_CHARS)
+        places = layout.points[labels == label]
         found.append(
             {
                 "name": " · ".join(name.keywords) or nearest,
                 "nearest": nearest,
                 "row": name.row,
                 "size": name.size,
-                "at": np.median(layout.points[labels == label], axis=0).tolist(),
+                "at": np.median(places, axis=0).tolist(),
+                "low": np.quantile(places, 0.05, axis=0, method="lower").tolist(),
+                "high": np.quantile(places, 0.95, axis=0, method="higher").tolist(),
             }
         )
     return {"labels": labels.tolist(), "clusters": found}

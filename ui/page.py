@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from embedder.errors import TesseraError
-from ui import code, compare, loading, map, mapped, sidebar, similarity, theme, upload, vectors
-from ui.owned import RUNTIME
+from ui import code, compare, loading, map, mapped, model, sidebar, similarity, theme, upload, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
 from ui.stopping import Stopped
-from ui.view import QUIET, Desk, bind, bind_stream, bind_told, status
+from ui.view import QUIET, Desk, bind, bind_stream, bind_told, sentence_of, status
 
 SWEEP_S, KEPT_S = 600, 3600
 QUEUE_LENGTH = 512
@@ -48,13 +48,12 @@ def make_blocks(desk: Desk) -> Any:
     ) as blocks:
         with gr.Row(elem_classes="masthead", equal_height=True):
             gr.HTML(theme.header(), elem_classes="grow")
-            badge = gr.HTML(theme.badge(desk.settings.default_model, None), elem_id="badge")
-            model = build_model(desk)
+            models = model.build(desk)
             shelf_toggle = sidebar.build_toggle()
             toggle = gr.Button("Light / dark", size="sm", scale=0, min_width=110, elem_id="theme")
         shelf = sidebar.build(desk, shelf_toggle)
-        inputs = build_inputs(desk, model)
-        with gr.Tabs(elem_id="views", elem_classes="stage"):
+        inputs = build_inputs(desk, models.field)
+        with gr.Tabs(elem_id="views", elem_classes="stage", overflow_behavior="wrap"):
             with gr.Tab("Map", id="map"):
                 explorer = map.build(desk)
             with gr.Tab("Similarity", id="similarity"):
@@ -76,33 +75,13 @@ def make_blocks(desk: Desk) -> Any:
         code.wire(desk, code_view, compare.wire(desk, compare_view, loads))
         code.wire(desk, code_view, explorer.submit(bind_told(desk, map_searched), [], [], **QUIET))
         blocks.load(None, js=theme.RESTORE, api_visibility="private")
-        blocks.load(bind_stream(desk, show_model), [inputs.model], [badge], **QUIET)
-        inputs.model.input(bind_stream(desk, choose_model), [inputs.model], [badge, inputs.status], **QUIET)
-        for loaded in loads:
-            loaded.success(bind(desk, show_maker), [], [badge, inputs.model], **QUIET)
+        model.wire(desk, models, blocks, loads, inputs.status)
         toggle.click(None, js=theme.TOGGLE, api_visibility="private")
     blocks.queue(max_size=QUEUE_LENGTH, api_open=False)
     return blocks
 
 
-def build_model(desk: Desk) -> Any:
-    """The field for the model of what is brought next, where there is a choice."""
-    import gradio as gr
-
-    allowed = list(desk.settings.allowed_models)
-    return gr.Dropdown(
-        allowed,
-        value=allowed[0],
-        label="Model",
-        visible=len(allowed) > 1,
-        filterable=False,
-        container=False,
-        min_width=200,
-        elem_id="model",
-    )
-
-
-def build_inputs(desk: Desk, model: Any) -> Inputs:
+def build_inputs(desk: Desk, field: Any) -> Inputs:
     """Ways to bring texts, and the line that says what goes on."""
     import gradio as gr
 
@@ -134,7 +113,7 @@ def build_inputs(desk: Desk, model: Any) -> Inputs:
         with gr.Column(elem_classes="line", min_width=280):
             line = gr.HTML(status("Loading a sample…"), elem_id="status")
             cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
-    return Inputs(model, bring, texts, way, embed, file, samples, cancel, line)
+    return Inputs(field, bring, texts, way, embed, file, samples, cancel, line)
 
 
 def wire_inputs(
@@ -204,9 +183,11 @@ def with_cancel(handler: Any) -> Any:
             except Stopped:
                 yield what_was_there(session)
                 raise gr.Error("Cancelled", visible=False, print_exception=False) from None
-            except Exception:
-                yield step.line, gr.update(visible=False), step.map_value or gr.skip()
-                raise
+            except Exception as error:
+                sentence = sentence_of(error)
+                yield status(sentence, kind="error"), gr.update(visible=False), step.map_value or gr.skip()
+                # Said once, where the visitor looks; the error keeps what follows a load from following.
+                raise gr.Error(html.escape(sentence), visible=False, print_exception=False) from None
         yield step.line, gr.update(visible=False), gr.skip()
 
     return stream
@@ -276,46 +257,3 @@ def what_was_there(session: Session) -> Any:
     if dataset is None:
         return said, gr.update(visible=False), gr.skip()
     return said + loading.summary(dataset), gr.update(visible=False), map.shown(dataset)
-
-
-async def choose_model(desk: Desk, session: Session, model: Any) -> AsyncGenerator[Any, None]:
-    """The badge of the model for what comes next, and what that means for the texts on screen."""
-    import gradio as gr
-
-    dataset = session.dataset
-    line = gr.skip()
-    if dataset is not None:
-        line = loading.summary(dataset)
-        if dataset.model.id != model and dataset.model.runtime != RUNTIME:
-            line = (
-                status(f"The texts on screen are still by {dataset.model.id}; bring some for the other.")
-                + line
-            )
-    async with aclosing(show_model(desk, session, model)) as badges:
-        async for badge in badges:
-            yield badge, line
-
-
-async def show_maker(desk: Desk, session: Session) -> Any:
-    """After a load: the badge and the field say by which model its vectors are, if it runs here."""
-    import gradio as gr
-
-    dataset = session.dataset
-    if dataset is None or dataset.model.id not in desk.settings.allowed_models:
-        return gr.skip(), gr.skip()
-    if dataset.model.runtime == RUNTIME:
-        return gr.skip(), gr.skip()
-    return theme.badge(dataset.model.id, dataset.model), gr.update(value=dataset.model.id)
-
-
-async def show_model(desk: Desk, session: Session, model: Any) -> AsyncGenerator[Any, None]:
-    """The badge: how far the model is, then what it is."""
-    model_id = model if isinstance(model, str) and model in desk.settings.allowed_models else None
-    model_id = model_id or desk.settings.default_model
-    yield theme.badge(model_id, None)
-    try:
-        info = await desk.engine.model_info(model_id)
-    except TesseraError as error:
-        yield theme.badge(model_id, None, str(error))
-        return
-    yield theme.badge(model_id, info)

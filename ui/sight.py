@@ -132,13 +132,14 @@ def _written(dataset: Dataset, key: str, found: dict[str, Any]) -> bytes:
     elif found["clusters"]:
         labels = np.asarray(found["labels"])[rows]
         codes = np.where(labels < 0, _NO_GROUP, labels % describe.DISTINCT_GROUPS).astype(np.uint8)
+    told = ("name", "at", "low", "high")
     data = {
         "layout": key,
         "places": _coded(steps),
         "low": low.tolist(),
         "high": high.tolist(),
         "codes": None if codes is None else _coded(codes),
-        "clusters": [{name: cluster[name] for name in ("name", "at")} for cluster in found["clusters"]],
+        "clusters": [{name: cluster[name] for name in told} for cluster in found["clusters"]],
     }
     said = f"{dataset.name} · {many(n, 'text')}"
     parts = {

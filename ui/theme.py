@@ -108,7 +108,7 @@ def make_theme() -> Any:
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_400",
         input_placeholder_color="*neutral_500",
-        input_placeholder_color_dark="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
         button_border_width="1px",
         button_primary_border_color="transparent",
         button_primary_text_color="white",

@@ -162,10 +162,11 @@ class Comparing {
 
   // The left map's clusters, each where its texts are on the map with these positions.
   labels(positions) {
-    const middle = (values) => values.sort((one, two) => one - two)[values.length >> 1];
     return this.clusters.clusters.map((cluster, label) => {
       const rows = this.clusters.labels.flatMap((one, row) => (one === label ? [row] : []));
-      return { ...cluster, at: [0, 1].map((axis) => middle(rows.map((row) => positions[2 * row + axis]))) };
+      const sorted = [0, 1].map((axis) => rows.map((row) => positions[2 * row + axis]).sort((one, two) => one - two));
+      const [low, at, high] = [0.05, 0.5, 0.95].map((share) => sorted.map((values) => values[Math.round(share * (values.length - 1))]));
+      return { ...cluster, low, at, high };
     });
   }
 

@@ -1,5 +1,7 @@
 // Elements from plain values: what a text says is always text.
 
+const SVG = "http://www.w3.org/2000/svg";
+
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -9,6 +11,14 @@ export function make(tag, properties = {}, ...children) {
     else element.setAttribute(name, value);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+// The same for a drawing, whose parts have attributes only.
+export function draw(tag, properties, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
+  element.append(...children);
   return element;
 }
 

@@ -2,6 +2,8 @@
 
 export const FADED = 0.08;
 export const BRIGHT = 0.85;
+// So many are looked at to find a name its place.
+export const SPOTS = 3000;
 
 export function dotSize(n) {
   return n <= 30 ? 14 : n <= 300 ? 10 : n <= 2000 ? 7 : n <= 8000 ? 5.5 : n <= 25000 ? 4 : 3;

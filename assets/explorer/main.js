@@ -8,6 +8,7 @@ import { card } from "./card.js";
 import { Colouring } from "./colouring.js";
 import { contrast } from "./contrast.js";
 import { count, debounced, make, showTab } from "./dom.js";
+import { part, reachesFurther } from "./keeper.js";
 import { Keyboard } from "./keyboard.js";
 import { Layouts } from "./layouts.js";
 import { Legend } from "./legend.js";
@@ -178,7 +179,7 @@ class Explorer {
   everything() {
     const rows = Array.from({ length: this.about.n }, (_, row) => row);
     return this.panel.list("Selection", {
-      title: `All ${count(this.about.n, "text")}`,
+      title: reachesFurther(this.id) ? `${this.about.n.toLocaleString("en")} of ${count(part.total, "text")}` : `All ${count(this.about.n, "text")}`,
       note: "Click a text to find it on the map. Lasso some points to see what they have in common.",
       rows,
     });

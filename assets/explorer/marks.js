@@ -2,28 +2,21 @@
 // itself. Drawn above plotly's canvas, which would reckon all its dots anew for these few.
 
 import { accent, ground, rest } from "./colours.js";
+import { draw } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const RING_PX = 6, DOT_PX = 7.5;
 
 export class Marks {
   constructor() {
-    this.element = document.createElementNS(SVG, "svg");
-    this.element.setAttribute("class", "tx-marks");
-    this.element.setAttribute("aria-hidden", "true");
+    this.element = draw("svg", { class: "tx-marks", "aria-hidden": "true" });
     this.set(null, []);
   }
 
   set(row, others) {
     Object.assign(this, { row, others: row === null ? [] : others });
-    const node = (name, attributes) => {
-      const element = document.createElementNS(SVG, name);
-      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-      return element;
-    };
-    this.lines = this.others.map(() => node("line", { "stroke-width": 1 }));
-    this.rings = this.others.map(() => node("circle", { r: RING_PX, fill: "none", "stroke-width": 2 }));
-    this.dots = row === null ? [] : [node("circle", { r: DOT_PX, "stroke-width": 3 })];
+    this.lines = this.others.map(() => draw("line", { "stroke-width": 1 }));
+    this.rings = this.others.map(() => draw("circle", { r: RING_PX, fill: "none", "stroke-width": 2 }));
+    this.dots = row === null ? [] : [draw("circle", { r: DOT_PX, "stroke-width": 3 })];
     this.element.replaceChildren(...this.lines, ...this.rings, ...this.dots);
     this.repaint();
   }

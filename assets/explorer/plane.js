@@ -1,7 +1,7 @@
 // A layout of two dimensions: dots on a plotly canvas, contours of their density below them.
 
 import { contourColours, rest } from "./colours.js";
-import { BRIGHT, FADED, along, bounds, dotSize, sampled } from "./dots.js";
+import { BRIGHT, FADED, SPOTS, along, bounds, dotSize, sampled } from "./dots.js";
 import { Marks } from "./marks.js";
 
 const SVG_POINTS = 3000;
@@ -95,6 +95,12 @@ export class Plane {
     return xaxis?._length ? [xaxis._offset + xaxis.l2p(x), yaxis._offset + yaxis.l2p(y)] : null;
   }
 
+  // Where an even sample of the dots is in the picture.
+  spots() {
+    const { rows } = this;
+    return rows.length && this.placeOf([0, 0]) ? sampled(rows.length, SPOTS).map((place) => this.placeOf([this.drawn.x[place], this.drawn.y[place]])) : [];
+  }
+
   async setStretched(stretched) {
     if (stretched === Boolean(this.stretched)) return;
     this.stretched = stretched;
@@ -112,7 +118,7 @@ export class Plane {
 
   // What is on screen for a picture of its own: names as plotly's annotations.
   picture(labels, ground, ink, notes) {
-    const named = labels.map(({ text, at: [x, y] }) => ({ x, y, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }));
+    const named = labels.map(({ text, at: [x, y], shift: [xshift, down] }) => ({ x, y, xshift, yshift: -down, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }));
     return { data: [...this.canvas.data, ...this.marks.traces(this.at)], layout: { ...this.canvas.layout, annotations: [...notes, ...named], paper_bgcolor: ground, plot_bgcolor: ground } };
   }
 

@@ -98,7 +98,7 @@ export class Plot {
   placeLabels() {
     const { offsetWidth, offsetHeight } = this.element;
     this.shown.moved?.();
-    if (offsetWidth) this.labels.place((at) => this.shown.placeOf(at), offsetWidth, offsetHeight);
+    if (offsetWidth) this.labels.place((at) => this.shown.placeOf(at), offsetWidth, offsetHeight, this.shown.spots?.());
   }
 
   // Whether both directions have a scale of their own; else a step is as long in both.
@@ -135,7 +135,7 @@ export class Plot {
   picture(format, ground, ink, notes = []) {
     const { width, height } = this.element.getBoundingClientRect();
     const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-    const labels = this.labels.visible.map(({ element, at }) => ({ at, text: escaped(element.textContent) }));
+    const labels = this.labels.visible.map(({ element, at, shift }) => ({ at, shift, text: escaped(element.textContent) }));
     return this.plotly.toImage(this.shown.picture(labels, ground, ink, notes), { format, width, height, scale: format === "png" ? 2 : 1 });
   }
 

@@ -2,7 +2,7 @@
 // a mark of a shape of its own for each coding.
 
 import { accent, groupColour } from "./colours.js";
-import { draw } from "./saving.js";
+import { draw } from "./dom.js";
 
 const HEIGHT = 260;
 const EDGE = { left: 46, right: 14, top: 14, bottom: 48 };

@@ -1,8 +1,7 @@
 // What is taken away as a file: the Save menu of a view, and figures of the page as pictures of their own.
 
-import { make } from "./dom.js";
+import { draw, make } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const PNG_SCALE = 2;
 const MARGIN = 16;
 const HEADING = 26;
@@ -22,13 +21,6 @@ export function save(what, name) {
   const href = what instanceof Blob ? URL.createObjectURL(what) : what;
   make("a", { href, download: name }).click();
   if (href !== what) setTimeout(() => URL.revokeObjectURL(href), 10_000);
-}
-
-export function draw(tag, properties, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
 }
 
 // A chart of the page with its looks written into it.

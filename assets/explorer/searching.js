@@ -82,7 +82,7 @@ export class Searching {
     this.hits = hits;
     const more = this.slides && hits.length === this.ranked.length && this.total > hits.length ? "+" : "";
     if (this.everywhere) return this._listEverywhere();
-    this.toolbar.hits.textContent = hits.length ? `${hits.length.toLocaleString("en")}${more} ${hits.length === 1 ? "hit" : "hits"}` : "No hits";
+    this.toolbar.setHits(hits.length ? `${hits.length.toLocaleString("en")}${more} ${hits.length === 1 ? "hit" : "hits"}` : "No hits", hits.length > 0);
     explorer.panel.show("Selection"); // at once: a visitor may turn to another tab meanwhile
     await explorer.paint();
     await explorer.panel.list("Selection", {
@@ -101,6 +101,7 @@ export class Searching {
     const further = reachesFurther(explorer.id);
     toolbar.query.placeholder = `Search ${further ? `all ${count(part.total, "text")}` : "these texts"}   /`;
     if (explorer.about) explorer.remember();
+    if (further && !this.scores && !explorer.selected) explorer.guarded(() => explorer.everything());
     if (this.scores && !this.everywhere && this._further(toolbar.mode.value, this.examples)) this.run({ fresh: true });
   }
 
@@ -111,7 +112,7 @@ export class Searching {
   async _listEverywhere() {
     const { explorer, everywhere } = this;
     const { hits } = everywhere;
-    this.toolbar.hits.textContent = hits.length ? `${count(hits.length, "hit")}, ${this.hits.length.toLocaleString("en")} on the map` : "No hits";
+    this.toolbar.setHits(hits.length ? `${count(hits.length, "hit")}, ${this.hits.length.toLocaleString("en")} on the map` : "No hits", this.hits.length > 0);
     explorer.panel.show("Selection");
     await explorer.paint();
     await explorer.panel.list("Selection", { ...listed(everywhere, this.said), clear: () => explorer.clear() });

@@ -27,13 +27,14 @@ function drawSight({ layout, places, low, high, codes: coded, clusters }) {
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
     pen.globalAlpha = BRIGHT;
+    const spots = Array.from({ length: n }, (_, row) => placeOf([x[row], y[row]]));
     for (let row = 0; row < n; row += 1) {
       pen.fillStyle = colourOf(row);
       pen.beginPath();
-      pen.arc(...placeOf([x[row], y[row]]), dotSize(n) / 2, 0, 2 * Math.PI);
+      pen.arc(...spots[row], dotSize(n) / 2, 0, 2 * Math.PI);
       pen.fill();
     }
-    labels.place(placeOf, width, height);
+    labels.place(placeOf, width, height, sampled(n, SPOTS).map((row) => spots[row]));
   };
   draw();
   stage.dataset.painted = `${layout} ${n}`;

@@ -75,7 +75,7 @@ export class Space {
   }
 
   picture(labels, background, ink) {
-    const annotations = labels.map(({ text, at: [x, y, z] }) => ({ x, y, z, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: background, opacity: 0.85, borderpad: 1 }));
+    const annotations = labels.map(({ text, at: [x, y, z], shift: [xshift, down] }) => ({ x, y, z, xshift, yshift: -down, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: background, opacity: 0.85, borderpad: 1 }));
     const scene = { ...this.canvas.layout.scene, annotations };
     return { data: this.canvas.data, layout: { ...this.canvas.layout, scene, paper_bgcolor: background } };
   }

@@ -2,8 +2,7 @@
 // who can't tell red from green can tell apart. Pointer and arrow keys read the numbers off.
 
 import { above, below } from "./colours.js";
-import { make } from "./dom.js";
-import { draw } from "./saving.js";
+import { draw, make } from "./dom.js";
 
 const HEIGHT = 1;
 const WIDE_STEP = 10;

@@ -22,7 +22,7 @@ export class Toolbar {
     this.histogram = make("canvas", { width: BINS, height: 20, className: "tx-histogram", role: "img", "aria-label": "How many texts have which score" });
     this.threshold = make("input", { type: "range", min: 0, max: 1000, "aria-label": "Least score of a hit", id: "tx-threshold" });
     this.shownThreshold = make("output", { htmlFor: "tx-threshold" });
-    const step = (by, text, title) => make("button", { type: "button", textContent: text, title, "aria-label": title, on: { click: () => onStep(by) } });
+    const step = (by, text, title) => make("button", { type: "button", className: "tx-step", textContent: text, title, "aria-label": title, on: { click: () => onStep(by) } });
     this.found = make(
       "div",
       { className: "tx-found", hidden: true },
@@ -100,6 +100,12 @@ export class Toolbar {
   setColours(colours, chosen) {
     this.colour.replaceChildren(...colours.map(([value, name]) => make("option", { value, textContent: name, selected: value === chosen })));
     this.colour.value = chosen;
+  }
+
+  // How many were found, in words; without any there is none to walk to.
+  setHits(sentence, some) {
+    this.hits.textContent = sentence;
+    this.found.toggleAttribute("data-empty", !some);
   }
 
   // A search that could not be done.

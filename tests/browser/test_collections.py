@@ -213,6 +213,7 @@ def test_all_of_a_large_one_is_searched(
     page.get_by_role("button", name="Open notes").click()
     wait_for_points(page, LIMIT)
     assert "a sample of 91, drawn by chance; all are searched" in wait_for_status(page, "sample")
+    page.locator("#tx-panel-Selection h2", has_text=f"{LIMIT} of 91 texts").wait_for(state="attached")
     open_sidebar(page)
     assert "40 of 91 texts" in page.locator("#shelf").inner_text()
     close_sidebar(page)

@@ -235,6 +235,33 @@ def test_nearer_by_more_clusters_have_their_names(open_page: OpenPage) -> None:
     )
 
 
+# Of each name that is shown, which share of its own cluster's dots is below it.
+COVERED = """async () => {
+  const root = `explorer/data/${new URLSearchParams(location.search).get("data")}`;
+  const { layout } = await (await fetch(root)).json();
+  const { labels } = await (await fetch(`${root}/clusters/${layout}`)).json();
+  const canvas = document.querySelector("#map .tx-canvas"), frame = canvas.getBoundingClientRect();
+  const [{ x, y }, { xaxis, yaxis }] = [canvas.data[0], canvas._fullLayout];
+  const shown = [...document.querySelectorAll("#map .tx-labels span")].map((name, label) => {
+    if (name.style.visibility !== "visible") return [];
+    const { left, right, top, bottom } = name.getBoundingClientRect();
+    const own = labels.flatMap((one, row) => one === label ? [[frame.left + xaxis.l2p(x[row]), frame.top + yaxis.l2p(y[row])]] : []);
+    const below = own.filter(([across, down]) => across > left && across < right && down > top && down < bottom);
+    return [[name.textContent.replaceAll("\u00a0", " "), below.length / own.length]];
+  });
+  return shown.flat();
+}"""  # noqa: E501
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_small_clusters_are_seen_beside_their_names(open_page: OpenPage, width: int) -> None:
+    page = open_page(width=width, height=900).page
+    covered = dict(page.evaluate(COVERED))
+    assert len(covered) >= 8
+    assert covered["test · mock · doctest"] == covered["codec · mapping · gencodec"] == 0, "these stand alone"
+    assert sum(share > 0.5 for share in covered.values()) < len(covered) / 3, "but in the crowd"
+
+
 def test_another_view_selects_on_the_map(open_page: OpenPage) -> None:
     page = open_page().page
     texts = [text for texts in TOPICS.values() for text in texts]
@@ -278,6 +305,11 @@ def test_four_ways_to_search(open_page: OpenPage, tmp_path: Path) -> None:
     assert search(page, "^a ", "regex") == [
         "A cold wind blows", "A sweet ripe pear", "A ticket to Lisbon",
     ]  # fmt: skip
+    assert page.get_by_role("button", name="Next hit").is_visible()
+    assert search(page, "zebrafish", "keyword") == []
+    assert "Try other words" in page.locator("#tx-panel-Selection").inner_text()
+    assert page.get_by_role("button", name="Next hit").is_hidden(), "there is none to walk to"
+    page.locator("#tx-mode").select_option("regex")
     page.locator("#tx-query").fill("(")
     page.locator("#tx-query").press("Enter")
     page.locator(".tx-found[data-problem] .tx-hits", has_text="no regular expression").wait_for()

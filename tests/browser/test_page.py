@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import Server, live_server
-from ui import loading
+from ui import code, loading
 
 from .conftest import Watched
 
@@ -145,6 +145,7 @@ def test_a_file_that_is_none_and_too_many_texts_are_sentences(open_page: OpenPag
     assert "50,000" in said
     assert page.locator("#texts textarea").input_value().count("x") == 50_001, "what was entered stays"
     assert points(page) == 3000, "what was on screen stays"
+    assert page.get_by_text("50,001 texts").count() == 1, "it is said once"
 
 
 def test_a_long_job_shows_progress_and_is_cancelled(open_page: OpenPage) -> None:
@@ -229,6 +230,30 @@ def test_a_phone_has_no_sideways_scroll(open_page: OpenPage, name: str) -> None:
     view(page, name)
     page.wait_for_timeout(700)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_a_phone_shows_every_tab(open_page: OpenPage, width: int) -> None:
+    page = open_page(width=width, height=844).page
+    view(page, "Code")
+    page.locator(".languages .cm-content:visible").wait_for()
+    for strip, names in (
+        ("#views", ["Map", "Similarity", "Vectors", "Compare", "Code"]),
+        (".languages", list(code.LANGUAGES)),
+    ):
+        tabs = page.locator(f"{strip} > .tab-wrapper [role=tab]")
+        assert tabs.all_inner_texts() == names, "none is behind dots"
+        boxes = [box for tab in tabs.all() if (box := tab.bounding_box())]
+        assert len(boxes) == len(names)
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= width for box in boxes)
+    assert "import" in code_of(page, "Python package")
+    badge, button = (page.locator(one).bounding_box() for one in (".badge .facts", "#shelf-toggle"))
+    assert badge is not None
+    assert (
+        button is None
+        or badge["x"] + badge["width"] <= button["x"]
+        or badge["y"] > button["y"] + button["height"]
+    )
 
 
 def test_it_can_be_used_from_the_keyboard(open_page: OpenPage) -> None:

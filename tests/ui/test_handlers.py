@@ -202,6 +202,24 @@ async def test_a_link_in_the_upload_folder_is_not_followed_out(desk: Desk) -> No
         await asyncio.to_thread(read, desk, str(folder / "x.txt"))
 
 
+async def test_what_went_wrong_is_said_once_and_nothing_follows_it(desk: Desk) -> None:
+    import gradio as gr
+
+    updates = []
+
+    async def load_nothing() -> None:
+        async for update in with_cancel(loading.from_paste)(desk, desk.sessions.of("a"), "", None, None):
+            updates.append(update)  # noqa: PERF401  (what came before an error is wanted)
+
+    with pytest.raises(gr.Error) as raised:
+        await load_nothing()
+    assert not raised.value.visible, "no second message over the page"
+    said, button, _ = updates[-1]
+    assert "no text yet" in said
+    assert 'role="alert"' in said
+    assert not button["visible"]
+
+
 async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: Path) -> None:
     import gradio as gr
 

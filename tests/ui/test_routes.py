@@ -193,6 +193,13 @@ async def test_clusters_are_named_by_their_words(
     for label, cluster in enumerate(told["clusters"]):
         rows = [row for row, found in enumerate(told["labels"]) if found == label]
         assert cluster["size"] == len(rows)
+        places = big.layout("pca").points[rows]
+        low, at, high = (cluster[name] for name in ("low", "at", "high"))
+        np.testing.assert_allclose(at, np.median(places, axis=0), rtol=1e-5)
+        for axis in range(2):
+            within = (places[:, axis] >= low[axis]) & (places[:, axis] <= high[axis])
+            assert low[axis] <= at[axis] <= high[axis]
+            assert within.mean() >= 0.8
         assert cluster["row"] in rows
         words = " ".join(many[row] for row in rows)
         assert all(word in words for word in cluster["name"].split(" · "))
