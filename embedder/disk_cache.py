@@ -78,8 +78,7 @@ class DiskCache:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
-        self._generation = 0
-        self._inode: int | None = None
+        self._damages = 0
         self._on = True
         self._writer = threading.Thread(target=self._write_all, name="disk-cache", daemon=True)
         self._writer.start()
@@ -116,12 +115,23 @@ class DiskCache:
             self._waiting.put_nowait((key, row))
 
     def _connection(self) -> sqlite3.Connection:
-        """This thread's connection to the file as it now is."""
-        generation, connection = getattr(self._local, "held", (None, None))
-        if connection is None or generation != self._generation:
-            generation, connection = self._generation, self._connect()
-            self._local.held = generation, connection
-        return connection
+        """This thread's connection to the file that is there now: another process may have begun it anew."""
+        now = _inode_of(self._path)
+        held: tuple[int | None, sqlite3.Connection | None] = getattr(self._local, "held", (None, None))
+        inode, connection = held
+        if connection is not None and inode == now:
+            return connection
+        self._local.held = now, None
+        if connection is not None:
+            self._let_go(connection)
+        made = self._connect()
+        self._local.held = _inode_of(self._path), made
+        return made
+
+    def _let_go(self, connection: sqlite3.Connection) -> None:
+        with self._lock, suppress(sqlite3.Error):
+            self._connections.remove(connection)
+            connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file, made if need be and private to this user: vectors tell much of their texts."""
@@ -137,11 +147,11 @@ class DiskCache:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
             connection.executescript(_TABLE)
-            self._inode = self._path.stat().st_ino
         except BaseException:
             connection.close()
             raise
-        self._connections.append(connection)
+        with self._lock:
+            self._connections.append(connection)
         return connection
 
     def _read(self, keys: Sequence[bytes]) -> list[tuple[bytes, int, bytes]]:
@@ -221,31 +231,40 @@ class DiskCache:
         """
         if not self._on:
             return None
-        generation = self._generation
         try:
             return work()
         except (sqlite3.Error, OSError) as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in _DAMAGED:
-                self._begin_anew(generation)
+                self._begin_anew()
             elif code != sqlite3.SQLITE_BUSY:
                 self._on = False
                 _LOG.error("The cache of vectors on disk is off: %s (%s).", error, self._path)
         return None
 
-    def _begin_anew(self, damaged: int) -> None:
-        with self._lock:
-            if damaged != self._generation:
+    def _begin_anew(self) -> None:
+        """Delete the file that this thread found damaged, unless another thread or process has done so."""
+        from filelock import FileLock, Timeout
+
+        damaged, _ = getattr(self._local, "held", (None, None))
+        with suppress(OSError, Timeout), FileLock(f"{self._path}.lock", _LOCK_WAIT_S, mode=0o600):
+            if _inode_of(self._path) != damaged:
                 return
-            self._generation += 1
-            self._on = self._generation <= _DAMAGES
+            with self._lock:
+                self._damages += 1
+                self._on = self._damages <= _DAMAGES
             _LOG.error("The cache of vectors on disk was damaged and is begun anew (%s).", self._path)
-            with suppress(FileNotFoundError):
-                if self._inode not in (None, self._path.stat().st_ino):
-                    return  # another process, which saw the damage first, has done so
             for suffix in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def _inode_of(path: Path) -> int | None:
+    """Which file is there, if one is; a number that no other file has while somebody has that one open."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _held_pages(connection: sqlite3.Connection) -> int:

@@ -6,13 +6,13 @@ wide, the score. So pairs share scheduler, cache and limits with everything else
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embedder.backends.fingerprint import fingerprint
 from embedder.backends.placement import Placement
+from embedder.backends.threads import use_threads
 from embedder.errors import InvalidInput, ModelUnavailable
 from embedder.types import ModelInfo, Prompt, Text, TokenizedText, TokenSpans
 
@@ -41,7 +41,6 @@ class CrossEncoderBackend:
             ModelUnavailable: sentence-transformers cannot load it, or it gives more than one score.
         """
         self._threads = placement.threads
-        self._ready_threads = threading.local()
         self._model = _load(folder, placement.device)
         limit = self._model.max_seq_length
         self._max_tokens = _MAX_TOKENS if limit is None or limit > _MAX_TOKENS else int(limit)
@@ -83,11 +82,8 @@ class CrossEncoderBackend:
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Scores of the pairs: float32 `(n, 1)`, row i for `batch[i]`."""
         import numpy as np
-        import torch
 
-        if not getattr(self._ready_threads, "done", False):
-            torch.set_num_threads(self._threads)
-            self._ready_threads.done = True
+        use_threads(self._threads)
         pairs = [(self._looked_at(one.prompt.text), self._looked_at(one.text)) for one in batch]
         scores = self._model.predict(pairs, batch_size=len(pairs), show_progress_bar=False)
         return np.asarray(scores, dtype=np.float32).reshape(len(batch), 1)

@@ -34,7 +34,7 @@ class TokenShares:
         if not isinstance(mode, str) or mode not in _SHARES:
             raise Unsupported(f"pooling {mode}")
         self.includes_prompt = bool(config.get("include_prompt", True))
-        self._shares = _SHARES[mode]
+        self._mode = mode
 
     def of(self, lengths: Sequence[int], prompt_tokens: int) -> NDArray[np.float32]:
         """Float32 `(T,)` for texts of these lengths one after the other; T is their sum.
@@ -45,7 +45,10 @@ class TokenShares:
         shares = np.zeros(sum(lengths), dtype=np.float32)
         start = 0
         for length in lengths:
-            shares[start + skipped : start + length] = self._shares(length, skipped)
+            if length > skipped:
+                shares[start + skipped : start + length] = _SHARES[self._mode](length, skipped)
+            elif self._mode == "cls":  # of an empty mask sentence-transformers takes the first place
+                shares[start] = 1
             start += length
         return shares
 

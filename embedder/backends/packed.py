@@ -7,11 +7,8 @@ checked when a model is first loaded, before the reference is let go.
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -28,6 +25,7 @@ from embedder.backends.head import TokenShares, make_step, pool
 from embedder.backends.inputs import KNOWN_PROMPTS
 from embedder.backends.linear import PlainLinear, Product
 from embedder.backends.placement import Placement
+from embedder.backends.threads import use_threads
 from embedder.backends.tokenizer import FastTokenizer
 from embedder.types import Prompt, Text, TokenizedText, TokenSpans
 
@@ -50,12 +48,6 @@ _PROBES = (
     "typed [PAD] or <pad> and [MASK] </s> in a text",
     "long " * 300,
 )
-_USED_THREADS = threading.local()
-"""OpenMP's thread count belongs to the thread that sets it, whichever model it computes."""
-
-_IDLY = 10
-"""Niceness of what nobody waits for."""
-
 _SHARED_TOKENS = 96
 """A batch of fewer is computed as fast by one core as by several."""
 
@@ -99,7 +91,7 @@ class PackedBackend:
         self.encode(self.tokenize(["warm"], Prompt()))
         if form.graph_tokens and placement.is_exact:
             # Nobody waits for it: until it is there, the packed encoder does its part.
-            self._graph_made = threading.Thread(target=self._make_graph_idly, args=(form.graph_tokens,))
+            self._graph_made = threading.Thread(target=self._make_graph, args=(form.graph_tokens,))
             self._graph_made.start()
 
     def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
@@ -121,7 +113,7 @@ class PackedBackend:
             alone = self._running == 1
         try:
             shared = alone and tokens >= _SHARED_TOKENS and self._placement.threads > 1
-            self._use_threads(self._placement.threads if shared else 1)
+            use_threads(self._placement.threads if shared else 1)
             graph = self._graph
             if graph is not None and places <= self._graph_tokens and not shared:
                 try:
@@ -153,12 +145,6 @@ class PackedBackend:
         if not self._graph_tokens:
             self._graph = None
         return self._graph_tokens
-
-    def _make_graph_idly(self, tokens: int) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _IDLY)
-        self._make_graph(tokens)
 
     def _make_graph(self, tokens: int = 0) -> None:
         """Have the encoder as a graph too, for up to `tokens`, if it can be had and says the same."""
@@ -225,14 +211,6 @@ class PackedBackend:
                 self._prompt_tokens.clear()
             self._prompt_tokens[prompt] = known
         return known
-
-    @staticmethod
-    def _use_threads(threads: int) -> None:
-        import torch
-
-        if getattr(_USED_THREADS, "number", None) != threads:
-            torch.set_num_threads(threads)
-            _USED_THREADS.number = threads
 
 
 def _probes(tokenized: list[TokenizedText]) -> list[list[TokenizedText]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from embedder.backends.fingerprint import fingerprint, in_precision
 from embedder.backends.inputs import Inputs, choose_inputs
 from embedder.backends.placement import Placement
+from embedder.backends.threads import use_threads
 from embedder.backends.token_table import is_token_table, static_model
 from embedder.errors import ModelUnavailable
 from embedder.types import ModelInfo, Prompt, Text, TokenizedText, TokenSpans
@@ -34,7 +34,6 @@ class SentenceTransformersBackend:
             ModelUnavailable: sentence-transformers cannot load it.
         """
         self._threads = placement.threads
-        self._ready_threads = threading.local()
         self.model = _load(folder, placement.device)
         self.inputs = choose_inputs(self.model)
         self.pads = self.inputs.pads
@@ -63,20 +62,12 @@ class SentenceTransformersBackend:
 
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
         """Float32 `(n, info.dimensions)`, row i for `batch[i]`."""
-        self._use_threads()
+        use_threads(self._threads)
         vectors: NDArray[np.float32] = self.inputs.embed(batch).float().cpu().numpy()
         return vectors
 
     def close(self) -> None:
         """Memory goes with the last reference."""
-
-    def _use_threads(self) -> None:
-        """OpenMP's thread count belongs to the thread that sets it."""
-        import torch
-
-        if not getattr(self._ready_threads, "done", False):
-            torch.set_num_threads(self._threads)
-            self._ready_threads.done = True
 
 
 def _load(folder: Path, device: str) -> SentenceTransformer:
