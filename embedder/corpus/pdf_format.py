@@ -70,4 +70,4 @@ def tidy(text: str) -> str:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:120] if str(error) else type(error).__name__
+    return str(error)[:120].rstrip(".") or type(error).__name__
