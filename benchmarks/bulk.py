@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.corpus import mixed_texts
+from benchmarks.explorer.material import varied_texts
 from benchmarks.machine import ROOT
 from benchmarks.results import Headline, Result, parser
 from embedder.config import Settings
@@ -115,7 +115,7 @@ def write_texts(folder: Path, count: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({"id": list(range(count)), "text": mixed_texts(count)})
+    table = pa.table({"id": list(range(count)), "text": varied_texts(count)})
     pq.write_table(table, folder / "in.parquet")
 
 

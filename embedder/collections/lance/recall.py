@@ -16,7 +16,8 @@ SAMPLE = 64
 _K = 10
 _REFINES = (5, 10, 20, 40)
 """So many times the wanted rows are looked at again in full; bits say less of vectors of few dimensions."""
-_PROBES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+_PROBES = (2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+_LEAST_REFINE = 2
 _BATCH_ROWS = 16_384
 _LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 1000
 
@@ -52,9 +53,13 @@ def tuned(table: Any, rows: int, partitions: int) -> VectorIndex:
 
 
 def asked(table: Any, vector: Floats, k: int, index: VectorIndex) -> Any:
-    """A query for the `k` nearest by the index, refined by the vectors themselves."""
+    """A query for the `k` nearest by the index, refined by the vectors themselves.
+
+    As many rows are looked at in full as for ten, and at least twice `k`: to read them is what it costs.
+    """
+    refine = max(_LEAST_REFINE, -(-index.refine * _K // k))
     query = table.search(vector, vector_column_name="vector").distance_type("cosine")
-    return query.nprobes(index.nprobes).refine_factor(index.refine).limit(k)
+    return query.nprobes(index.nprobes).refine_factor(refine).limit(k)
 
 
 def _sample(table: Any) -> tuple[Floats, list[str]]:
