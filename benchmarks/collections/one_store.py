@@ -76,7 +76,7 @@ def main() -> int:
     name, material = sys.argv[1], Path(sys.argv[2])
     texts = json.loads((material / "texts.json").read_text("utf-8"))
     vectors, questions = np.load(material / "vectors.npy"), np.load(material / "questions.npy")
-    kept = material / "store"
+    kept = material / name
     kept.mkdir()
     started_s, cpu_s = time.perf_counter(), _cpu_s()
     search = STORES[name](kept, texts, vectors)

@@ -30,7 +30,11 @@ _MEASURES = {
 
 def compare_stores(result: Result, rows: int = ROWS) -> None:
     """Add what each took and found, and whether ours is ahead in all."""
-    figures = {name: _measured(name, rows) for name in ("ours", *_OTHERS)}
+    with tempfile.TemporaryDirectory(prefix="stores-") as folder:
+        vectors, questions = _write_material(Path(folder), rows)
+        figures = {name: _measured(name, Path(folder)) for name in ("ours", *_OTHERS)}
+    for made in figures.values():
+        made["recall"] = _recall(vectors, questions, made.pop("found"))
     result.figures["stores"] = figures
     for name, made in figures.items():
         shown = [f"{label} {_shown(made, key)}" for key, (label, _, _) in _MEASURES.items()]
@@ -54,18 +58,16 @@ def _shown(made: dict[str, Any], key: str) -> str:
     return form.format(made[key] / unit)
 
 
-def _measured(name: str, rows: int) -> dict[str, Any]:
-    """What the store of that name took, in a process of its own."""
+def _measured(name: str, material: Path) -> dict[str, Any]:
+    """What the store of that name took and found, in a process of its own."""
     python = sys.executable
     if name == "Chroma":
         python = str(peer_environment("chroma", ".venv-chroma") / "bin" / "python")
-    with tempfile.TemporaryDirectory(prefix="stores-") as folder:
-        vectors, questions = _write_material(Path(folder), rows)
-        command = [python, str(Path(__file__).parent / "one_store.py"), name, folder]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    command = [python, str(Path(__file__).parent / "one_store.py"), name, str(material)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures | {"recall": _recall(vectors, questions, figures.pop("found"))}
+    return figures
 
 
 def _write_material(folder: Path, rows: int) -> tuple[np.ndarray, np.ndarray]:

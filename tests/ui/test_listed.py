@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from embedder import Settings
 from embedder.analysis import duplicates
@@ -23,8 +24,10 @@ from embedder.analysis.trust import trust_of
 from embedder.collections import Collection, NewText
 from embedder.collections.kept_map import KeptMap, write_arrays
 from embedder.collections.mapping import MadeMap, keep_map
+from embedder.collections.rows import Row
 from tests.analysis.test_duplicates import real_texts
 from ui.datasets import Dataset, Workings, new_id
+from ui.shelf import Part
 
 from .test_shelf import Page, page_of
 
@@ -73,6 +76,17 @@ async def opened(page: Page) -> tuple[Dataset, Dataset]:
     return dataset, plain
 
 
+async def on_screen_and_all(page: Page) -> tuple[Dataset, Part, list[Row], NDArray[np.float32]]:
+    """What is on screen, what of the collection that is, and all of the collection with its vectors."""
+    collection, _ = await kept(page)
+    dataset, _ = await opened(page)
+    part = dataset.workings.part
+    assert part is not None
+    everything = await collection.get([f"t{row}" for row in range(N)], vectors=True)
+    vectors = np.stack([row.vector for row in everything if row.vector is not None])
+    return dataset, part, everything, vectors
+
+
 async def answer(page: Page, dataset: Dataset, what: str, **body: Any) -> Any:
     response = await page.post(f"/data/{dataset.id}/similarity/{what}", body)
     return json.loads(response.text.splitlines()[-1])
@@ -116,12 +130,7 @@ async def test_below_what_the_lists_know_nothing_is_made_up(page: Page) -> None:
 
 
 async def test_outliers_are_far_from_their_neighbours_in_all_of_the_collection(page: Page) -> None:
-    collection, _ = await kept(page)
-    dataset, _ = await opened(page)
-    part = dataset.workings.part
-    assert part is not None
-    everything = await collection.get([f"t{row}" for row in range(N)], vectors=True)
-    vectors = unit_rows(np.stack([row.vector for row in everything if row.vector is not None]))
+    dataset, part, everything, vectors = await on_screen_and_all(page)
     place = {row.id: number for number, row in enumerate(everything)}
     here = np.array([place[one] for one in part.ids])
     for k in (1, 10, 100):
@@ -134,12 +143,7 @@ async def test_outliers_are_far_from_their_neighbours_in_all_of_the_collection(p
 
 
 async def test_a_clicked_texts_neighbours_and_how_many_of_the_nearest_are_drawn(page: Page) -> None:
-    collection, _ = await kept(page)
-    dataset, _ = await opened(page)
-    part = dataset.workings.part
-    assert part is not None
-    everything = await collection.get([f"t{row}" for row in range(N)], vectors=True)
-    vectors = np.stack([row.vector for row in everything if row.vector is not None])
+    dataset, part, everything, vectors = await on_screen_and_all(page)
     scores = cosine_similarity(dataset.vectors[:5], vectors)
     for row in range(5):
         found = await near(page, dataset, row)
