@@ -1,11 +1,12 @@
 """Maps of 200,000 texts and, with `--million`, of 1,000,000: a sample laid out and the others placed.
 
 Sentences and paragraphs of the standard library's documentation with the default model's vectors, 20,000
-of them; the rest are those with jittered vectors. Beside ours the full fit: umap-learn's UMAP as it comes,
-with its own neighbours by NN-descent and its spectral start, on every core (with `--seeded` also with a
-seed, which means one thread for its rounds). Each runs in a process of its own, with both
-cores, and has compiled before the clock starts; what that took is stored too. Trustworthiness is at 15, on
-5,000 rows, each against all.
+of them; the rest are those with jittered vectors. Beside ours the full fit: umap-learn's UMAP of all
+rows with its usual 200 rounds on every core, from the neighbours that ours searched and from PCA. Its own
+search by NN-descent and its spectral start take it over half an hour more: `--as-it-comes` adds such a fit,
+and `--seeded` one with a seed, which means one thread for its rounds. Each runs in a process of its own,
+with both cores, and has compiled before the clock starts; what that took is stored too. Trustworthiness is
+at 15, on 5,000 rows, each against all.
 
 `python -m benchmarks.layouts --as WHO FOLDER` makes one layout of `vectors.f32` there.
 """
@@ -30,7 +31,7 @@ from benchmarks.collections.material import real_vectors
 from benchmarks.explorer import material
 from benchmarks.machine import ROOT
 from benchmarks.results import Headline, Result, parser
-from embedder.analysis.projection import LayoutOptions
+from embedder.analysis.projection import N_NEIGHBOURS, LayoutOptions
 from embedder.analysis.trust import trust_of
 from embedder.collections.map_process import kept_neighbours, make
 from embedder.collections.map_rows import VECTORS, Wish
@@ -49,7 +50,11 @@ COLUMNS = (
     "compiling before",
     "memory",
 )
-FULL = {"as it comes": {}, "seeded": {"random_state": 42}}
+FULL: dict[str, dict[str, Any]] = {
+    "neighbours given": {"init": "pca"},
+    "as it comes": {},
+    "seeded": {"random_state": 42},
+}
 """With a seed umap-learn uses one thread for its rounds; without, every core, and no two maps are equal."""
 
 
@@ -59,12 +64,14 @@ def main() -> int:
     flags.add_argument("--real", type=int, default=REAL, help="so many real texts, in place of 20,000")
     flags.add_argument("--million", action="store_true", help="also 1,000,000, ours only")
     flags.add_argument("--many", type=int, default=MILLION, help="in place of 1,000,000")
+    flags.add_argument("--as-it-comes", action="store_true", help="also umap-learn with nothing given")
     flags.add_argument("--seeded", action="store_true", help="also umap-learn with a seed")
     flags.add_argument("--as", dest="who", nargs=2, metavar=("WHO", "FOLDER"), help="make one layout")
     args = flags.parse_args()
     if args.who:
         return one(args.who[0], Path(args.who[1]))
-    full_fits = [name for name in FULL if args.seeded or name != "seeded"]
+    asked = {"neighbours given": True, "as it comes": args.as_it_comes, "seeded": args.seeded}
+    full_fits = [name for name in FULL if asked[name]]
     result = Result("layouts", "Maps of very many texts", COLUMNS)
     vectors = real_vectors(material.varied_texts(args.real))
     figures = measured(vectors, args.rows, ["ours", *full_fits])
@@ -147,7 +154,7 @@ def ours(who: str, folder: Path, n: int, d: int, *, small: bool) -> dict[str, An
     def told(stage: str, share: float) -> None:
         begun_s.setdefault(stage, time.perf_counter())
 
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = cores()
     wish = Wish(n, d, asdict(LayoutOptions()), 1000 if small else 0, 0, threads)
     started_s = time.perf_counter()
     if small:  # what compiles, and what few texts need not: cells
@@ -162,17 +169,33 @@ def ours(who: str, folder: Path, n: int, d: int, *, small: bool) -> dict[str, An
 
 
 def full(who: str, folder: Path, n: int, d: int, *, small: bool) -> dict[str, Any]:
-    """umap-learn's defaults."""
+    """umap-learn's defaults, but for what is given to it; `seconds` are with what that takes."""
     del small
     warnings.simplefilter("ignore")  # that there is no Tensorflow, and that a seed means one thread
     from umap import UMAP
 
     vectors = np.fromfile(folder / VECTORS, dtype="<f4").reshape(n, d)
     started_s = time.perf_counter()
-    points = UMAP(metric="cosine", **FULL[who]).fit_transform(vectors)
+    given = {"precomputed_knn": searched(vectors)} if who == "neighbours given" else {}
+    searched_s = time.perf_counter() - started_s
+    points = UMAP(metric="cosine", **FULL[who], **given).fit_transform(vectors)
     seconds = time.perf_counter() - started_s
     np.save(folder / "points.npy", np.asarray(points, dtype=np.float32))
-    return {"seconds": seconds, "stages": {}}
+    stages = {"neighbours": searched_s, "UMAP": seconds - searched_s} if given else {}
+    return {"seconds": seconds, "stages": stages}
+
+
+def searched(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray, None]:
+    """The 15 nearest of each row as umap-learn takes them, each itself first, found as ours are."""
+    near = kept_neighbours(unit, cores(), lambda stage, share: None).nearest(N_NEIGHBOURS)
+    missing, itself = near.indices < 0, np.arange(len(unit))[:, None]
+    indices = np.where(missing, itself, near.indices)  # an edge to itself, which UMAP leaves out
+    return indices, np.where(missing, near.distances[:, :1], near.distances), None
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def rows_of(result: Result, rows: int, figures: dict[str, Any]) -> None:

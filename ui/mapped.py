@@ -16,7 +16,7 @@ from embedder.collections.map_rows import EXACT_ROWS, is_of_now
 from embedder.collections.map_stages import Whole
 from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
 from embedder.errors import InvalidInput, TesseraError
-from ui.datasets import NEIGHBOURS, Dataset
+from ui.datasets import FEW_TEXTS, NEIGHBOURS, Dataset
 from ui.following import Steps, Work
 from ui.map import followed, key_of, shown
 from ui.shelf import Part, made
@@ -152,7 +152,11 @@ async def keep_shown(desk: Desk, dataset: Dataset) -> None:
     """Keep neighbours and UMAP of a whole collection on screen with it; if that fails, they are made anew."""
     part, options = dataset.workings.part, LayoutOptions()
     layout, near = dataset.workings.layouts.get(key_of(options)), dataset.known_neighbours
-    if part is None or not part.whole or layout is None or near is None or len(part.ids) > EXACT_ROWS:
+    if part is None or not part.whole or layout is None or len(part.ids) > EXACT_ROWS:
+        return
+    if near is None and len(part.ids) <= FEW_TEXTS:  # samples come with a map, and nobody has clicked yet
+        near = await dataset.neighbours()
+    if near is None:
         return
     shown = MadeMap(part.ids, dataset.vectors, layout, near, asdict(options), part.mark)
     with suppress(TesseraError):

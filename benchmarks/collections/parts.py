@@ -21,6 +21,7 @@ from benchmarks.machine import ROOT
 from embedder.analysis.similarity import unit_rows
 from embedder.collections.filters import parse_filter
 from embedder.collections.lance.store import LanceStore
+from embedder.collections.search import Hit, Question, best_hits, depth_of
 from embedder.collections.store import Store, Table
 
 _BATCH_ROWS = 10_000
@@ -117,17 +118,25 @@ def _searched(table: Table) -> dict[str, Any]:
     words = [" ".join(row.text.split()[:3]) for row in rows]
     part = parse_filter({"type": "eq", "key": "part", "value": 3})
     timed = {
-        "semantic": _timed([lambda q=q: table.nearest(q, 10) for q in questions]),
-        "filtered": _timed([lambda q=q: table.nearest(q, 10, part) for q in questions]),
-        "keyword": _timed([lambda w=w: table.keyword(w, 10) for w in words]),
+        "semantic": _timed([lambda q=q: _hits(table, Question(vector=q)) for q in questions]),
+        "filtered": _timed([lambda q=q: _hits(table, Question(vector=q, wanted=part)) for q in questions]),
+        "keyword": _timed([lambda w=w: _hits(table, Question(w, mode="keyword")) for w in words]),
         "hybrid": _timed(
             [
-                lambda q=q, w=w: (table.nearest(q, 100), table.keyword(w, 100))
+                lambda q=q, w=w: _hits(table, Question(w, q, "hybrid"))
                 for q, w in zip(questions, words, strict=True)
             ]
         ),
     }
     return timed | {"recall": _recall(table, questions)}
+
+
+def _hits(table: Table, question: Question) -> list[Hit]:
+    """What `embedder.collections.search` does in a collection's table, its rankings one after the other."""
+    depth, wanted = depth_of(question), question.wanted
+    meant = table.ranked(question.vector, depth, wanted) if question.vector is not None else []
+    worded = table.ranked(question.query, depth, wanted) if question.query else []
+    return best_hits(table, question, meant, worded)
 
 
 def _timed(calls: list[Callable[[], object]]) -> dict[str, float]:

@@ -73,7 +73,8 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
     """The packed runtime where the model has that form, else the reference.
 
     The form is learned from the reference on the CPU, its vectors are held against the reference's,
-    and it is tried up to how many tokens a graph is faster, the first time; after that all is known.
+    and it is tried up to how many tokens a graph and from how many on all cores are faster, the first
+    time; after that all is known.
     """
     from embedder.backends.architectures import Unsupported
     from embedder.backends.form import describe, form_key
@@ -87,7 +88,8 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
             form = describe(reference, folder)
             packed = PackedBackend(folder, form, exact)
             packed.compare(reference)
-            form = replace(form, graph_tokens=packed.find_crossover())
+            graph_tokens, shared_tokens = packed.find_crossovers()
+            form = replace(form, graph_tokens=graph_tokens, shared_tokens={str(exact.threads): shared_tokens})
             forms.keep(key, form)
             if placement == exact:
                 return packed

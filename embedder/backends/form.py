@@ -42,7 +42,8 @@ class Form:
     transformer: class, path below the folder, configuration. `special_ids` are the tokens that
     are never part of a prompt's length. `neighbours_kept` has what other precisions than float32
     were found to cost, by `Placement.name`; `graph_tokens` up to how many tokens the graph of the
-    encoder was the faster one, None where that is not known.
+    encoder was the faster one, None where that is not known; `shared_tokens` from how many on all cores
+    were faster than one, by the number of threads they were tried with.
     """
 
     info: ModelInfo
@@ -53,6 +54,7 @@ class Form:
     modules: tuple[tuple[str, str, Mapping[str, Any]], ...]
     neighbours_kept: Mapping[str, float] = field(default_factory=dict)
     graph_tokens: int | None = None
+    shared_tokens: Mapping[str, int] = field(default_factory=dict)
 
 
 def describe(reference: SentenceTransformersBackend, folder: Path) -> Form:

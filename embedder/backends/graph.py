@@ -2,12 +2,12 @@
 
 With few rows a product is as slow as its weights can be read, and each operator's way through torch
 costs as much as its work. ONNX Runtime lays weights out to be read once and runs all layers
-by one call. With many rows it is no faster than the packed encoder; `crossover` finds where that begins.
+by one call. With many rows it is no faster than the packed encoder; `crossover.py` finds where that begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice, repeat
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ import numpy as np
 from embedder.backends.architectures import Unsupported
 from embedder.backends.encoder import Affine, Encoder, Group, Layer
 from embedder.backends.linear import Activation, PlainLinear
-from embedder.backends.trial import CLEARLY, best_s, one_thread
 from embedder.libraries import settle_environment
 
 if TYPE_CHECKING:
@@ -31,9 +30,6 @@ _ACTIVATIONS: dict[Activation, str] = {"gelu": "Gelu", "gelu_tanh": "FastGelu", 
 _ERRORS_ONLY = 3
 _MOST_BYTES = 512 * 2**20
 """Of the layers' weights. Several copies live while a graph is made; larger layers gain little by it."""
-
-_TRIAL_TOKENS = (16, 32, 64, 128, 256)
-_TRIAL_TEXT_TOKENS, _TRIALS = 16, 5
 
 
 class GraphEncoder:
@@ -205,34 +201,3 @@ def _places_of(lengths: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         "unpad": np.flatnonzero(taken),
         "mask": taken.astype(np.int32),
     }
-
-
-Encode = Callable[["Tensor", "Tensor", Sequence[Group]], "Tensor"]
-
-
-def crossover(packed: Encode, graph: Encode) -> int:
-    """Up to how many tokens `graph` is the faster of both, each on one thread; 0 where it never is.
-
-    A trial of about a second, for batches of short texts.
-    """
-    found = 0
-    with one_thread():
-        for tokens in _TRIAL_TOKENS:
-            # Twice where need be: other work beside a trial must not be kept as a machine's nature.
-            if not any(_is_faster(graph, packed, tokens) for _ in range(2)):
-                break
-            found = tokens
-    return found
-
-
-def _is_faster(one: Encode, other: Encode, tokens: int) -> bool:
-    """Whether `one` takes clearly less time for a batch of so many tokens in short texts."""
-    import torch
-
-    texts = tokens // _TRIAL_TEXT_TOKENS
-    places = torch.arange(_TRIAL_TEXT_TOKENS).repeat(texts)
-    groups = [(texts, _TRIAL_TEXT_TOKENS)]
-    one_s, other_s = best_s(
-        [lambda: one(places, places, groups), lambda: other(places, places, groups)], _TRIALS
-    )
-    return one_s <= CLEARLY * other_s

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embedder.backends.architectures import Unsupported, make_encoder
-from embedder.backends.encoder import Encoder, number_places
+from embedder.backends.crossover import Encode, graph_up_to, shared_from
+from embedder.backends.encoder import Encoder, Group, number_places
 from embedder.backends.fingerprint import in_precision
 from embedder.backends.form import Form, read_weights
-from embedder.backends.graph import GraphEncoder, crossover
+from embedder.backends.graph import GraphEncoder
 from embedder.backends.head import TokenShares, make_step, pool
 from embedder.backends.inputs import KNOWN_PROMPTS
 from embedder.backends.linear import PlainLinear, Product
@@ -49,7 +50,7 @@ _PROBES = (
     "long " * 300,
 )
 _SHARED_TOKENS = 96
-"""A batch of fewer is computed as fast by one core as by several."""
+"""A batch of fewer is left to one core where no trial has told from how many on several are faster."""
 
 
 class PackedBackend:
@@ -76,6 +77,7 @@ class PackedBackend:
         self._weights_folder = folder / form.transformer_path
         self._graph: GraphEncoder | None = None
         self._graph_tokens = 0
+        self._shared_tokens = form.shared_tokens.get(str(placement.threads), _SHARED_TOKENS)
         self._graph_made: threading.Thread | None = None
         self._running = 0
         self._lock = threading.Lock()
@@ -112,7 +114,7 @@ class PackedBackend:
             self._running += 1
             alone = self._running == 1
         try:
-            shared = alone and tokens >= _SHARED_TOKENS and self._placement.threads > 1
+            shared = alone and tokens >= self._shared_tokens and self._placement.threads > 1
             use_threads(self._placement.threads if shared else 1)
             graph = self._graph
             if graph is not None and places <= self._graph_tokens and not shared:
@@ -134,17 +136,32 @@ class PackedBackend:
         if self._graph_made is not None:
             self._graph_made.join()
 
-    def find_crossover(self) -> int:
-        """Up to how many tokens this encoder's graph is the faster one here, 0 where it never is.
+    def find_crossovers(self) -> tuple[int, int]:
+        """Up to how many tokens this encoder's graph is the faster one here, and from how many all cores are.
 
-        A trial of about a second; from then on batches go by it.
+        Trials of about two seconds; from then on batches go by them.
         """
         self._make_graph()
         if self._graph is not None:
-            self._graph_tokens = crossover(self._encoder.encode, self._graph.encode)
+            self._graph_tokens = graph_up_to(self._encoder.encode, self._graph.encode)
         if not self._graph_tokens:
             self._graph = None
-        return self._graph_tokens
+        if self._placement.threads > 1:
+            self._shared_tokens = shared_from(self._alone, self._on(self._placement.threads, self._encoder))
+        return self._graph_tokens, self._shared_tokens
+
+    def _alone(self, tokens: int) -> Encode:
+        """How so many tokens are computed on one core."""
+        graph = self._graph if tokens <= self._graph_tokens else None
+        return self._on(1, graph or self._encoder)
+
+    @staticmethod
+    def _on(threads: int, encoder: AnyEncoder) -> Encode:
+        def encode(token_ids: Tensor, places: Tensor, groups: Sequence[Group]) -> Tensor:
+            use_threads(threads)
+            return encoder.encode(token_ids, places, groups)
+
+        return encode
 
     def _make_graph(self, tokens: int = 0) -> None:
         """Have the encoder as a graph too, for up to `tokens`, if it can be had and says the same."""

@@ -24,11 +24,12 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def best_s(ways: Sequence[Callable[[], object]], rounds: int) -> list[float]:
-    """Seconds of the best round of each way."""
+def best_s(ways: Sequence[Callable[[], object]], rounds: int, pause_s: float = 0.0) -> list[float]:
+    """Seconds of the best round of each way, each begun after a pause."""
     best = [float("inf")] * len(ways)
     for _ in range(rounds):
         for number, work in enumerate(ways):
+            time.sleep(pause_s)
             started_s = time.perf_counter()
             work()
             best[number] = min(best[number], time.perf_counter() - started_s)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from embedder.collections.filters import Filter
-from embedder.collections.rows import Found, Row
+from embedder.collections.rows import Row
+from embedder.collections.store import Ranked, Table
 from embedder.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -75,6 +76,15 @@ class Answer:
     score: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A hit whose row is yet to be read."""
+
+    ranked: Ranked
+    score: float
+    parts: Mapping[str, float]
+
+
 async def search(collection: Collection, question: Question) -> Answer:
     """The best hits of `question` in `collection`.
 
@@ -84,7 +94,7 @@ async def search(collection: Collection, question: Question) -> Answer:
     """
     _check(question)
     meant, worded = await asyncio.gather(_by_meaning(collection, question), _by_words(collection, question))
-    hits = await asyncio.to_thread(_ranked, question, meant, worded)
+    hits = await asyncio.to_thread(best_hits, collection.table, question, meant, worded)
     if not question.rerank:
         return Answer(hits[: question.top_k], SCORES[question.mode])
     return Answer(await _reranked(collection, question, hits), RERANKED)
@@ -120,7 +130,7 @@ def _check(question: Question) -> None:
         raise InvalidInput("There is nothing to look for: 'query' is empty.", param="query")
 
 
-async def _by_meaning(collection: Collection, question: Question) -> list[Found]:
+async def _by_meaning(collection: Collection, question: Question) -> list[Ranked]:
     import numpy as np
 
     if question.mode == "keyword":
@@ -131,23 +141,24 @@ async def _by_meaning(collection: Collection, question: Question) -> list[Found]
     vector = np.asarray(vector, dtype=np.float32)
     if vector.shape != (collection.table.dimensions,) or not np.isfinite(vector).all():
         raise InvalidInput(f"'vector' must be {collection.table.dimensions} finite numbers.", param="vector")
-    depth, vectors = _depth(question), _looks_at_vectors(question)
-    return await asyncio.to_thread(collection.table.nearest, vector, depth, question.wanted, vectors=vectors)
+    depth, vectors = depth_of(question), _looks_at_vectors(question)
+    return await asyncio.to_thread(collection.table.ranked, vector, depth, question.wanted, vectors=vectors)
 
 
-async def _by_words(collection: Collection, question: Question) -> list[Found]:
+async def _by_words(collection: Collection, question: Question) -> list[Ranked]:
     if question.mode == "semantic":
         return []
     return await asyncio.to_thread(
-        collection.table.keyword,
+        collection.table.ranked,
         question.query,
-        _depth(question),
+        depth_of(question),
         question.wanted,
         vectors=_looks_at_vectors(question),
     )
 
 
-def _depth(question: Question) -> int:
+def depth_of(question: Question) -> int:
+    """How far down each ranking has to go."""
     if question.mode == "hybrid":
         return max(_FUSED, _CANDIDATES * question.top_k)
     return question.top_k * (_CANDIDATES if question.diversity or question.rerank else 1)
@@ -157,42 +168,57 @@ def _looks_at_vectors(question: Question) -> bool:
     return question.diversity > 0
 
 
-def _ranked(question: Question, meant: Sequence[Found], worded: Sequence[Found]) -> list[Hit]:
-    hits = {
-        "semantic": lambda: [Hit(one.row, one.score, {"cosine": one.score}) for one in meant],
-        "keyword": lambda: [Hit(one.row, one.score, {"bm25": one.score}) for one in worded],
+def best_hits(
+    table: Table, question: Question, meant: Sequence[Ranked], worded: Sequence[Ranked]
+) -> list[Hit]:
+    """The best of rankings by meaning and by words, each `depth_of` the question.
+
+    Only the rows of those that count are read.
+    """
+    scored = {
+        "semantic": lambda: [_Scored(one, one.score, {"cosine": one.score}) for one in meant],
+        "keyword": lambda: [_Scored(one, one.score, {"bm25": one.score}) for one in worded],
         "hybrid": lambda: _fused(question, meant, worded),
     }[question.mode]()
     if question.min_score is not None:
-        hits = [hit for hit in hits if hit.score >= question.min_score]
+        scored = [one for one in scored if one.score >= question.min_score]
+    most = question.top_k * (_CANDIDATES if question.rerank else 1)
+    vectors = _looks_at_vectors(question)
+    counting = scored if vectors else scored[:most]
+    rows = table.read([one.ranked for one in counting], vectors=vectors)
+    hits = [
+        Hit(rows[one.ranked.key], one.score, one.parts)
+        for one in counting
+        if one.ranked.key in rows  # else deleted since
+    ]
     if question.diversity and hits:
         hits = _diverse(hits, question)
-    return hits[: question.top_k * (_CANDIDATES if question.rerank else 1)]
+    return hits[:most]
 
 
-def _fused(question: Question, meant: Sequence[Found], worded: Sequence[Found]) -> list[Hit]:
+def _fused(question: Question, meant: Sequence[Ranked], worded: Sequence[Ranked]) -> list[_Scored]:
     """Both rankings joined, a hit in only one of them too."""
     import numpy as np
 
     from embedder.analysis.ranking import RRF_K, fused
 
-    rows: dict[str, Row] = {}
+    found: dict[Hashable, Ranked] = {}
     for one in (*meant, *worded):
-        rows.setdefault(one.row.id, one.row)
-    places = {row_id: place for place, row_id in enumerate(rows)}
-    rankings = [
-        np.array([places[one.row.id] for one in ranking], dtype=np.int64) for ranking in (meant, worded)
-    ]
-    scores = fused(rankings, len(rows), question.weights)
+        found.setdefault(one.key, one)
+    places = {key: place for place, key in enumerate(found)}
+    rankings = [np.array([places[one.key] for one in ranking], dtype=np.int64) for ranking in (meant, worded)]
+    scores = fused(rankings, len(found), question.weights)
     scores *= (RRF_K + 1) / sum(question.weights)
-    parts: dict[str, dict[str, float]] = {row_id: {} for row_id in rows}
-    for found, score, rank in ((meant, "cosine", "meaning_rank"), (worded, "bm25", "words_rank")):
-        for place, one in enumerate(found, start=1):
-            parts[one.row.id] |= {score: one.score, rank: place}
+    parts: dict[Hashable, dict[str, float]] = {key: {} for key in found}
+    for ranking, score, rank in ((meant, "cosine", "meaning_rank"), (worded, "bm25", "words_rank")):
+        for place, one in enumerate(ranking, start=1):
+            parts[one.key] |= {score: one.score, rank: place}
     order = np.argsort(-scores, kind="stable")
-    ids = list(rows)
+    keys = list(found)
     return [
-        Hit(rows[ids[place]], float(scores[place]), parts[ids[place]]) for place in order if scores[place] > 0
+        _Scored(found[keys[place]], float(scores[place]), parts[keys[place]])
+        for place in order
+        if scores[place] > 0
     ]
 
 

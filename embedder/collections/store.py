@@ -7,7 +7,7 @@ process being killed. `tests/collections` holds every store to this page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +38,15 @@ class Stats:
     recall_sample: int = 0
     unindexed: int = 0
     disk_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A hit by what its store knows it by, and the row itself where the ranking brought it along."""
+
+    key: Hashable
+    score: float
+    row: Row | None = None
 
 
 class Table(Protocol):
@@ -98,6 +107,19 @@ class Table(Protocol):
         self, query: str, k: int, wanted: Filter | None = None, *, vectors: bool = False
     ) -> list[Found]:
         """The `k` rows that pass and share a word with `query`, by BM25, best first."""
+
+    def ranked(
+        self,
+        asked: NDArray[np.float32] | str,
+        k: int,
+        wanted: Filter | None = None,
+        *,
+        vectors: bool = False,
+    ) -> list[Ranked]:
+        """As `nearest` of a vector or `keyword` of words, of which `read` gives those rows that count."""
+
+    def read(self, ranked: Sequence[Ranked], *, vectors: bool = False) -> dict[Hashable, Row]:
+        """Rows by their keys, without those deleted since; with vectors only if they were ranked so."""
 
     @property
     def mark(self) -> int:
@@ -170,3 +192,27 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close every table."""
+
+
+class Whole:
+    """Rankings of a table whose searches bring the rows along anyway."""
+
+    def ranked(
+        self: Table,
+        asked: NDArray[np.float32] | str,
+        k: int,
+        wanted: Filter | None = None,
+        *,
+        vectors: bool = False,
+    ) -> list[Ranked]:
+        """Hits with their rows."""
+        if isinstance(asked, str):
+            found = self.keyword(asked, k, wanted, vectors=vectors)
+        else:
+            found = self.nearest(asked, k, wanted, vectors=vectors)
+        return [Ranked(hit.row.id, hit.score, hit.row) for hit in found]
+
+    def read(self, ranked: Sequence[Ranked], *, vectors: bool = False) -> dict[Hashable, Row]:
+        """The rows that came along."""
+        del vectors
+        return {one.key: one.row for one in ranked if one.row is not None}

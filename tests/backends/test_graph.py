@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedder.backends.architectures import Unsupported, make_encoder
+from embedder.backends.crossover import SHARED_TOKENS, graph_up_to, shared_from
 from embedder.backends.encoder import Encoder
 from embedder.backends.form import Form, read_weights
-from embedder.backends.graph import GraphEncoder, crossover
+from embedder.backends.graph import GraphEncoder
 from embedder.backends.linear import PlainLinear, Product, onednn_linear
 from embedder.backends.packed import PackedBackend
 from embedder.backends.placement import Placement
@@ -132,20 +134,41 @@ def test_a_text_alone_that_is_long_enough_takes_all_cores_by_torch(
     assert calls == [1]
 
 
+def taking(ms: Callable[[int], float]) -> Any:
+    """An encoder that takes so long for so many tokens."""
+    return lambda token_ids, places, groups: time.sleep(ms(len(token_ids)) / 1000)
+
+
 def test_the_crossover_is_where_the_graph_stops_being_faster() -> None:
-    import time
-
-    def taking(ms: Callable[[int], float]) -> Any:
-        return lambda token_ids, places, groups: time.sleep(ms(len(token_ids)) / 1000)
-
-    assert crossover(taking(lambda n: 6 + n / 16), taking(lambda n: n / 8)) == 64
-    assert crossover(taking(lambda n: 1), taking(lambda n: 8)) == 0
-    assert crossover(taking(lambda n: 8), taking(lambda n: 1)) == 256
+    assert graph_up_to(taking(lambda n: 6 + n / 16), taking(lambda n: n / 8)) == 64
+    assert graph_up_to(taking(lambda n: 1), taking(lambda n: 8)) == 0
+    assert graph_up_to(taking(lambda n: 8), taking(lambda n: 1)) == 256
 
 
-def test_the_crossover_is_measured_once_and_kept(form: Form) -> None:
-    assert form.graph_tokens is not None
+def test_all_cores_are_taken_from_where_they_are_clearly_faster() -> None:
+    def alone(tokens: int) -> Any:
+        return taking(lambda n: n / 8)
+
+    assert shared_from(alone, taking(lambda n: 4 + n / 16)) == 96
+    assert shared_from(alone, taking(lambda n: n / 16)) == 32
+    assert shared_from(alone, taking(lambda n: 1 + n / 8)) == SHARED_TOKENS[-1]
+
+
+def test_crossovers_are_measured_once_and_kept(folder: Path, form: Form) -> None:
     assert form.graph_tokens in {0, 16, 32, 64, 128, 256}
+    made = PackedBackend(folder, form, Placement(threads=2))
+    made.close()
+    _, shared_tokens = made.find_crossovers()
+    assert shared_tokens in SHARED_TOKENS
+    again = PackedBackend(folder, replace(form, shared_tokens={"2": 48}), Placement(threads=2))
+    again.close()
+    assert again._shared_tokens == 48
+
+
+def test_what_was_tried_with_other_threads_says_nothing_of_these(folder: Path, form: Form) -> None:
+    backend = PackedBackend(folder, replace(form, shared_tokens={"4": 32}), Placement(threads=2))
+    backend.close()
+    assert backend._shared_tokens == 96
 
 
 def test_without_onnx_runtime_all_is_served_and_it_is_said(

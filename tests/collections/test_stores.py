@@ -151,6 +151,42 @@ def test_nearest_are_the_true_ones_with_their_cosines(table: Table) -> None:
             np.testing.assert_array_equal(hit.row.vector, vectors[TEXTS.index(hit.row.id)])
 
 
+def test_rankings_are_those_of_searches_and_their_rows_can_be_read_later(table: Table) -> None:
+    table.upsert(rows_of(TEXTS))
+    table.maintain()
+    question = vectors_of(["a question"])[0]
+    part = parse_filter({"type": "lt", "key": "n", "value": 20})
+    for wanted in (None, part):
+        near, worded = table.nearest(question, 10, wanted), table.keyword(TEXTS[3], 10, wanted)
+        for asked, found in ((question, near), (TEXTS[3], worded)):
+            ranked = table.ranked(asked, 10, wanted, vectors=True)
+            rows = table.read(ranked, vectors=True)
+            assert [(rows[one.key].id, one.score) for one in ranked] == [
+                (hit.row.id, pytest.approx(hit.score, abs=1e-6)) for hit in found
+            ]
+            for row in rows.values():
+                np.testing.assert_array_equal(row.vector, vectors_of([row.id])[0])
+    both = {one.key for one in table.ranked(TEXTS[3], 1)} | {
+        one.key for one in table.ranked(vectors_of([TEXTS[3]])[0], 1)
+    }
+    assert len(both) == 1  # one row has one key, however it was found
+    assert table.ranked(np.zeros(DIMENSIONS, dtype=np.float32), 5) == []
+    assert table.read([]) == {}
+
+
+def test_what_goes_between_a_ranking_and_its_reading_is_missing_and_never_another(
+    store: Store, table: Table
+) -> None:
+    table.upsert(rows_of(["one", "two"]))
+    ranked = table.ranked(vectors_of(["one"])[0], 2)
+    table.delete(["one"])
+    assert {row.id for row in table.read(ranked).values()} <= {"one", "two"}
+    other = store.create("other", DIMENSIONS, {})
+    other.upsert(rows_of(["three", "four"]))
+    assert store.replace("things", "other", table.mark)
+    assert {row.id for row in table.read(ranked).values()} <= {"one", "two"}
+
+
 def test_a_vector_of_zeros_is_near_to_nothing(table: Table) -> None:
     table.upsert(rows_of(["zero", "one"], vectors=[[0.0] * DIMENSIONS, [1.0] * DIMENSIONS]))
     assert [hit.row.id for hit in table.nearest(np.ones(DIMENSIONS, dtype=np.float32), 5)] == ["one"]

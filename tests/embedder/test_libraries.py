@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.cli.commands import environment
+from tests.conftest import ROOT
 
 PROGRAM = """
 import json, os
@@ -34,3 +39,52 @@ def test_products_take_one_thread_each_unless_the_owner_says_otherwise(
     # Accelerate, on a Mac, is no library that can be asked.
     assert found or sys.platform == "darwin"
     assert {min(threads, os.cpu_count() or 1)} >= set(found)
+
+
+SERVER = """
+import asyncio, json
+import httpx
+from threadpoolctl import threadpool_info
+from app import create_app
+from embedder import Settings
+
+async def main():
+    app, to_app, from_app = create_app(), asyncio.Queue(), asyncio.Queue()
+    await to_app.put({"type": "lifespan.startup"})
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
+    life = asyncio.create_task(app(scope, to_app.get, from_app.put))
+    assert (await from_app.get())["type"] == "lifespan.startup.complete"
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=120) as client:
+        body = {"model": Settings.load().default_model, "input": ["word " * 200]}
+        answer = await client.post("/v1/embeddings", json=body)
+    answer.raise_for_status()
+    print(json.dumps([one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]))
+    await to_app.put({"type": "lifespan.shutdown"})
+    await life
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.model
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP says how it waits, others do not")
+def test_in_a_process_that_serves_no_thread_spins_and_products_take_one(tmp_path: Path) -> None:
+    own = environment(TESSERA_UI="0", TESSERA_CACHE_DIR=str(tmp_path), OMP_DISPLAY_ENV="VERBOSE")
+    for name in ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS", "GOMP_SPINCOUNT"):
+        own.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER],
+        cwd=ROOT,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert set(json.loads(done.stdout.splitlines()[-1])) == {1}
+    # Every copy of the library that was loaded says so.
+    spins = re.findall(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)
+    assert spins
+    assert set(spins) == {"0"}

@@ -11,6 +11,7 @@ import pytest
 
 from embedder import Settings
 from embedder.analysis.neighbours import nearest_neighbours
+from embedder.analysis.projection import Projection
 from embedder.collections import Collection
 from embedder.collections.kept_map import KeptMap
 from tests.collections.test_maps import texts, vectors
@@ -202,6 +203,18 @@ async def test_what_is_on_screen_keeps_its_map_when_it_becomes_a_collection(page
     kept = await kept_of(page)
     assert kept is not None
     assert kept.head.rows == 7
+
+
+async def test_a_sample_that_came_with_its_map_keeps_it_too(page: Page) -> None:
+    dataset = await page.on_screen([f"a text about {number}" for number in range(12)])
+    points, clusters = dataset.flat.points, np.zeros(12, dtype=np.int32)
+    dataset.add_layout(KEY, Projection(points, "umap", clusters=clusters))
+    assert dataset.known_neighbours is None  # nobody has clicked
+    await page.last("things/keep", {"data": dataset.id})
+    kept = await kept_of(page)
+    assert kept is not None
+    np.testing.assert_array_equal(kept.points(), points)
+    np.testing.assert_array_equal(kept.neighbours().indices[:, 0], np.arange(12))
 
 
 async def test_a_map_that_cannot_be_read_is_none(page: Page) -> None:

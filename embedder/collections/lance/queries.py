@@ -25,14 +25,19 @@ def condition(wanted: Filter | None, manifest: Manifest) -> str | None:
 
 
 def scored(query: Any, score: str, where: str | None, vectors: bool) -> list[Found]:
-    """What a search finds, with its score: BM25, or the cosine that Lance's distance is one less."""
+    """What a search finds, with its score."""
     if where is not None:
         query = query.where(where, prefilter=True)
     found = query.select([*columns(vectors), score]).to_arrow()
-    numbers = found.column(score).to_pylist()
-    if score == "_distance":
-        numbers = [max(-1.0, min(1.0, 1.0 - number)) for number in numbers]
-    return [Found(row, number) for row, number in zip(each_row(found, vectors=vectors), numbers, strict=True)]
+    return [
+        Found(row, score_of(score, number))
+        for row, number in zip(each_row(found, vectors=vectors), found.column(score).to_pylist(), strict=True)
+    ]
+
+
+def score_of(score: str, number: float) -> float:
+    """BM25 as it is, or the cosine that Lance's distance is one less."""
+    return number if score != "_distance" else max(-1.0, min(1.0, 1.0 - number))
 
 
 def parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedder.collections.filters import Filter
-from embedder.collections.lance import recall
+from embedder.collections.lance import recall, searching
 from embedder.collections.lance.arrow import (
     as_table,
     each_row,
@@ -24,7 +24,7 @@ from embedder.collections.lance.matrix import Matrix
 from embedder.collections.lance.queries import columns, condition, parts, scored
 from embedder.collections.lance.sql import one_of
 from embedder.collections.rows import Found, Row, Rows, last_of_each
-from embedder.collections.store import Info, Stats
+from embedder.collections.store import Info, Ranked, Stats
 from embedder.collections.upkeep import Debt, Upkeep
 
 if TYPE_CHECKING:
@@ -147,15 +147,14 @@ class LanceTable:
             return []
 
         def found(table: Any, manifest: Manifest) -> list[Found]:
+            where = condition(wanted, manifest)
             matrix = self._matrix(table, manifest)
-            if matrix is not None:
-                return self._nearest_in(matrix, table, manifest, (vector, k, wanted, vectors))
-            if manifest.index is not None:
-                query = recall.asked(table, vector, k, manifest.index)
-            else:
-                query = table.search(vector, vector_column_name="vector").distance_type("cosine")
-                query = query.bypass_vector_index().limit(k)
-            return scored(query, "_distance", condition(wanted, manifest), vectors)
+            if matrix is None:
+                query = searching.by_vectors(table, vector, k, manifest)
+                return scored(query, "_distance", where, vectors)
+            hits = searching.in_memory(matrix, table, vector, k, where)
+            rows = searching.taken(table, hits, vectors=vectors)
+            return [Found(rows[hit.key], hit.score) for hit in hits if hit.key in rows]  # else deleted since
 
         return self._read(found)
 
@@ -163,13 +162,41 @@ class LanceTable:
         self, query: str, k: int, wanted: Filter | None = None, *, vectors: bool = False
     ) -> list[Found]:
         """BM25 by Lance's own index, words cut by ICU, which knows those of languages without spaces."""
-        from lancedb.query import MatchQuery
 
         def found(table: Any, manifest: Manifest) -> list[Found]:
-            search = table.search(MatchQuery(query, "text"), query_type="fts").limit(k)
+            search = searching.by_words(table, query, k)
             return scored(search, "_score", condition(wanted, manifest), vectors)
 
         return self._read(found)
+
+    def ranked(
+        self,
+        asked: NDArray[np.float32] | str,
+        k: int,
+        wanted: Filter | None = None,
+        *,
+        vectors: bool = False,
+    ) -> list[Ranked]:
+        """By row ids: to read the columns of scattered rows is most of a search."""
+        del vectors
+        if not isinstance(asked, str) and not asked.any():
+            return []
+
+        def found(table: Any, manifest: Manifest) -> list[Ranked]:
+            where = condition(wanted, manifest)
+            if isinstance(asked, str):
+                return searching.ranked(table, searching.by_words(table, asked, k), "_score", where)
+            matrix = self._matrix(table, manifest)
+            if matrix is not None:
+                return searching.in_memory(matrix, table, asked, k, where)
+            query = searching.by_vectors(table, asked, k, manifest)
+            return searching.ranked(table, query, "_distance", where)
+
+        return self._read(found)
+
+    def read(self, ranked: Sequence[Ranked], *, vectors: bool = False) -> dict[Hashable, Row]:
+        """By row ids, which stay when files are compacted."""
+        return self._read(lambda table, _: searching.taken(table, ranked, vectors=vectors))
 
     def scan(self, batch_rows: int = 1000, *, since: int = 0) -> Iterator[Rows]:
         """Batches as Lance reads them."""
@@ -228,31 +255,6 @@ class LanceTable:
         if count > self._exact_rows and (manifest.index is not None or count > 2 * self._exact_rows):
             return None
         return self._files.memory.matrix(self._files.key(manifest), count, manifest.dimensions)
-
-    def _nearest_in(
-        self,
-        matrix: Matrix,
-        table: Any,
-        manifest: Manifest,
-        asked: tuple[NDArray[np.float32], int, Filter | None, bool],
-    ) -> list[Found]:
-        vector, k, wanted, vectors = asked
-        with matrix.lock:
-            matrix.follow(table)
-            passing = None
-            if wanted is not None:
-                query = table.search().where(condition(wanted, manifest)).select(["id"]).limit(None)
-                passing = query.to_arrow().column("id").to_pylist()
-            row_ids, scores = matrix.nearest(vector, k, passing)
-        if not len(row_ids):
-            return []
-        taken = table.take_row_ids(row_ids.tolist()).select(columns(vectors)).with_row_id().to_arrow()
-        rows = dict(zip(taken.column("_rowid").to_pylist(), each_row(taken, vectors=vectors), strict=True))
-        return [
-            Found(rows[row_id], float(score))
-            for row_id, score in zip(row_ids.tolist(), scores, strict=True)
-            if row_id in rows  # deleted since
-        ]
 
     def _with_slots_for(self, rows: Rows, table: Any) -> Manifest:
         """The manifest with a slot for every column of `rows`, each an Arrow column by then."""
