@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SPARE = 1.25
 _LEAST_ROWS = 1024
+_BATCH_ROWS = 2048
+"""Lance reads many batches ahead: of larger ones it held twice the vectors."""
 
 
 class Matrix:
@@ -52,7 +54,9 @@ class Matrix:
         changed = table.search().with_row_id(True).select(["id", "vector"]).limit(None)
         if self._version:
             changed = changed.where(f"revision > {self._version}")
-        for batch in changed.to_batches(8192):
+        else:
+            self._make_room(table.count_rows(), spare=1.0)
+        for batch in changed.to_batches(_BATCH_ROWS):
             self._put(batch.column("id").to_pylist(), batch.column("_rowid").to_numpy(), vectors_of(batch))
         if len(self) != table.count_rows():
             self._keep(set(table.search().select(["id"]).limit(None).to_arrow().column("id").to_pylist()))
@@ -93,13 +97,13 @@ class Matrix:
         self._row_ids[places] = row_ids
         self._directed[places] = unit.any(axis=1)
 
-    def _make_room(self, rows: int) -> None:
+    def _make_room(self, rows: int, spare: float = _SPARE) -> None:
         if rows <= len(self._row_ids):
             return
-        spare = max(_LEAST_ROWS, int(_SPARE * rows)) - len(self._row_ids)
-        self._vectors = np.concatenate([self._vectors, np.zeros((spare, self._dimensions), dtype=np.float32)])
-        self._row_ids = np.concatenate([self._row_ids, np.zeros(spare, dtype=np.int64)])
-        self._directed = np.concatenate([self._directed, np.zeros(spare, dtype=bool)])
+        more = max(_LEAST_ROWS, int(spare * rows)) - len(self._row_ids)
+        self._vectors = np.concatenate([self._vectors, np.zeros((more, self._dimensions), dtype=np.float32)])
+        self._row_ids = np.concatenate([self._row_ids, np.zeros(more, dtype=np.int64)])
+        self._directed = np.concatenate([self._directed, np.zeros(more, dtype=bool)])
 
     def _keep(self, ids: set[str]) -> None:
         """Only these, which are all that there are."""
