@@ -27,7 +27,6 @@ from benchmarks.results import Headline, Result, parser
 from benchmarks.server import Server, infinity, request_vectors, running
 
 _BULK_CLIENTS = 4
-_BULK_REQUEST_TEXTS = 1000
 _BATCH_TIME_TEXTS = 1000
 _MOST_DIFFERENT_TEXTS = 13_000
 """Larger bulk repeats them; the cache is off, so each is computed again."""
@@ -50,10 +49,10 @@ def probe(target: Target, finished: Callable[[int], bool]) -> list[float]:
 
 @contextmanager
 def upload(
-    server: Server, target: Target, texts: list[str]
+    server: Server, target: Target, texts: list[str], request_texts: int
 ) -> Iterator[tuple[list[Future[int]], Callable[[], None]]]:
     """Several clients sending `texts` in large requests: their futures, and a way to hang up on all."""
-    parts = [texts[at : at + _BULK_REQUEST_TEXTS] for at in range(0, len(texts), _BULK_REQUEST_TEXTS)]
+    parts = [texts[at : at + request_texts] for at in range(0, len(texts), request_texts)]
     connections = [server.connect() for _ in range(_BULK_CLIENTS)]
     hung_up = threading.Event()
 
@@ -98,7 +97,7 @@ def over_http(server: Server, target: Target, texts: list[str], args: Args) -> d
     """Latencies idle and beside an upload over HTTP, cut off after `args.probe_s`."""
     probe(target, lambda count: count >= 10)
     idle = probe(target, lambda count: count >= args.idle_probes)
-    with upload(server, target, texts) as (futures, _):
+    with upload(server, target, texts, args.request_texts) as (futures, _):
         time.sleep(_SETTLE_S)
         started_s = time.perf_counter()
         busy = probe(
@@ -114,7 +113,7 @@ def over_http(server: Server, target: Target, texts: list[str], args: Args) -> d
 def batch_seconds(server: Server, texts: list[str]) -> float:
     """Mean time of a batch of bulk by itself."""
     before = computed(server)
-    with upload(server, server.ours, texts[:_BATCH_TIME_TEXTS]) as (futures, _):
+    with upload(server, server.ours, texts[:_BATCH_TIME_TEXTS], _BATCH_TIME_TEXTS) as (futures, _):
         wait(futures)
     return mean_batch_s(computed(server), before)
 
@@ -164,9 +163,9 @@ async def in_one_process(texts: list[str], args: Args) -> dict[str, float]:
         return summary(idle, busy)
 
 
-def abandoned(server: Server, texts: list[str], after_s: float) -> dict[str, float]:
+def abandoned(server: Server, texts: list[str], after_s: float, args: Args) -> dict[str, float]:
     """What the server still does once every client of an upload has hung up."""
-    with upload(server, server.ours, texts) as (futures, hang_up):
+    with upload(server, server.ours, texts, args.request_texts) as (futures, hang_up):
         time.sleep(after_s)
         if all(future.done() for future in futures):
             raise SystemExit("The upload was over before it could be abandoned: ask for more --bulk-texts.")
@@ -187,10 +186,11 @@ def abandoned(server: Server, texts: list[str], after_s: float) -> dict[str, flo
 
 @dataclass(frozen=True, slots=True)
 class Args:
-    """How long each situation is watched."""
+    """How long each situation is watched, and how many texts of bulk are in a request."""
 
     idle_probes: int
     probe_s: float
+    request_texts: int
 
 
 def main() -> int:
@@ -200,7 +200,7 @@ def main() -> int:
     flags.add_argument("--probe-s", type=float, default=60.0, help="the bulk is cut off after so long")
     flags.add_argument("--cancel-after-s", type=float, default=5.0)
     given = flags.parse_args()
-    args = Args(50, 10.0) if given.short else Args(given.idle_probes, given.probe_s)
+    args = Args(50, 10.0, 500) if given.short else Args(given.idle_probes, given.probe_s, 1000)
     texts = mixed_texts(min(given.bulk_texts, _MOST_DIFFERENT_TEXTS))
     texts = (texts * -(-given.bulk_texts // len(texts)))[: given.bulk_texts]
     result = Result(
@@ -218,7 +218,7 @@ def main() -> int:
         server.wait_for("/ready")
         add_row(result, "ours, over HTTP", over_http(server, server.ours, texts, args))
         result.notes.append(f"mean batch of bulk by itself: {1000 * batch_seconds(server, texts):.0f} ms")
-        left = abandoned(server, texts, given.cancel_after_s)
+        left = abandoned(server, texts, given.cancel_after_s, args)
     result.hold("an abandoned upload: no token computed a second after", left["tokens_after"] == 0)
     result.hold(
         f"an abandoned upload: under 2 % of a core after ({left['cpu_s_after']:.2f} s in {_WATCHED_S:g} s)",

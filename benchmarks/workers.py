@@ -60,7 +60,7 @@ def main() -> int:
     flags.add_argument("--requests", type=int, default=2000, help="of each round and side")
     flags.add_argument("--with-page", action="store_true", help="serve the page too, which then also runs")
     args = flags.parse_args()
-    rounds, count = (4, 800) if args.short else (args.rounds, args.requests)
+    rounds, count = (3, 800) if args.short else (args.rounds, args.requests)
     result = Result(
         "workers",
         f"{_CLIENTS} clients × 1 short text, {rounds} rounds of {count:,} requests",

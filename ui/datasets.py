@@ -66,6 +66,8 @@ class Workings:
     """Counts layouts that took the place of one with the same key: who has painted that one paints again."""
     remarks: dict[str, str] = field(default_factory=dict)
     """What is to be said of a layout, by its key."""
+    mapped: bool = False
+    """Whether the texts stand on a map of all of a collection of which they are a part."""
     outdated: bool = False
     """Whether the layout is the map that was kept with a collection of older texts; a newer one is due."""
     known: KnownNeighbours | None = None

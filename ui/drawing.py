@@ -52,7 +52,7 @@ async def draw(
     if wanted.method == "pca":
         layout = await asyncio.to_thread(map_of, dataset.vectors, wanted)
     else:
-        worker = LayoutWorker(settings.cache_dir)
+        worker = LayoutWorker(settings.cache_dir, threads=settings.cpu_threads)
         dataset.workings.find_neighbours = worker.neighbours
         try:
             near = await dataset.neighbours() if len(dataset.texts) <= EXACT_NEIGHBOURS_LIMIT else None

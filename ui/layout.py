@@ -72,11 +72,14 @@ class LayoutWorker:
     """One process, one piece of work at a time, the rest waiting in order.
 
     Starts with the first one (or `warm`), again after it was killed or died. `folder` keeps
-    what numba compiles.
+    what numba compiles. `threads` search neighbours; a layout takes one.
     """
 
-    def __init__(self, folder: Path, *, limit_s: float = LIMIT_S, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self, folder: Path, *, threads: int = 1, limit_s: float = LIMIT_S, max_waiting: int = MAX_WAITING
+    ) -> None:
         self.folder = folder
+        self.threads = threads
         self.limit_s = limit_s
         self.max_waiting = max_waiting
         self._turn = asyncio.Lock()
@@ -129,7 +132,7 @@ class LayoutWorker:
         Raises:
             LayoutFailed: as `project`.
         """
-        work = _Work.of(vectors, {"neighbours": KEPT_NEIGHBOURS}, None)
+        work = _Work.of(vectors, {"neighbours": KEPT_NEIGHBOURS, "threads": self.threads}, None)
         async with self._at_work():
             made = await self._compute(work, progress, unpacked_neighbours)
         if made.indices.shape != (len(vectors), min(KEPT_NEIGHBOURS, len(vectors))):
@@ -195,7 +198,7 @@ class LayoutWorker:
         return self._process
 
     def _environment(self) -> dict[str, str]:
-        """Ours without keys and settings; one thread; this source tree or wheel first."""
+        """Ours without keys and settings; one thread for each product; this source tree or wheel first."""
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("TESSERA_", "EMBED_"))
         }

@@ -26,8 +26,8 @@ from embedder.analysis.similarity import Floats, OnProgress
 REQUEST = struct.Struct("<IIII")
 """Bytes of what is asked as JSON, rows, columns, and neighbours a row, all of which follow in this order.
 
-`{"neighbours": k}` asks for neighbours, `{"layout": options}` for a map; float32 `(n, d)`; int32 and
-float32 `(n, k)` where neighbours are known.
+`{"neighbours": k, "threads": t}` asks for neighbours, `{"layout": options}` for a map; float32 `(n, d)`;
+int32 and float32 `(n, k)` where neighbours are known.
 """
 FRAME = struct.Struct("<BI")
 """`OK`, `FAILED` or `PROGRESS`, and how many bytes follow: an NPZ, an error's class name, a float32 share."""
@@ -72,7 +72,8 @@ def answer(source: BinaryIO, sink: BinaryIO) -> bool:
 def done(asked: dict[str, Any], vectors: Floats, known: Neighbours | None, progress: OnProgress) -> bytes:
     """The work itself, as NPZ."""
     if "neighbours" in asked:
-        return packed_neighbours(nearest_neighbours(vectors, asked["neighbours"], progress=progress))
+        found = nearest_neighbours(vectors, asked["neighbours"], threads=asked["threads"], progress=progress)
+        return packed_neighbours(found)
     return packed(map_of(vectors, LayoutOptions(**asked["layout"]), progress, known))
 
 

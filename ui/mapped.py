@@ -52,7 +52,7 @@ def _put(dataset: Dataset, kept: KeptMap, placed: Placed, *, now: bool) -> None:
     dataset.add_layout(key, placed.layout)
     later = f"; {placed.new:,} new since, placed beside them" if placed.new else ""
     dataset.workings.remarks[key] = f"the map kept with the collection: {kept.head}{later}"
-    dataset.workings.outdated = not now
+    dataset.workings.mapped, dataset.workings.outdated = True, not now
     dataset.workings.known = known = placed.known if now else None
     if known is not None and known.exact and known.whole:
         dataset.workings.give(NEIGHBOURS, known)

@@ -40,7 +40,7 @@ class Page:
         self.engine = engine
         self.settings = settings
         self.collections = collections
-        self.worker = LayoutWorker(settings.cache_dir)
+        self.worker = LayoutWorker(settings.cache_dir, threads=settings.cpu_threads)
         self._app: ASGIApp | None = None
         self._built = asyncio.Event()
         self._leaving = asyncio.Event()

@@ -130,7 +130,7 @@ class Shelf:
     def _mappable(self, dataset: Dataset, part: Part) -> bool:
         """Whether there is more to lay out than is on screen, and it stands on no map of all yet."""
         more = not part.whole and part.total <= MAX_ROWS and self.collections.maps is not None
-        return more and not dataset.workings.remarks
+        return more and not dataset.workings.mapped
 
     async def known(self, datasets: Datasets, opened: Collection, mark: int) -> Dataset | None:
         """The dataset it was opened as before, if neither has changed since."""

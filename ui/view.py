@@ -30,6 +30,9 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "
 
 GENERIC = "Something went wrong on the server; what you entered is still here. Try again."
 
+_TWO_LINES_CHARS = 90
+"""So many characters fit into two lines of a phone."""
+
 Handler = Callable[..., Awaitable[Any]]
 Stream = Callable[..., AsyncGenerator[Any, None]]
 
@@ -154,7 +157,9 @@ def status(sentence: str, *, share: float | None = None, kind: str = "plain") ->
     """
     bar = "" if share is None else f'<progress max="1" value="{min(max(share, 0.0), 1.0):.3f}"></progress>'
     role = "alert" if kind == "error" else "status"
-    return f'<div class="status {html.escape(kind)}" role="{role}">{html.escape(sentence)}{bar}</div>'
+    # On a phone two lines of it are shown, and all once it is tapped or has the focus.
+    long = ' tabindex="0"' if kind == "done" and len(sentence) > _TWO_LINES_CHARS else ""
+    return f'<div class="status {html.escape(kind)}" role="{role}"{long}>{html.escape(sentence)}{bar}</div>'
 
 
 def uploads_folder(settings: Settings) -> Path:

@@ -7,16 +7,14 @@ round every row looks into its next nearest cell, so that a cell is one matrix p
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embedder.analysis.neighbours import Neighbours
-from embedder.analysis.similarity import BLOCK_BYTES, Floats, OnProgress
+from embedder.analysis.similarity import BLOCK_BYTES, Floats, OnProgress, one_thread_each
 
 SEED = 42
 PROBED = 32
@@ -54,7 +52,7 @@ def cells_of(unit: Floats, *, count: int | None = None, seed: int = SEED, thread
     seen = np.sort(random.choice(n, min(n, _TRAINED_ROWS * count), replace=False))
     trained = unit[seen]
     centres = trained[np.sort(random.choice(len(trained), count, replace=False))]
-    with _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
+    with one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
         for _ in range(_TRAININGS):
             whose = _nearest(trained, centres, 1, pool)[:, 0]
             sizes = np.bincount(whose, minlength=count)
@@ -89,7 +87,7 @@ def nearest_by_cells(
         raise ValueError(f"k is 1 or more, not {k}.")
     known = cells or cells_of(unit, threads=threads)
     search = _Search(unit, k, known, among)
-    with _one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
+    with one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
         for number, asked in enumerate(known.nearest.T):
             order = np.argsort(asked, kind="stable")
             cut = np.searchsorted(asked[order], np.arange(len(known.starts)))
@@ -104,16 +102,6 @@ def nearest_by_cells(
             if progress:
                 progress((number + 1) / known.nearest.shape[1])
     return search.lists()
-
-
-def _one_thread_each(threads: int) -> AbstractContextManager[Any]:
-    """No product takes more than one thread, if several are made at once."""
-    if threads == 1:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(1)
-    return limits
 
 
 class _Search:

@@ -50,7 +50,11 @@ class KnownNeighbours(Neighbours):
 
 
 def nearest_neighbours(
-    vectors: ArrayLike, k: int = KEPT_NEIGHBOURS, *, progress: OnProgress | None = None
+    vectors: ArrayLike,
+    k: int = KEPT_NEIGHBOURS,
+    *,
+    threads: int = 1,
+    progress: OnProgress | None = None,
 ) -> Neighbours:
     """The `k` nearest rows of each row of `(n, d)`, the row itself first at distance 0.
 
@@ -64,7 +68,7 @@ def nearest_neighbours(
         raise ValueError(f"k is 1 or more, not {k}.")
     rows = unit_rows(vectors)
     # With duplicates a row may not be the best of its own list, so it is put first by hand.
-    indices, scores = top_k(rows, rows, k, progress=progress)
+    indices, scores = top_k(rows, rows, k, threads=threads, progress=progress)
     distances = np.maximum(1.0 - scores, 0.0)
     itself = np.arange(len(rows))
     for row in np.flatnonzero(indices[:, 0] != itself) if len(rows) else ():

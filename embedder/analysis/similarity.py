@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,11 +64,17 @@ def cosine_similarity(left: ArrayLike, right: ArrayLike | None = None) -> Floats
 
 
 def top_k(
-    queries: ArrayLike, vectors: ArrayLike, k: int, *, progress: OnProgress | None = None
+    queries: ArrayLike,
+    vectors: ArrayLike,
+    k: int,
+    *,
+    threads: int = 1,
+    progress: OnProgress | None = None,
 ) -> tuple[NDArray[np.int64], Floats]:
     """The `k` rows of `vectors` `(n, d)` nearest to each row of `queries` `(q, d)`, best first.
 
     Returns indices and cosine scores, both `(q, min(k, n))`; of equal scores the lower index comes first.
+    While several `threads` search, every product of this process has one.
 
     Raises:
         ValueError: `k` is negative, the widths differ, or a vector isn't finite.
@@ -78,15 +87,30 @@ def top_k(
     indices = np.empty((len(rows), kept), dtype=np.int64)
     scores = np.empty((len(rows), kept), dtype=np.float32)
     step = max(1, min(BLOCK_BYTES // max(1, 4 * len(columns)), 2 ** (_KEY_BITS - len(columns).bit_length())))
-    for start in range(0, len(rows), step):
+
+    def search(start: int) -> None:
         block = rows[start : start + step] @ columns.T  # (b, n)
         np.clip(block, -1.0, 1.0, out=block)
         best = best_columns(block, kept)
         indices[start : start + step] = best
         scores[start : start + step] = np.take_along_axis(block, best, axis=1)
-        if progress:
-            progress(min(1.0, (start + step) / len(rows)))
+
+    starts = range(0, len(rows), step)
+    with one_thread_each(threads), ThreadPoolExecutor(threads) as pool:
+        for start, _ in zip(starts, (pool.map if threads > 1 else map)(search, starts), strict=True):
+            if progress:
+                progress(min(1.0, (start + step) / len(rows)))
     return indices, scores
+
+
+def one_thread_each(threads: int) -> AbstractContextManager[Any]:
+    """No product takes more than one thread, if several are made at once."""
+    if threads == 1:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def best_columns(scores: Floats, k: int) -> NDArray[np.int64]:

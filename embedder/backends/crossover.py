@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Encode = Callable[["Tensor", "Tensor", Sequence[Group]], "Tensor"]
 
 GRAPH_TOKENS = (16, 32, 64, 128, 256)
-SHARED_TOKENS = (32, 48, 64, 96, 128, 192, 256)
+SHARED_TOKENS = (16, 32, 48, 64, 96, 128, 192, 256)
 _TEXT_TOKENS, _TRIALS = 16, 5
 _PAUSE_S = 0.002
 """Before a trial of several cores, as between requests: the other cores' threads sleep by then."""

@@ -84,7 +84,7 @@ def kept_neighbours(unit: Floats, threads: int, told: Told, cells: Cells | None 
         told("Neighbours", share)
 
     if len(unit) <= EXACT_ROWS:
-        return nearest_neighbours(unit, KEPT_NEIGHBOURS, progress=progress)
+        return nearest_neighbours(unit, KEPT_NEIGHBOURS, threads=threads, progress=progress)
     return nearest_by_cells(unit, FEWER_NEIGHBOURS, cells=cells, threads=threads, progress=progress)
 
 

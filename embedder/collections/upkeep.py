@@ -44,6 +44,7 @@ class Upkeep:
         self._name = name
         self._lock = threading.Lock()
         self._running: threading.Thread | None = None
+        self._later: threading.Timer | None = None
         self._not_before_s = 0.0
         self._closed = False
 
@@ -56,11 +57,24 @@ class Upkeep:
             self._running = threading.Thread(target=self._run, name=f"upkeep-{self._name}")
             self._running.start()
 
+    def ask_in(self, delay_s: float) -> None:
+        """Ask once more after a while, in place of what was asked so before."""
+        with self._lock:
+            if self._closed:
+                return
+            if self._later is not None:
+                self._later.cancel()
+            self._later = threading.Timer(delay_s, self.ask)
+            self._later.daemon = True  # nothing is lost if the process ends before
+            self._later.start()
+
     def close(self) -> None:
         """Wait for what runs; nothing begins after."""
         with self._lock:
             self._closed = True
             running = self._running
+            if self._later is not None:
+                self._later.cancel()
         if running is not None and running is not threading.current_thread():
             running.join()
 

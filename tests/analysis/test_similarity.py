@@ -38,11 +38,12 @@ def test_top_k_is_a_stable_sort_of_the_scores(vectors: np.ndarray, k: int) -> No
     )
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_neither_blocks_nor_threads_change_anything(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     vectors = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
     whole = top_k(vectors, vectors, 5)
     monkeypatch.setattr(similarity, "BLOCK_BYTES", 4 * 50 * 7)
-    parts = top_k(vectors, vectors, 5)
+    parts = top_k(vectors, vectors, 5, threads=threads)
     assert whole[0].tolist() == parts[0].tolist()
     np.testing.assert_allclose(whole[1], parts[1], atol=1e-6)
 
@@ -91,11 +92,12 @@ def test_the_best_of_many_are_those_of_a_stable_sort(n: int, k: int) -> None:
     np.testing.assert_array_equal(similarity.best_columns(scores, k), expected)
 
 
-def test_progress_of_neighbours_rises_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress_of_neighbours_rises_to_the_whole(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
     monkeypatch.setattr(similarity, "BLOCK_BYTES", 4 * 300 * 10)
     told: list[float] = []
     vectors = np.random.default_rng(0).normal(size=(300, 8))
-    found = nearest_neighbours(vectors, 7, progress=told.append)
+    found = nearest_neighbours(vectors, 7, threads=threads, progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) == 30

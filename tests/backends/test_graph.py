@@ -150,7 +150,7 @@ def test_all_cores_are_taken_from_where_they_are_clearly_faster() -> None:
         return taking(lambda n: n / 8)
 
     assert shared_from(alone, taking(lambda n: 4 + n / 16)) == 96
-    assert shared_from(alone, taking(lambda n: n / 16)) == 32
+    assert shared_from(alone, taking(lambda n: n / 16)) == 16
     assert shared_from(alone, taking(lambda n: 1 + n / 8)) == SHARED_TOKENS[-1]
 
 

@@ -36,7 +36,7 @@ def folder(compiled: Path) -> Path:
 
 @pytest.fixture
 async def worker(folder: Path) -> AsyncIterator[LayoutWorker]:
-    made = LayoutWorker(folder)
+    made = LayoutWorker(folder, threads=2)
     yield made
     await made.stop()
 

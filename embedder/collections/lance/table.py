@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -37,6 +38,7 @@ _VERSIONS_BETWEEN = 8
 """Commits of upkeep that may come between reading a table's version and writing to it."""
 _KEPT = timedelta(minutes=15)
 """Versions are kept so long, for readers that are in the middle of one."""
+_SOON_S = 10.0
 _RETRAINED = 4
 """The index is trained anew when there are so many times the rows it was trained with."""
 
@@ -49,6 +51,7 @@ class LanceTable:
         self._exact_rows = exact_rows
         self._known = KnownIds()
         self._debt = Debt()
+        self._caring = threading.Lock()
         self._upkeep = Upkeep(self._keep_up, files.name)
 
     @property
@@ -238,9 +241,10 @@ class LanceTable:
 
     def maintain(self) -> None:
         """Compact and index now; other writers wait."""
-        with self._files.writing() as table:
-            self._optimise(table)
-        self._index()
+        with self._caring:
+            with self._files.writing() as table:
+                self._optimise(table)
+            self._index()
 
     def close(self) -> None:
         """Wait for upkeep."""
@@ -276,14 +280,16 @@ class LanceTable:
 
     def _keep_up(self) -> None:
         """In a thread of its own, beside readers; if another writes, it will be for them to do."""
-        with self._files.trying():
+        with self._caring, self._files.trying():
             with self._files.writing(wait_s=1.0) as table:
                 self._optimise(table)
             self._index()
 
     def _optimise(self, table: Any) -> None:
         table.optimize(cleanup_older_than=_KEPT)
-        self._debt = Debt()
+        written, self._debt = self._debt.commits, Debt()
+        if written:  # what is older by now is kept until then, also if nobody writes again
+            self._upkeep.ask_in(_KEPT.total_seconds() + _SOON_S)
 
     def _index(self) -> None:
         """Make the index of vectors where the table has outgrown looking at each. Others write meanwhile."""

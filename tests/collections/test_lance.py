@@ -1,0 +1,50 @@
+"""What only the embedded store does: files that are let go of, an index that is made once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from embedder.collections.lance import table as lance_table
+from embedder.collections.lance.store import LanceStore
+from tests.collections.conftest import DIMENSIONS, rows_of
+
+
+def test_old_versions_go_also_if_nobody_writes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance_table, "_KEPT", timedelta(seconds=1))
+    monkeypatch.setattr(lance_table, "_SOON_S", 0.2)
+    store = LanceStore(tmp_path)
+    table = store.create("things", DIMENSIONS, {})
+    for part in range(6):
+        table.upsert(rows_of([f"{part} {number}" for number in range(300)]))
+    table.maintain()
+    held = table.stats().disk_bytes
+    assert held is not None
+    until_s = time.monotonic() + 30
+    while (table.stats().disk_bytes or 0) > 0.8 * held:
+        assert time.monotonic() < until_s
+        time.sleep(0.1)
+    assert table.count() == 1800
+    store.close()
+
+
+def test_two_who_look_after_a_table_do_so_one_after_the_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = LanceStore(tmp_path, exact_rows=200)
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of([f"text {number}" for number in range(600)]))
+    with caplog.at_level(logging.WARNING, logger="embedder"):
+        both = [threading.Thread(target=work) for work in (table._keep_up, table.maintain)]
+        for one in both:
+            one.start()
+        for one in both:
+            one.join()
+    assert not caplog.records
+    assert table.stats().index.startswith("IVF_RQ")
+    store.close()
