@@ -70,6 +70,7 @@ def main() -> int:
     if args.who:
         return one(args.who[0], Path(args.who[1]))
     result = Result("layouts", "Maps of very many texts", COLUMNS)
+    many = known(args.out / "layouts.json", result.machine["cpu"], args.many)
     vectors = real_vectors(material.varied_texts(args.real))
     figures = measured(vectors, args.rows, ["ours", *FULL], whole=args.whole)
     result.figures[str(args.rows)] = figures
@@ -77,16 +78,32 @@ def main() -> int:
     judge(result, args.rows, figures)
     result.store(args.out)
     if args.million:
-        many = measured(vectors, args.many, ["ours"])
+        many = measured(vectors, args.many, ["ours"]) | {"of": result.machine["commit"]}
+    if many:
         result.figures[str(args.many)] = many
-        rows_of(result, args.many, many)
-        ours = many["ours"]
-        result.notes.append(
-            f"{args.many:,} texts: neighbours, map, clusters and measuring in {ours['total_s']:.0f} s, "
-            f"trustworthiness {ours['trustworthiness']:.3f}, recall of the neighbours {ours['recall']:.3f}"
-        )
+        rows_of(result, args.many, {"ours": many["ours"]})
+        tell(result, args.many, many)
     result.notes.append(f"{args.real:,} real texts, the rest their vectors jittered ({material.JITTER}).")
     return result.finish(args.out)
+
+
+def known(path: Path, cpu: str, rows: int) -> dict[str, Any]:
+    """What an earlier run on this processor took for so many rows; nothing where there was none."""
+    if not path.is_file():
+        return {}
+    stored = json.loads(path.read_text())
+    figures: dict[str, Any] = stored["figures"].get(str(rows), {}) if stored["machine"]["cpu"] == cpu else {}
+    return {"of": stored["machine"]["commit"]} | figures if figures else {}
+
+
+def tell(result: Result, rows: int, many: dict[str, Any]) -> None:
+    """In words what so many rows took."""
+    ours = many["ours"]
+    result.notes.append(
+        f"{rows:,} texts, of commit {many['of']}: neighbours, map, clusters and measuring in "
+        f"{ours['total_s']:.0f} s, trustworthiness {ours['trustworthiness']:.3f}, "
+        f"recall of the neighbours {ours['recall']:.3f}"
+    )
 
 
 def measured(real: np.ndarray, rows: int, who: list[str], *, whole: bool = False) -> dict[str, Any]:
