@@ -136,6 +136,8 @@ def made_apart(who: str, folder: Path, limit_s: float | None) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             process.kill()
             return {"stopped_s": limit_s}
+        if process.returncode:
+            raise SystemExit(f"The layout {who!r} ended with {process.returncode}.")
         made: dict[str, Any] = json.loads(told.splitlines()[-1])
         return made
 

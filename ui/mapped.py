@@ -154,6 +154,8 @@ async def keep_shown(desk: Desk, dataset: Dataset) -> None:
     layout, near = dataset.workings.layouts.get(key_of(options)), dataset.known_neighbours
     if part is None or not part.whole or layout is None or len(part.ids) > EXACT_ROWS:
         return
+    if desk.shelf.collections.maps is None:
+        return
     if near is None and len(part.ids) <= FEW_TEXTS:  # samples come with a map, and nobody has clicked yet
         near = await dataset.neighbours()
     if near is None:

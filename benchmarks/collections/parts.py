@@ -136,7 +136,7 @@ def _hits(table: Table, question: Question) -> list[Hit]:
     depth, wanted = depth_of(question), question.wanted
     meant = table.ranked(question.vector, depth, wanted) if question.vector is not None else []
     worded = table.ranked(question.query, depth, wanted) if question.query else []
-    return best_hits(table, question, meant, worded)
+    return best_hits(table, question, meant, worded)[0]
 
 
 def _timed(calls: list[Callable[[], object]]) -> dict[str, float]:

@@ -161,7 +161,9 @@ def large_layout(
         return LargeLayout(points, np.arange(n))
     rows = np.sort(np.random.default_rng(options.seed).choice(n, effort.sample, replace=False))
     sample = unit[rows]
-    near = nearest_neighbours(sample, options.n_neighbors, progress=lambda share: say("Sample", share))
+    near = nearest_neighbours(
+        sample, options.n_neighbors, threads=effort.threads, progress=lambda share: say("Sample", share)
+    )
     laid = umap_layout(
         sample, options, neighbours=near, progress=lambda share: say("Layout of the sample", share)
     )

@@ -74,7 +74,7 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
 
     The form is learned from the reference on the CPU, its vectors are held against the reference's,
     and it is tried up to how many tokens a graph and from how many on all cores are faster, the first
-    time; after that all is known.
+    time; after that all is known. What was tried with other threads than these says nothing of them.
     """
     from embedder.backends.architectures import Unsupported
     from embedder.backends.form import describe, form_key
@@ -89,7 +89,8 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
             packed = PackedBackend(folder, form, exact)
             packed.compare(reference)
             graph_tokens, shared_tokens = packed.find_crossovers()
-            form = replace(form, graph_tokens=graph_tokens, shared_tokens={str(exact.threads): shared_tokens})
+            shared = {} if shared_tokens is None else {str(exact.threads): shared_tokens}
+            form = replace(form, graph_tokens=graph_tokens, shared_tokens=shared)
             forms.keep(key, form)
             if placement == exact:
                 return packed

@@ -36,19 +36,22 @@ def graph_up_to(packed: Encode, graph: Encode) -> int:
     return found
 
 
-def shared_from(alone: Callable[[int], Encode], shared: Encode) -> int:
+def shared_from(alone: Callable[[int], Encode], shared: Encode, most_tokens: int) -> int | None:
     """From how many tokens on one text is computed faster by `shared`, on all cores, than on one.
 
-    `alone` gives the way that a text of so many tokens takes on one core. 256 where no trial is won.
+    `alone` gives the way that a text of so many tokens takes on one core; a text has `most_tokens` at most.
+    None where no trial is won: that may be the other work beside it, and is not to be kept.
     """
     import torch
 
     with torch.inference_mode():
-        for tokens in SHARED_TOKENS[:-1]:
+        for tokens in SHARED_TOKENS:
+            if tokens > most_tokens:
+                break
             # Both times: all cores are taken from others, so a tie is no reason to.
             if all(_is_faster(shared, alone(tokens), [tokens], _PAUSE_S) for _ in range(2)):
                 return tokens
-    return SHARED_TOKENS[-1]
+    return None
 
 
 def _is_faster(one: Encode, other: Encode, lengths: Sequence[int], pause_s: float = 0.0) -> bool:

@@ -136,19 +136,23 @@ class PackedBackend:
         if self._graph_made is not None:
             self._graph_made.join()
 
-    def find_crossovers(self) -> tuple[int, int]:
+    def find_crossovers(self) -> tuple[int, int | None]:
         """Up to how many tokens this encoder's graph is the faster one here, and from how many all cores are.
 
-        Trials of about two seconds; from then on batches go by them.
+        Trials of about two seconds; from then on batches go by them. The second is None where none was won.
         """
         self._make_graph()
         if self._graph is not None:
             self._graph_tokens = graph_up_to(self._encoder.encode, self._graph.encode)
         if not self._graph_tokens:
             self._graph = None
-        if self._placement.threads > 1:
-            self._shared_tokens = shared_from(self._alone, self._on(self._placement.threads, self._encoder))
-        return self._graph_tokens, self._shared_tokens
+        shared_tokens, threads = None, self._placement.threads
+        if threads > 1:
+            most_tokens = self.info.max_tokens or 0
+            shared_tokens = shared_from(self._alone, self._on(threads, self._encoder), most_tokens)
+        if shared_tokens is not None:
+            self._shared_tokens = shared_tokens
+        return self._graph_tokens, shared_tokens
 
     def _alone(self, tokens: int) -> Encode:
         """How so many tokens are computed on one core."""

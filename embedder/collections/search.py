@@ -93,8 +93,13 @@ async def search(collection: Collection, question: Question) -> Answer:
         ModelMismatch
     """
     _check(question)
-    meant, worded = await asyncio.gather(_by_meaning(collection, question), _by_words(collection, question))
-    hits = await asyncio.to_thread(best_hits, collection.table, question, meant, worded)
+    for _ in range(2):  # once more if all rows were exchanged between ranking and reading
+        meant, worded = await asyncio.gather(
+            _by_meaning(collection, question), _by_words(collection, question)
+        )
+        hits, lost = await asyncio.to_thread(best_hits, collection.table, question, meant, worded)
+        if hits or not lost:
+            break
     if not question.rerank:
         return Answer(hits[: question.top_k], SCORES[question.mode])
     return Answer(await _reranked(collection, question, hits), RERANKED)
@@ -170,10 +175,10 @@ def _looks_at_vectors(question: Question) -> bool:
 
 def best_hits(
     table: Table, question: Question, meant: Sequence[Ranked], worded: Sequence[Ranked]
-) -> list[Hit]:
-    """The best of rankings by meaning and by words, each `depth_of` the question.
+) -> tuple[list[Hit], int]:
+    """The best of two rankings, each `depth_of(question)` long, and how many were lost.
 
-    Only the rows of those that count are read.
+    Only the rows of those that count are read. In the place of one that was deleted since comes the next.
     """
     scored = {
         "semantic": lambda: [_Scored(one, one.score, {"cosine": one.score}) for one in meant],
@@ -184,16 +189,17 @@ def best_hits(
         scored = [one for one in scored if one.score >= question.min_score]
     most = question.top_k * (_CANDIDATES if question.rerank else 1)
     vectors = _looks_at_vectors(question)
-    counting = scored if vectors else scored[:most]
-    rows = table.read([one.ranked for one in counting], vectors=vectors)
-    hits = [
-        Hit(rows[one.ranked.key], one.score, one.parts)
-        for one in counting
-        if one.ranked.key in rows  # else deleted since
-    ]
+    wanted, looked_at = len(scored) if vectors else most, 0
+    hits: list[Hit] = []
+    while len(hits) < wanted and looked_at < len(scored):
+        some = scored[looked_at : looked_at + wanted - len(hits)]
+        looked_at += len(some)
+        rows = table.read([one.ranked for one in some], vectors=vectors)
+        hits += [Hit(rows[one.ranked.key], one.score, one.parts) for one in some if one.ranked.key in rows]
+    lost = looked_at - len(hits)
     if question.diversity and hits:
         hits = _diverse(hits, question)
-    return hits[:most]
+    return hits[:most], lost
 
 
 def _fused(question: Question, meant: Sequence[Ranked], worded: Sequence[Ranked]) -> list[_Scored]:

@@ -116,10 +116,16 @@ class Table(Protocol):
         *,
         vectors: bool = False,
     ) -> list[Ranked]:
-        """As `nearest` of a vector or `keyword` of words, of which `read` gives those rows that count."""
+        """As `nearest` of a vector `(d,)` or `keyword` of words, of which `read` gives those rows that count.
+
+        With `vectors` they can be read with theirs.
+        """
 
     def read(self, ranked: Sequence[Ranked], *, vectors: bool = False) -> dict[Hashable, Row]:
-        """Rows by their keys, without those deleted since; with vectors only if they were ranked so."""
+        """Rows by their keys, as they are by now, or as they were where the ranking brought them along.
+
+        Of rows that are read now those are missing that were deleted since; all, if others took their place.
+        """
 
     @property
     def mark(self) -> int:
@@ -192,27 +198,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close every table."""
-
-
-class Whole:
-    """Rankings of a table whose searches bring the rows along anyway."""
-
-    def ranked(
-        self: Table,
-        asked: NDArray[np.float32] | str,
-        k: int,
-        wanted: Filter | None = None,
-        *,
-        vectors: bool = False,
-    ) -> list[Ranked]:
-        """Hits with their rows."""
-        if isinstance(asked, str):
-            found = self.keyword(asked, k, wanted, vectors=vectors)
-        else:
-            found = self.nearest(asked, k, wanted, vectors=vectors)
-        return [Ranked(hit.row.id, hit.score, hit.row) for hit in found]
-
-    def read(self, ranked: Sequence[Ranked], *, vectors: bool = False) -> dict[Hashable, Row]:
-        """The rows that came along."""
-        del vectors
-        return {one.key: one.row for one in ranked if one.row is not None}

@@ -64,9 +64,18 @@ class Upkeep:
                 return
             if self._later is not None:
                 self._later.cancel()
-            self._later = threading.Timer(delay_s, self.ask)
+            self._later = threading.Timer(delay_s, self._woken)
             self._later.daemon = True  # nothing is lost if the process ends before
             self._later.start()
+
+    def _woken(self) -> None:
+        with self._lock:
+            rest_s = self._not_before_s - time.monotonic()
+            busy = self._running is not None
+        if busy or rest_s > 0:
+            self.ask_in(max(rest_s, _LEAST_REST_S))
+        else:
+            self.ask()
 
     def close(self) -> None:
         """Wait for what runs; nothing begins after."""

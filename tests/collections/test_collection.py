@@ -77,6 +77,32 @@ async def test_texts_are_found_by_meaning_words_and_both(filled: Collection) -> 
     assert only_words.hits[0].score == pytest.approx(1)
 
 
+async def test_what_goes_while_it_is_searched_leaves_its_place_to_the_next(
+    filled: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = (await filled.embed([TEXTS[2]], kind="document"))[0]
+    table, before = filled.table, await filled.search(Question(vector=exact, top_k=4))
+    ranked, asked = table.ranked, 0
+
+    def and_then_it_goes(*question: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        found = ranked(*question, **options)
+        table.delete(["t2"])
+        return found
+
+    monkeypatch.setattr(table, "ranked", and_then_it_goes)
+    both = await filled.search(Question("cat", vector=exact, mode="hybrid", top_k=3))
+    assert len(both.hits) == 3
+    assert ids(before)[0] == "t2"
+    assert "t2" not in ids(both)
+    assert asked == 2
+    # All of them gone: they are ranked once more, and there is nothing.
+    monkeypatch.setattr(table, "ranked", ranked)
+    monkeypatch.setattr(table, "read", lambda hits, **options: {})
+    assert (await filled.search(Question(vector=exact, top_k=3))).hits == []
+
+
 async def test_filters_thresholds_and_diversity(filled: Collection) -> None:
     exact = (await filled.embed([TEXTS[1]], kind="document"))[0]
     late = parse_filter({"type": "gte", "key": "n", "value": 2})

@@ -7,12 +7,15 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from embedder.collections.lance import recall
 from embedder.collections.lance import table as lance_table
+from embedder.collections.lance.manifest import VectorIndex
 from embedder.collections.lance.store import LanceStore
-from tests.collections.conftest import DIMENSIONS, rows_of
+from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
 
 
 def test_old_versions_go_also_if_nobody_writes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,18 +36,41 @@ def test_old_versions_go_also_if_nobody_writes_again(tmp_path: Path, monkeypatch
     store.close()
 
 
+def test_rows_that_went_since_they_were_ranked_are_missing(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path)
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of(["one", "two"]))
+    ranked = table.ranked(vectors_of(["one"])[0], 2)
+    table.delete(["one"])
+    assert [row.id for row in table.read(ranked).values()] == ["two"]
+    other = store.create("other", DIMENSIONS, {})
+    other.upsert(rows_of(["three", "four"]))
+    assert store.replace("things", "other", table.mark)
+    assert table.read(ranked) == {}
+    store.close()
+
+
 def test_two_who_look_after_a_table_do_so_one_after_the_other(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = LanceStore(tmp_path, exact_rows=200)
     table = store.create("things", DIMENSIONS, {})
     table.upsert(rows_of([f"text {number}" for number in range(600)]))
+    build, built = recall.build, []
+
+    def slowly(lance: Any, rows: int) -> VectorIndex:
+        built.append(rows)
+        time.sleep(0.5)  # both would be here by then
+        return build(lance, rows)
+
+    monkeypatch.setattr(recall, "build", slowly)
     with caplog.at_level(logging.WARNING, logger="embedder"):
         both = [threading.Thread(target=work) for work in (table._keep_up, table.maintain)]
         for one in both:
             one.start()
         for one in both:
             one.join()
+    assert built == [600]
     assert not caplog.records
     assert table.stats().index.startswith("IVF_RQ")
     store.close()

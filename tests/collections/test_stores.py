@@ -180,7 +180,7 @@ def test_what_goes_between_a_ranking_and_its_reading_is_missing_and_never_anothe
     table.upsert(rows_of(["one", "two"]))
     ranked = table.ranked(vectors_of(["one"])[0], 2)
     table.delete(["one"])
-    assert {row.id for row in table.read(ranked).values()} <= {"one", "two"}
+    assert "two" in {row.id for row in table.read(ranked).values()}
     other = store.create("other", DIMENSIONS, {})
     other.upsert(rows_of(["three", "four"]))
     assert store.replace("things", "other", table.mark)

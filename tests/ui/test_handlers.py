@@ -427,6 +427,9 @@ def test_options_of_a_layout_are_checked(asked: dict[str, object]) -> None:
 
 def test_sentences_are_escaped_and_foreign_errors_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert "<script>" not in status("<script>alert(1)</script>")
+    # A phone shows two lines of a long one, and all when it is tapped or has the focus.
+    assert "tabindex" in status("word " * 30, kind="done")
+    assert "tabindex" not in status("word " * 30) + status("3 texts", kind="done")
     error = as_gradio(InvalidInput("<img src=x onerror=alert(1)>"))
     assert "<img" not in str(error)
     assert "secret text" not in sentence_of(ValueError("secret text"))

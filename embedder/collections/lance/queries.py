@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from embedder.collections.filters import Filter
-from embedder.collections.lance.arrow import ROW_COLUMNS, each_row
+from embedder.collections.lance.arrow import ROW_COLUMNS
 from embedder.collections.lance.manifest import Manifest
 from embedder.collections.lance.sql import sql_of
-from embedder.collections.rows import Found
 
 _IDS_A_QUERY = 500
 
@@ -22,17 +20,6 @@ def columns(vectors: bool) -> list[str]:
 def condition(wanted: Filter | None, manifest: Manifest) -> str | None:
     """A filter as SQL over the slots that there are."""
     return None if wanted is None else sql_of(wanted, manifest.slot_of)
-
-
-def scored(query: Any, score: str, where: str | None, vectors: bool) -> list[Found]:
-    """What a search finds, with its score."""
-    if where is not None:
-        query = query.where(where, prefilter=True)
-    found = query.select([*columns(vectors), score]).to_arrow()
-    return [
-        Found(row, score_of(score, number))
-        for row, number in zip(each_row(found, vectors=vectors), found.column(score).to_pylist(), strict=True)
-    ]
 
 
 def score_of(score: str, number: float) -> float:

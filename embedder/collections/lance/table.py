@@ -22,7 +22,7 @@ from embedder.collections.lance.files import Files, folder_bytes
 from embedder.collections.lance.ids import KnownIds
 from embedder.collections.lance.manifest import Manifest, with_slots
 from embedder.collections.lance.matrix import Matrix
-from embedder.collections.lance.queries import columns, condition, parts, scored
+from embedder.collections.lance.queries import columns, condition, parts
 from embedder.collections.lance.sql import one_of
 from embedder.collections.rows import Found, Row, Rows, last_of_each
 from embedder.collections.store import Info, Ranked, Stats
@@ -51,7 +51,7 @@ class LanceTable:
         self._exact_rows = exact_rows
         self._known = KnownIds()
         self._debt = Debt()
-        self._caring = threading.Lock()
+        self._caring = threading.Lock()  # two indexes made at once spoil each other
         self._upkeep = Upkeep(self._keep_up, files.name)
 
     @property
@@ -146,31 +146,13 @@ class LanceTable:
         self, vector: NDArray[np.float32], k: int, wanted: Filter | None = None, *, vectors: bool = False
     ) -> list[Found]:
         """In memory while the table is small, by the index later, else by looking at every row."""
-        if not vector.any():
-            return []
-
-        def found(table: Any, manifest: Manifest) -> list[Found]:
-            where = condition(wanted, manifest)
-            matrix = self._matrix(table, manifest)
-            if matrix is None:
-                query = searching.by_vectors(table, vector, k, manifest)
-                return scored(query, "_distance", where, vectors)
-            hits = searching.in_memory(matrix, table, vector, k, where)
-            rows = searching.taken(table, hits, vectors=vectors)
-            return [Found(rows[hit.key], hit.score) for hit in hits if hit.key in rows]  # else deleted since
-
-        return self._read(found)
+        return self._found(vector, k, wanted, vectors=vectors)
 
     def keyword(
         self, query: str, k: int, wanted: Filter | None = None, *, vectors: bool = False
     ) -> list[Found]:
         """BM25 by Lance's own index, words cut by ICU, which knows those of languages without spaces."""
-
-        def found(table: Any, manifest: Manifest) -> list[Found]:
-            search = searching.by_words(table, query, k)
-            return scored(search, "_score", condition(wanted, manifest), vectors)
-
-        return self._read(found)
+        return self._found(query, k, wanted, vectors=vectors)
 
     def ranked(
         self,
@@ -182,20 +164,7 @@ class LanceTable:
     ) -> list[Ranked]:
         """By row ids: to read the columns of scattered rows is most of a search."""
         del vectors
-        if not isinstance(asked, str) and not asked.any():
-            return []
-
-        def found(table: Any, manifest: Manifest) -> list[Ranked]:
-            where = condition(wanted, manifest)
-            if isinstance(asked, str):
-                return searching.ranked(table, searching.by_words(table, asked, k), "_score", where)
-            matrix = self._matrix(table, manifest)
-            if matrix is not None:
-                return searching.in_memory(matrix, table, asked, k, where)
-            query = searching.by_vectors(table, asked, k, manifest)
-            return searching.ranked(table, query, "_distance", where)
-
-        return self._read(found)
+        return self._read(lambda table, manifest: self._ranked(table, manifest, asked, k, wanted))
 
     def read(self, ranked: Sequence[Ranked], *, vectors: bool = False) -> dict[Hashable, Row]:
         """By row ids, which stay when files are compacted."""
@@ -250,6 +219,29 @@ class LanceTable:
         """Wait for upkeep."""
         self._upkeep.close()
 
+    def _found(
+        self, asked: NDArray[np.float32] | str, k: int, wanted: Filter | None, *, vectors: bool
+    ) -> list[Found]:
+        def found(table: Any, manifest: Manifest) -> list[Found]:
+            hits = self._ranked(table, manifest, asked, k, wanted)
+            rows = searching.taken(table, hits, vectors=vectors)
+            return [Found(rows[hit.key], hit.score) for hit in hits if hit.key in rows]  # else deleted since
+
+        return self._read(found)
+
+    def _ranked(
+        self, table: Any, manifest: Manifest, asked: NDArray[np.float32] | str, k: int, wanted: Filter | None
+    ) -> list[Ranked]:
+        where = condition(wanted, manifest)
+        if isinstance(asked, str):
+            return searching.ranked(table, searching.by_words(table, asked, k), "_score", where)
+        if not asked.any():
+            return []
+        matrix = self._matrix(table, manifest)
+        if matrix is not None:
+            return searching.in_memory(matrix, table, asked, k, where)
+        return searching.ranked(table, searching.by_vectors(table, asked, k, manifest), "_distance", where)
+
     def _read(self, work: Callable[[Any, Manifest], T]) -> T:
         return self._files.read(work)
 
@@ -280,10 +272,15 @@ class LanceTable:
 
     def _keep_up(self) -> None:
         """In a thread of its own, beside readers; if another writes, it will be for them to do."""
-        with self._caring, self._files.trying():
-            with self._files.writing(wait_s=1.0) as table:
-                self._optimise(table)
-            self._index()
+        if not self._caring.acquire(blocking=False):
+            return
+        try:
+            with self._files.trying():
+                with self._files.writing(wait_s=1.0) as table:
+                    self._optimise(table)
+                self._index()
+        finally:
+            self._caring.release()
 
     def _optimise(self, table: Any) -> None:
         table.optimize(cleanup_older_than=_KEPT)

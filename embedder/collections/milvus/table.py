@@ -16,7 +16,8 @@ from embedder.collections.milvus.leases import Leases
 from embedder.collections.milvus.rows import columns_of, requests, row_of, rows_of, words_told
 from embedder.collections.milvus.server import CALL_S, Server
 from embedder.collections.rows import Found, Row, Rows, last_of_each, storable
-from embedder.collections.store import Info, Stats, Whole
+from embedder.collections.rows_along import RowsAlong
+from embedder.collections.store import Info, Stats
 from embedder.errors import StoreFailed, UnknownCollection
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _FRESH_S = 1.0
 """So long what was seen of a collection with the last call is taken for what it is."""
 
 
-class MilvusTable(Whole):
+class MilvusTable(RowsAlong):
     """The contract of `Table` over the collection that a head names. Made by `MilvusStore`."""
 
     def __init__(self, server: Server, heads: Heads, leases: Leases, name: str) -> None:

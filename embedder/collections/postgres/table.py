@@ -19,7 +19,8 @@ from embedder.collections.postgres.heads import Head, as_json, read_head, read_i
 from embedder.collections.postgres.sql import condition
 from embedder.collections.postgres.words import delete_rows, note_more, words_in
 from embedder.collections.rows import Found, Row, Rows, last_of_each, storable
-from embedder.collections.store import Info, Stats, Whole
+from embedder.collections.rows_along import RowsAlong
+from embedder.collections.store import Info, Stats
 from embedder.collections.upkeep import Debt, Upkeep
 from embedder.errors import CollectionBusy, UnknownCollection
 
@@ -35,7 +36,7 @@ _MEASURED_AGAIN = 4
 """The index is measured anew when there are so many times the rows."""
 
 
-class PostgresTable(Whole):
+class PostgresTable(RowsAlong):
     """The contract of `Table` over the tables that a head names. Made by `PostgresStore`."""
 
     def __init__(self, database: Database, name: str, exact_rows: int, lock_wait_s: float) -> None:
