@@ -30,7 +30,7 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "
 
 GENERIC = "Something went wrong on the server; what you entered is still here. Try again."
 
-_TWO_LINES_CHARS = 90
+_TWO_LINES_CHARS = 100
 """So many characters fit into two lines of a phone."""
 
 Handler = Callable[..., Awaitable[Any]]
