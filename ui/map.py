@@ -127,7 +127,7 @@ async def arrange(
         yield gr.skip(), gr.skip(), False
         return
     dataset.workings.newest = key if key in dataset.workings.layouts else PCA
-    said = f"{many(len(dataset.texts), 'text')}: too few for neighbourhoods, so PCA draws them."
+    said = f"{many(len(dataset.texts), 'text')}: too few for neighbourhoods, so PCA is drawn."
     yield shown(dataset), status(said, kind="done") if few else "", False
 
 

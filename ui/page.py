@@ -19,6 +19,11 @@ SWEEP_S, KEPT_S = 600, 3600
 QUEUE_LENGTH = 512
 PLACEHOLDER = "The weather is lovely today.\nIt's so sunny outside!\nHe drove to the stadium."
 FROM_ADDRESS = "(_, model) => [window.location.search, model]"
+OLD_ERROR = """() => {
+  const said = document.querySelector("#status .status.error");
+  if (said) said.hidden = true;
+}"""
+"""What went wrong with other texts says nothing of a file that is chosen now."""
 
 
 @dataclass
@@ -165,6 +170,7 @@ def wire_inputs(
         if loaded is not first:  # which may end after a visitor has begun to bring something
             loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
     upload.wire_embedded(desk, inputs.file, loads[1])
+    inputs.file.file.upload(None, js=OLD_ERROR, api_visibility="private")
     inputs.cancel.click(bind(desk, cancel), [], None, **QUIET)
     return loads
 

@@ -146,6 +146,8 @@ def test_a_file_that_is_none_and_too_many_texts_are_sentences(open_page: OpenPag
     assert page.locator("#texts textarea").input_value().count("x") == 50_001, "what was entered stays"
     assert points(page) == 3000, "what was on screen stays"
     assert page.get_by_text("50,001 texts").count() == 1, "it is said once"
+    choose_file(page, broken)
+    page.locator("#status .status.error").wait_for(state="hidden")  # it was of other texts
 
 
 def test_a_long_job_shows_progress_and_is_cancelled(open_page: OpenPage) -> None:

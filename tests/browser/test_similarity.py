@@ -82,6 +82,19 @@ def selected(page: Page) -> list[int]:
     return [int(row) for row in rows.evaluate_all("rows => rows.map(row => row.dataset.row)")]
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_numbers_can_be_read_on_every_cell(open_page: OpenPage, scheme: str) -> None:
+    page = open_page(scheme=scheme).page
+    bring(page, FOURTEEN)
+    colours = page.evaluate(
+        f"""() => [...document.querySelectorAll("{HEAT} .heatmap-label text")]
+          .map((text) => [Number(text.textContent), getComputedStyle(text).fill])"""
+    )
+    assert len(colours) == 14 * 14
+    assert {colour for number, colour in colours if number > 0.95} == {"rgb(68, 68, 68)"}  # on yellow
+    assert {colour for number, colour in colours if number < 0.2} == {"rgb(255, 255, 255)"}  # on violet
+
+
 def test_the_heat_map_holds_the_models_cosines_and_a_cell_is_explained(open_page: OpenPage) -> None:
     page = open_page().page
     bring(page, FOURTEEN)
