@@ -138,8 +138,6 @@ def test_a_file_that_is_none_and_too_many_texts_are_sentences(open_page: OpenPag
     page = watched.page
     broken = tmp_path / "broken.txt"
     broken.write_bytes(b"%PDF-1.4 not text")
-    choose_file(page, broken)
-    page.locator("#upload-note [role=alert]", has_text="PDF").wait_for()
     paste(page, ["x"] * 50_001)
     said = wait_for_status(page, "50,001 texts")
     assert "50,000" in said
@@ -147,7 +145,8 @@ def test_a_file_that_is_none_and_too_many_texts_are_sentences(open_page: OpenPag
     assert points(page) == 3000, "what was on screen stays"
     assert page.get_by_text("50,001 texts").count() == 1, "it is said once"
     choose_file(page, broken)
-    page.locator("#status .status.error").wait_for(state="hidden")  # it was of other texts
+    page.locator("#upload-note [role=alert]", has_text="PDF").wait_for()
+    assert page.locator("#status .status.error").is_hidden(), "it was of other texts"
 
 
 def test_a_long_job_shows_progress_and_is_cancelled(open_page: OpenPage) -> None:
