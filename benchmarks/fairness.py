@@ -205,7 +205,8 @@ def main() -> int:
     texts = (texts * -(-given.bulk_texts // len(texts)))[: given.bulk_texts]
     result = Result(
         "fairness",
-        f"One text beside {given.bulk_texts:,} texts of bulk, watched for {args.probe_s:g} s at most",
+        f"One text beside {given.bulk_texts:,} texts of bulk, {args.request_texts:,} a request, "
+        f"watched for {args.probe_s:g} s at most",
         [
             "server, bulk comes",
             "busy p95 / idle p95",

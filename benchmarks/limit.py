@@ -162,7 +162,8 @@ async def measure(server: Server, rounds: int, names: Iterable[str]) -> dict[str
                     if number:
                         seconds[name][road].append(took[road][0])
                         cpu_s[name].get(road, []).append(took[road][1])
-                print(number, name, {road: [round(one, 2) for one in both] for road, both in took.items()})
+                told = {road: [round(one, 2) for one in both] for road, both in took.items()}
+                print(number, name, told, flush=True)
     alone = load_backend(settings.default_model, settings.default_model, Settings.load({"threads": 1}))
     shares = {name: await asyncio.to_thread(operators, alone, texts_of(name, 32)) for name in seconds}
     return {"seconds": seconds, "cpu_s": cpu_s, "peaks": peaks[1:], "operators": shares}

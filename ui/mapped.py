@@ -152,9 +152,9 @@ async def keep_shown(desk: Desk, dataset: Dataset) -> None:
     """Keep neighbours and UMAP of a whole collection on screen with it; if that fails, they are made anew."""
     part, options = dataset.workings.part, LayoutOptions()
     layout, near = dataset.workings.layouts.get(key_of(options)), dataset.known_neighbours
-    if part is None or not part.whole or layout is None or len(part.ids) > EXACT_ROWS:
+    if part is None or not part.whole or len(part.ids) > EXACT_ROWS:
         return
-    if desk.shelf.collections.maps is None:
+    if layout is None or desk.shelf.collections.maps is None:
         return
     if near is None and len(part.ids) <= FEW_TEXTS:  # samples come with a map, and nobody has clicked yet
         near = await dataset.neighbours()

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from embedder import Settings
 from embedder.backends.architectures import Unsupported, make_encoder
 from embedder.backends.crossover import SHARED_TOKENS, graph_up_to, shared_from
 from embedder.backends.encoder import Encoder
@@ -156,8 +157,9 @@ def test_all_cores_are_taken_from_where_they_are_clearly_faster() -> None:
     assert shared_from(alone, taking(lambda n: 4 + n / 16), 64) is None  # such texts there are none
 
 
-def test_crossovers_are_measured_once_and_kept(folder: Path, form: Form) -> None:
+def test_crossovers_are_measured_and_gone_by(folder: Path, form: Form) -> None:
     assert form.graph_tokens in {0, 16, 32, 64, 128, 256}
+    assert set(form.shared_tokens) <= {str(Settings().cpu_threads)}
     made = PackedBackend(folder, form, Placement(threads=2))
     made.close()
     _, shared_tokens = made.find_crossovers()

@@ -83,7 +83,7 @@ def selected(page: Page) -> list[int]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_numbers_can_be_read_on_every_cell(open_page: OpenPage, scheme: str) -> None:
+def test_numbers_are_dark_on_bright_cells_and_bright_on_dark_ones(open_page: OpenPage, scheme: str) -> None:
     page = open_page(scheme=scheme).page
     bring(page, FOURTEEN)
     colours = page.evaluate(
@@ -91,7 +91,7 @@ def test_numbers_can_be_read_on_every_cell(open_page: OpenPage, scheme: str) -> 
           .map((text) => [Number(text.textContent), getComputedStyle(text).fill])"""
     )
     assert len(colours) == 14 * 14
-    assert {colour for number, colour in colours if number > 0.95} == {"rgb(68, 68, 68)"}  # on yellow
+    assert {colour for number, colour in colours if number > 0.95} == {"rgb(24, 24, 27)"}  # on yellow
     assert {colour for number, colour in colours if number < 0.2} == {"rgb(255, 255, 255)"}  # on violet
 
 

@@ -12,7 +12,7 @@ import pytest
 from embedder import Engine, Settings
 from embedder.collections import Collection, Collections, NewText, Question, parse_filter
 from embedder.collections.lance.store import LanceStore
-from embedder.collections.rows import content_id
+from embedder.collections.rows import Rows, content_id
 from embedder.errors import (
     BackendFailed,
     CollectionExists,
@@ -97,10 +97,28 @@ async def test_what_goes_while_it_is_searched_leaves_its_place_to_the_next(
     assert ids(before)[0] == "t2"
     assert "t2" not in ids(both)
     assert asked == 2
-    # All of them gone: they are ranked once more, and there is nothing.
-    monkeypatch.setattr(table, "ranked", ranked)
-    monkeypatch.setattr(table, "read", lambda hits, **options: {})
-    assert (await filled.search(Question(vector=exact, top_k=3))).hits == []
+
+
+async def test_rows_that_are_exchanged_while_it_is_searched_are_ranked_once_more(
+    collections: Collections, filled: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = (await filled.embed([TEXTS[2]], kind="document"))[0]
+    table, store = filled.table, collections.store
+    other = store.create("other", len(exact), dict(table.info))
+    other.upsert(Rows(["new"], ["what came in their place"], [""], [{}], exact[None]))
+    ranked, asked = table.ranked, 0
+
+    def and_then_they_are_exchanged(*question: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        found = ranked(*question, **options)
+        if asked == 1:
+            assert store.replace("things", "other", table.mark)
+        return found
+
+    monkeypatch.setattr(table, "ranked", and_then_they_are_exchanged)
+    assert ids(await filled.search(Question(vector=exact, top_k=3))) == ["new"]
+    assert asked == 2
 
 
 async def test_filters_thresholds_and_diversity(filled: Collection) -> None:

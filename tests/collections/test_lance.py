@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,27 @@ def test_old_versions_go_also_if_nobody_writes_again(tmp_path: Path, monkeypatch
     store.close()
 
 
+def test_an_index_is_measured_on_the_rows_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LanceStore(tmp_path, exact_rows=200)
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of([f"text {number}" for number in range(600)]))
+    exact, looked_at = recall._exact, []
+
+    def while_more_come(lance: Any, questions: Any, own: list[str]) -> Any:
+        table.upsert(rows_of([f"later {number}" for number in range(50)]))
+        looked_at.append(lance.count_rows())
+        return exact(lance, questions, own)
+
+    monkeypatch.setattr(recall, "_exact", while_more_come)
+    table.maintain()
+    assert looked_at == [600]
+    assert table.count() == 650
+    assert table.stats().unindexed == 50
+    store.close()
+
+
 def test_rows_that_went_since_they_were_ranked_are_missing(tmp_path: Path) -> None:
     store = LanceStore(tmp_path)
     table = store.create("things", DIMENSIONS, {})
@@ -58,10 +80,10 @@ def test_two_who_look_after_a_table_do_so_one_after_the_other(
     table.upsert(rows_of([f"text {number}" for number in range(600)]))
     build, built = recall.build, []
 
-    def slowly(lance: Any, rows: int) -> VectorIndex:
+    def slowly(lance: Any, rows: int, still: Callable[[], Any]) -> VectorIndex:
         built.append(rows)
         time.sleep(0.5)  # both would be here by then
-        return build(lance, rows)
+        return build(lance, rows, still)
 
     monkeypatch.setattr(recall, "build", slowly)
     with caplog.at_level(logging.WARNING, logger="embedder"):

@@ -57,6 +57,14 @@ class Files:
         """LanceDB's table, at its latest version whenever it is read."""
         return self._opened()[1]
 
+    def still(self) -> Any:
+        """Another handle on the table, which stays as the table is now, whatever is written."""
+        manifest, _ = self._opened()
+        with translated(self.name):
+            table = open_rows(self.folder, manifest.rows, self._session)
+            table.checkout(table.version)
+        return table
+
     def key(self, manifest: Manifest) -> str:
         """Names the rows that are there now among all of a store."""
         return f"{self.name}/{manifest.rows}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SPARE = 1.25
 _LEAST_ROWS = 1024
 _BATCH_ROWS = 2048
-"""Lance reads many batches ahead: of larger ones it held twice the vectors."""
+"""Lance reads many batches ahead, so larger ones cost memory."""
 
 
 class Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,18 @@ _BATCH_ROWS = 16_384
 _LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 1000
 
 
-def build(table: Any, rows: int) -> VectorIndex:
-    """Make the index (IVF with RaBitQ, Gao and Long 2024) over `rows` rows and measure it."""
+def build(table: Any, rows: int, still: Callable[[], Any]) -> VectorIndex:
+    """Make the index (IVF with RaBitQ, Gao and Long 2024) over `rows` rows and measure it.
+
+    It is measured on the table that `still` gives, which does not grow: a search looks at every row that came
+    since the index was made, and of a table that is being filled these are soon most.
+    """
     from lancedb.index import IvfRq
 
     partitions = max(_LEAST_PARTITIONS, rows // _ROWS_A_PARTITION)
     config = IvfRq(distance_type="cosine", num_partitions=partitions, sample_rate=64, max_iterations=20)
     table.create_index("vector", config=config, replace=True)
-    return tuned(table, rows, partitions)
+    return tuned(still(), rows, partitions)
 
 
 def tuned(table: Any, rows: int, partitions: int) -> VectorIndex:

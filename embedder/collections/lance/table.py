@@ -39,6 +39,7 @@ _VERSIONS_BETWEEN = 8
 _KEPT = timedelta(minutes=15)
 """Versions are kept so long, for readers that are in the middle of one."""
 _SOON_S = 10.0
+"""They are let go of so long after, so that those of the last commit are old enough too."""
 _RETRAINED = 4
 """The index is trained anew when there are so many times the rows it was trained with."""
 
@@ -296,7 +297,7 @@ class LanceTable:
         grown = manifest.index is None or count > _RETRAINED * manifest.index.rows
         if count <= self._exact_rows or not grown:
             return
-        made = recall.build(table, count)
+        made = recall.build(table, count, self._files.still)
         with self._files.writing():
             now = self._files.manifest()
             if now.rows == manifest.rows:
