@@ -77,6 +77,7 @@ async def test_texts_are_found_by_meaning_words_and_both(filled: Collection) -> 
     assert only_words.hits[0].score == pytest.approx(1)
 
 
+@pytest.mark.parametrize("place", ["lance-unheld"], indirect=True)
 async def test_what_goes_while_it_is_searched_leaves_its_place_to_the_next(
     filled: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ async def test_what_goes_while_it_is_searched_leaves_its_place_to_the_next(
     assert asked == 2
 
 
+@pytest.mark.parametrize("place", ["lance-unheld"], indirect=True)
 async def test_rows_that_are_exchanged_while_it_is_searched_are_ranked_once_more(
     collections: Collections, filled: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

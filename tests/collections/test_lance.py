@@ -10,12 +10,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from embedder.analysis import cosine_similarity
+from embedder.collections import parse_filter
 from embedder.collections.lance import recall
 from embedder.collections.lance import table as lance_table
 from embedder.collections.lance.manifest import VectorIndex
 from embedder.collections.lance.store import LanceStore
+from embedder.collections.lance.table import LanceTable
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
 
 
@@ -59,7 +63,7 @@ def test_an_index_is_measured_on_the_rows_that_it_has(
 
 
 def test_rows_that_went_since_they_were_ranked_are_missing(tmp_path: Path) -> None:
-    store = LanceStore(tmp_path)
+    store = LanceStore(tmp_path, memory_bytes=0)
     table = store.create("things", DIMENSIONS, {})
     table.upsert(rows_of(["one", "two"]))
     ranked = table.ranked(vectors_of(["one"])[0], 2)
@@ -96,3 +100,66 @@ def test_two_who_look_after_a_table_do_so_one_after_the_other(
     assert not caplog.records
     assert table.stats().index.startswith("IVF_RQ")
     store.close()
+
+
+def test_thousands_in_memory_are_searched_as_if_each_were_looked_at(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path)
+    table = store.create("things", DIMENSIONS, {})
+    texts = {f"t{number}": f"text {number} of all" for number in range(3000)}
+    columns = [{"even": number % 2 == 0, "rare": number % 100 == 0} for number in range(3000)]
+    vectors = vectors_of(list(texts.values()))
+    vectors[[5, 700]] = 0
+    table.upsert(rows_of(texts, columns=columns, vectors=vectors))
+    _same_as_each(table, vectors, columns)
+    vectors[:40] = vectors_of([f"now {number}" for number in range(40)])
+    first = {f"t{number}": f"now {number}" for number in range(40)}
+    table.upsert(rows_of(first, columns=columns[:40], vectors=vectors[:40]))
+    table.delete([f"t{number}" for number in range(2500, 3000)])
+    _same_as_each(table, vectors[:2500], columns[:2500])
+    assert table.nearest(vectors[7], 1)[0].row.text == "now 7"
+    assert LanceStore(tmp_path).open("things").nearest(vectors[8], 1)[0].row.text == "now 8"
+    store.close()
+
+
+def _same_as_each(table: LanceTable, vectors: np.ndarray, columns: list[dict[str, bool]]) -> None:
+    directed = vectors.any(axis=1)
+    for wanted in (None, "even", "rare"):
+        passing = directed & np.array([wanted is None or row[wanted] for row in columns])
+        condition = None if wanted is None else parse_filter({"type": "eq", "key": wanted, "value": True})
+        for question in vectors_of(["text 9 of all", "text 77 of all", "something else"]):
+            scores = np.where(passing, cosine_similarity(question[None], vectors)[0], -2)
+            best = np.argsort(-scores, kind="stable")[:12]
+            found = table.nearest(question, 12, condition)
+            assert [hit.row.id for hit in found] == [f"t{number}" for number in best]
+            np.testing.assert_allclose([hit.score for hit in found], scores[best], atol=1e-6)
+            assert [dict(hit.row.columns) for hit in found] == [columns[number] for number in best]
+
+
+def test_rows_larger_than_their_vectors_stay_on_disk(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path)
+    table = store.create("things", DIMENSIONS, {})
+    long = {f"t{number}": f"{number} " + "words and more words " * 50 for number in range(2500)}
+    for held, texts in ((True, dict(list(long.items())[:20])), (False, long)):
+        table.upsert(rows_of(texts))
+        question = vectors_of([long["t3"]])[0]
+        (hit,) = table.ranked(question, 1)
+        assert (hit.row is not None) == held
+        assert table.read([hit])[hit.key].text == long["t3"]
+        (kept,) = table.read([hit], vectors=True).values()
+        assert kept.vector is not None
+        np.testing.assert_array_equal(kept.vector, question)
+    store.close()
+
+
+def test_what_another_wrote_is_seen_by_the_next_search(tmp_path: Path) -> None:
+    mine, other = (LanceStore(tmp_path) for _ in range(2))
+    mine.create("things", DIMENSIONS, {}).upsert(rows_of(["first"]))
+    table, theirs = mine.open("things"), other.open("things")
+    for number in range(40):
+        if number % 10 == 0:
+            time.sleep(0.15)  # what is known of the version is trusted from here on
+        theirs.upsert(rows_of([f"text {number}"]))
+        (found,) = table.nearest(vectors_of([f"text {number}"])[0], 1)
+        assert found.row.text == f"text {number}"
+    mine.close()
+    other.close()

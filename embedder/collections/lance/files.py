@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedder.collections.lance.manifest import Manifest, read_manifest, stamp_of, write_manifest
-from embedder.collections.lance.matrix import Memory
+from embedder.collections.lance.memory import Memory
+from embedder.collections.lance.versions import Version
 from embedder.errors import CollectionBusy, StoreFailed, UnknownCollection
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Files:
         self.folder = root / name
         self.name = name
         self.memory = memory
+        self.version = Version(self.folder)
         self._session = session
         self._lock_wait_s = lock_wait_s
         self._lock = writers_lock(root, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from embedder.collections.lance import recall
@@ -36,15 +37,15 @@ def by_words(table: Any, words: str, k: int) -> Any:
 def in_memory(
     matrix: Matrix, table: Any, vector: NDArray[np.float32], k: int, where: str | None
 ) -> list[Ranked]:
-    """The `k` nearest by a matrix that is brought up to date first."""
-    with matrix.lock:
-        matrix.follow(table)
-        passing = None
-        if where is not None:
-            query = table.search().where(where).select(["id"]).limit(None)
-            passing = query.to_arrow().column("id").to_pylist()
-        row_ids, scores = matrix.nearest(vector, k, passing)
-    return _hits(table, row_ids.tolist(), scores.tolist())
+    """The `k` nearest by a matrix that is as `table` is, with their rows where it holds them."""
+    passing = None
+    if where is not None:
+        query = table.search().where(where).select(["id"]).limit(None)
+        passing = query.to_arrow().column("id").to_pylist()
+    places, scores = matrix.nearest(vector, k, passing)
+    hits = _hits(table, matrix.row_ids(places), scores.tolist())
+    rows = matrix.rows(places)
+    return hits if rows is None else [replace(hit, row=row) for hit, row in zip(hits, rows, strict=True)]
 
 
 def ranked(table: Any, query: Any, score: str, where: str | None) -> list[Ranked]:
@@ -57,13 +58,18 @@ def ranked(table: Any, query: Any, score: str, where: str | None) -> list[Ranked
 
 
 def taken(table: Any, hits: Sequence[Ranked], *, vectors: bool) -> dict[Hashable, Row]:
-    """The rows of `hits` that are still there, none of them if another table's rows are there by now."""
-    row_ids = [key[1] for hit in hits if isinstance(key := hit.key, tuple) and key[0] == table.name]
+    """The rows of `hits`: those that came along, and those that are still there.
+
+    Of the latter there are none if another table's rows are there by now.
+    """
+    along = {} if vectors else {hit.key: hit.row for hit in hits if hit.row is not None}
+    keys = [hit.key for hit in hits if hit.key not in along]
+    row_ids = [key[1] for key in keys if isinstance(key, tuple) and key[0] == table.name]
     if not row_ids:
-        return {}
+        return along
     found = table.take_row_ids(row_ids).select(columns(vectors)).with_row_id().to_arrow()
     keys = [(table.name, row_id) for row_id in found.column("_rowid").to_pylist()]
-    return dict(zip(keys, each_row(found, vectors=vectors), strict=True))
+    return along | dict(zip(keys, each_row(found, vectors=vectors), strict=True))
 
 
 def _hits(table: Any, row_ids: Sequence[int], scores: Sequence[float]) -> list[Ranked]:

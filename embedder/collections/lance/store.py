@@ -28,7 +28,7 @@ from embedder.collections.lance.manifest import (
     stamp_of,
     write_manifest,
 )
-from embedder.collections.lance.matrix import Memory
+from embedder.collections.lance.memory import Memory
 from embedder.collections.lance.table import LanceTable
 from embedder.collections.open_tables import OpenTables
 from embedder.collections.store import Info

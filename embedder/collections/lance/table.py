@@ -52,6 +52,7 @@ class LanceTable:
         self._exact_rows = exact_rows
         self._known = KnownIds()
         self._debt = Debt()
+        self._counted: tuple[tuple[str, int], int] = ("", 0), 0
         self._caring = threading.Lock()  # two indexes made at once spoil each other
         self._upkeep = Upkeep(self._keep_up, files.name)
 
@@ -68,7 +69,7 @@ class LanceTable:
     @property
     def mark(self) -> int:
         """Lance's version of the table."""
-        return self._read(lambda table, _: int(table.version))
+        return self._read(lambda table, manifest: self._files.version.of(table, manifest.rows))
 
     def write_info(self, info: Info) -> None:
         """Remember `info`."""
@@ -238,20 +239,30 @@ class LanceTable:
             return searching.ranked(table, searching.by_words(table, asked, k), "_score", where)
         if not asked.any():
             return []
-        matrix = self._matrix(table, manifest)
+        version = self._files.version.of(table, manifest.rows)
+        matrix = self._matrix(table, version, manifest)
         if matrix is not None:
-            return searching.in_memory(matrix, table, asked, k, where)
+            with matrix.lock:
+                matrix.follow(table, version)
+                return searching.in_memory(matrix, table, asked, k, where)
         return searching.ranked(table, searching.by_vectors(table, asked, k, manifest), "_distance", where)
 
     def _read(self, work: Callable[[Any, Manifest], T]) -> T:
         return self._files.read(work)
 
-    def _matrix(self, table: Any, manifest: Manifest) -> Matrix | None:
+    def _matrix(self, table: Any, version: int, manifest: Manifest) -> Matrix | None:
         """The vectors in memory, where they are few enough, or there is no index yet and they fit."""
-        count = table.count_rows()
+        count = self._count_at(table, version, manifest)
         if count > self._exact_rows and (manifest.index is not None or count > 2 * self._exact_rows):
             return None
         return self._files.memory.matrix(self._files.key(manifest), count, manifest.dimensions)
+
+    def _count_at(self, table: Any, version: int, manifest: Manifest) -> int:
+        """Rows at that version or a later one; to count them costs as much as to search them."""
+        rows = manifest.rows, version
+        if self._counted[0] != rows:
+            self._counted = rows, int(table.count_rows())
+        return self._counted[1]
 
     def _with_slots_for(self, rows: Rows, table: Any) -> Manifest:
         """The manifest with a slot for every column of `rows`, each an Arrow column by then."""

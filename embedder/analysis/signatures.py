@@ -1,0 +1,96 @@
+"""Signatures of directions, one bit a random hyperplane: far vectors are told from near ones unread.
+
+The bit says on which side of the hyperplane a vector lies. Two vectors at an angle of θ differ in each with
+a probability of θ/π, whatever they are (Charikar 2002, "Similarity estimation techniques from rounding
+algorithms").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.analysis.similarity import Floats
+
+Words = NDArray[np.uint64]
+Places = NDArray[np.int64]
+
+BITS = 512
+MISSED = 1e-6
+"""The probability that a vector of the wanted cosine differs in more bits than `most_differing` says."""
+_WORD_BITS = 64
+_ROUNDING = 1e-6
+"""Cosines in float32 are that far off; near 1 it's most of an angle."""
+_FIRST, _LEAST_FIRST = 4, 64
+
+
+class Hyperplanes:
+    """`BITS` random ones through the origin of `dimensions`, the same ones every time."""
+
+    def __init__(self, dimensions: int) -> None:
+        normals = np.random.default_rng(0).standard_normal((dimensions, BITS), dtype=np.float32)
+        self._normals: Floats = normals
+
+    def signatures(self, vectors: Floats) -> Words:
+        """Of `(n, d)`: `(BITS / 64, n)`, a column each."""
+        bits = np.packbits(vectors @ self._normals > 0, axis=1)
+        return np.ascontiguousarray(bits.view(np.uint64).T)
+
+
+def empty_signatures(count: int) -> Words:
+    """Room for `count` of them."""
+    return np.zeros((BITS // _WORD_BITS, count), dtype=np.uint64)
+
+
+def differing(signatures: Words, one: Words) -> NDArray[np.uint16]:
+    """In how many bits each of `(w, n)` differs from `one` `(w, 1)`: `(n,)`."""
+    count = signatures.shape[1]
+    bits, some = np.empty(count, dtype=np.uint64), np.empty(count, dtype=np.uint8)
+    told = np.zeros(count, dtype=np.uint16)
+    for word, other in zip(signatures, one, strict=True):
+        np.bitwise_xor(word, other, out=bits)
+        np.bitwise_count(bits, out=some)
+        np.add(told, some, out=told)
+    return told
+
+
+def most_differing(cosine: float, bits: int) -> int:
+    """The most of `bits` in which vectors of at least that cosine differ, but for a share of `MISSED`."""
+    from scipy.special import bdtrik
+
+    share = math.acos(max(-1.0, min(1.0, cosine - _ROUNDING))) / math.pi
+    return math.ceil(float(bdtrik(1 - MISSED, bits, share)))
+
+
+def near(
+    signatures: Words, one: Words, k: int, cosines: Callable[[Places], Floats], places: Places | None
+) -> Places:
+    """Where in `(w, n)` the `k` nearest to `one` `(w, 1)` are, and some more; of `places` only, if given.
+
+    `cosines` gives those of some places. The k-th best cosine of a few that look near is one that the k
+    nearest reach, so their signatures differ in no more than so many bits. Half of the bits are compared of
+    all, the others of those that are left. There must be more than `first_looked_at(k)` places.
+    """
+    half = len(signatures) // 2
+    told = differing(signatures[:half], one[:half])
+    if places is not None:
+        told = told[places]
+    first = first_looked_at(k)
+    some = _where(told <= np.partition(told, first)[first], places)
+    reached = float(np.partition(cosines(some), -k)[-k])
+    left = _where(told <= most_differing(reached, half * _WORD_BITS), places)
+    told = differing(signatures[:, left], one)
+    return left[told <= most_differing(reached, len(signatures) * _WORD_BITS)]
+
+
+def first_looked_at(k: int) -> int:
+    """Of so many that look nearest the cosine is taken first."""
+    return max(_FIRST * k, _LEAST_FIRST)
+
+
+def _where(told: NDArray[np.bool_], places: Places | None) -> Places:
+    chosen = np.flatnonzero(told)
+    return chosen if places is None else places[chosen]

@@ -1,0 +1,55 @@
+"""Rows in memory, for to read ten scattered ones of a file costs more than to find them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from embedder.collections.lance.arrow import ROW_COLUMNS
+from embedder.collections.rows import Row
+
+_Cells = tuple[str, str, str]
+
+
+class KeptRows:
+    """Text, document and columns of a table's rows by their places, which are numbered from 0."""
+
+    def __init__(self) -> None:
+        self._cells: list[_Cells] = []
+        self._bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of all of them."""
+        return self._bytes
+
+    def put(self, places: Sequence[int], batch: Any) -> None:
+        """The rows of an Arrow batch at `places`: those that there are, or the next ones."""
+        _, *columns = (batch.column(name).to_pylist() for name in ROW_COLUMNS)
+        for place, cells in zip(places, zip(*columns, strict=True), strict=True):
+            if place < len(self._cells):
+                self._bytes -= _bytes_of(self._cells[place])
+                self._cells[place] = cells
+            else:
+                self._cells.append(cells)
+            self._bytes += _bytes_of(cells)
+
+    def take(self, wanted: Iterable[tuple[str, int]]) -> list[Row]:
+        """Rows by id and place."""
+        import orjson
+
+        rows = []
+        for row_id, place in wanted:
+            text, document, columns = self._cells[place]
+            rows.append(Row(row_id, text, document, orjson.loads(columns)))
+        return rows
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Only those at `places`, which are numbered anew in this order."""
+        self._cells = [self._cells[place] for place in places]
+        self._bytes = sum(map(_bytes_of, self._cells))
+
+
+def _bytes_of(cells: _Cells) -> int:
+    return sys.getsizeof(cells) + sum(map(sys.getsizeof, cells))
