@@ -119,7 +119,7 @@ async def test_rows_that_are_exchanged_while_it_is_searched_are_ranked_once_more
         return found
 
     monkeypatch.setattr(table, "ranked", and_then_they_are_exchanged)
-    assert ids(await filled.search(Question(vector=exact, top_k=3))) == ["new"]
+    assert ids(await filled.search(Question(vector=exact, top_k=40))) == ["new"]
     assert asked == 2
 
 

@@ -62,11 +62,26 @@ def test_an_index_is_measured_on_the_rows_that_it_has(
     store.close()
 
 
+def test_an_index_is_measured_anew_when_the_table_has_grown(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path, exact_rows=200)
+    table = store.create("things", DIMENSIONS, {})
+    told = []
+    for first, last in ((0, 600), (600, 700), (700, 800), (800, 3000)):
+        table.upsert(rows_of([f"text {number}" for number in range(first, last)]))
+        table.maintain()
+        index = table._files.manifest().index
+        assert index is not None
+        told.append((index.rows, index.measured_rows))
+    assert told == [(600, 600), (600, 600), (600, 800), (3000, 3000)]
+    assert table.stats().recall == index.recall > 0.9
+    store.close()
+
+
 def test_rows_that_went_since_they_were_ranked_are_missing(tmp_path: Path) -> None:
     store = LanceStore(tmp_path, memory_bytes=0)
     table = store.create("things", DIMENSIONS, {})
     table.upsert(rows_of(["one", "two"]))
-    ranked = table.ranked(vectors_of(["one"])[0], 2)
+    ranked = table.ranked(vectors_of(["one"])[0], 40)  # of so many the rows are read later
     table.delete(["one"])
     assert [row.id for row in table.read(ranked).values()] == ["two"]
     other = store.create("other", DIMENSIONS, {})

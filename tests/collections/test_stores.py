@@ -125,6 +125,10 @@ def test_a_row_takes_the_place_of_the_one_with_its_id(table: Table) -> None:
 def test_deleting_by_id_and_finding_those_of_a_document(table: Table) -> None:
     table.upsert(rows_of(TEXTS[:700], document="one"))
     table.upsert(rows_of(TEXTS[700:750], document="two"))
+    table.upsert(rows_of({"alone": "of no document"}))
+    assert table.ids_of([""]) == []
+    assert table.get(["alone"])[0].document == ""
+    assert table.delete(["alone"]) == 1
     assert sorted(table.ids_of(["two", "none"])) == sorted(TEXTS[700:750])
     assert table.delete([*TEXTS[100:700], "none", TEXTS[100]]) == 600
     assert table.count() == 150

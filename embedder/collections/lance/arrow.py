@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -38,7 +38,10 @@ def slot_field(kind: Kind, column: str) -> pa.Field:
 
 
 def as_table(rows: Rows, slots: Slots, revision: int) -> pa.Table:
-    """`rows` in the schema of `slots`, which has one for each of their columns."""
+    """`rows` in the schema of `slots`, which has one for each of their columns.
+
+    No document and no columns are no value: of strings that are all the same Lance reads a page for each row.
+    """
     import orjson
     import pyarrow as pa
 
@@ -48,8 +51,8 @@ def as_table(rows: Rows, slots: Slots, revision: int) -> pa.Table:
     parts: list[Any] = [
         pa.array(rows.ids, pa.string()),
         pa.array(rows.texts, pa.string()),
-        pa.array(rows.documents, pa.string()),
-        pa.array([orjson.dumps(dict(columns)).decode() for columns in rows.columns], pa.string()),
+        pa.array([document or None for document in rows.documents], pa.string()),
+        pa.array([orjson.dumps(dict(row)).decode() if row else None for row in rows.columns], pa.string()),
         pa.array(np.full(len(rows), revision, dtype=np.int64)),
         pa.FixedSizeListArray.from_arrays(flat, dimensions),
     ]
@@ -68,11 +71,9 @@ def new_slots(rows: Rows, known: Iterable[tuple[str, Kind]]) -> list[tuple[str, 
 
 def rows_of(batch: pa.Table | pa.RecordBatch) -> Rows:
     """Rows from a table with `ROW_COLUMNS` and `vector`."""
-    import orjson
-
-    ids, texts, documents, cells = (batch.column(name).to_pylist() for name in ROW_COLUMNS)
-    columns = [orjson.loads(cell) for cell in cells]
-    return Rows(ids, texts, documents, columns, vectors_of(batch))
+    ids, texts, documents, columns = (batch.column(name).to_pylist() for name in ROW_COLUMNS)
+    documents = [document or "" for document in documents]
+    return Rows(ids, texts, documents, [columns_in(cell) for cell in columns], vectors_of(batch))
 
 
 def vectors_of(batch: pa.Table | pa.RecordBatch) -> NDArray[np.float32]:
@@ -89,14 +90,19 @@ def vectors_of(batch: pa.Table | pa.RecordBatch) -> NDArray[np.float32]:
 
 def each_row(batch: pa.Table, *, vectors: bool) -> list[Row]:
     """One `Row` a row of a table with `ROW_COLUMNS`, and `vector` where wanted."""
-    import orjson
-
     ids, texts, documents, cells = (batch.column(name).to_pylist() for name in ROW_COLUMNS)
     made = vectors_of(batch).copy() if vectors and len(ids) else [None] * len(ids)
     return [
-        Row(row_id, text, document, orjson.loads(cell), vector)
+        Row(row_id, text, document or "", columns_in(cell), vector)
         for row_id, text, document, cell, vector in zip(ids, texts, documents, cells, made, strict=True)
     ]
+
+
+def columns_in(cell: str | None) -> Columns:
+    """A row's own columns from the JSON that they are kept as."""
+    import orjson
+
+    return cast("Columns", orjson.loads(cell)) if cell else {}
 
 
 def _cells(columns: Sequence[Columns], name: str, kind: Kind) -> list[Any]:

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from embedder.collections.lance.arrow import ROW_COLUMNS
+from embedder.collections.lance.arrow import ROW_COLUMNS, columns_in
 from embedder.collections.rows import Row
 
-_Cells = tuple[str, str, str]
+_Cells = tuple[str, str | None, str | None]
 
 
 class KeptRows:
@@ -37,12 +37,10 @@ class KeptRows:
 
     def take(self, wanted: Iterable[tuple[str, int]]) -> list[Row]:
         """Rows by id and place."""
-        import orjson
-
         rows = []
         for row_id, place in wanted:
             text, document, columns = self._cells[place]
-            rows.append(Row(row_id, text, document, orjson.loads(columns)))
+            rows.append(Row(row_id, text, document or "", columns_in(columns)))
         return rows
 
     def keep(self, places: Sequence[int]) -> None:

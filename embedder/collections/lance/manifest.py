@@ -22,7 +22,8 @@ _FORMAT = 1
 class VectorIndex:
     """The index of vectors in use: `rows` it was trained with, how it is asked, and what that finds.
 
-    `recall` is the share of the true ten nearest found, over `sample` vectors of the collection.
+    `recall` is the share of the true ten nearest found, over `sample` vectors of the collection when it
+    had `measured_rows`.
     """
 
     rows: int
@@ -30,6 +31,7 @@ class VectorIndex:
     refine: int
     recall: float
     sample: int
+    measured_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from embedder.collections.truth import true_nearest
 TARGET = 0.97
 SAMPLE = 64
 _K = 10
-_REFINES = (5, 10, 20, 40)
+_BITS = 4
+"""Of each dimension; with one ten times as many rows have to be looked at in full, which is what it costs."""
+_REFINES = (2, 3, 5, 10, 20, 40)
 """So many times the wanted rows are looked at again in full; bits say less of vectors of few dimensions."""
 _PROBES = (2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _LEAST_REFINE = 2
@@ -31,21 +34,31 @@ def build(table: Any, rows: int, still: Callable[[], Any]) -> VectorIndex:
     """
     from lancedb.index import IvfRq
 
-    partitions = max(_LEAST_PARTITIONS, rows // _ROWS_A_PARTITION)
-    config = IvfRq(distance_type="cosine", num_partitions=partitions, sample_rate=64, max_iterations=20)
+    partitions = _partitions(rows)
+    config = IvfRq(
+        distance_type="cosine",
+        num_partitions=partitions,
+        num_bits=_BITS,
+        sample_rate=64,
+        max_iterations=20,
+    )
     table.create_index("vector", config=config, replace=True)
-    return tuned(still(), rows, partitions)
+    return tuned(still(), rows)
 
 
-def tuned(table: Any, rows: int, partitions: int) -> VectorIndex:
-    """How many partitions to look at for `TARGET` of the true ten nearest, and what share that finds."""
+def tuned(table: Any, rows: int) -> VectorIndex:
+    """How an index trained with `rows` is asked for `TARGET` of the true ten nearest, and what that finds.
+
+    As little is looked at as that takes: partitions, and rows in full.
+    """
+    partitions, count = _partitions(rows), table.count_rows()
     questions, ids = _sample(table)
     truth = _exact(table, questions, ids)
     probes = [one for one in _PROBES if one < partitions] + [min(partitions, _PROBES[-1])]
 
     def measured(nprobes: int, refine: int) -> VectorIndex:
-        recall = _recall(table, questions, ids, truth, VectorIndex(rows, nprobes, refine, 0.0, len(ids)))
-        return VectorIndex(rows, nprobes, refine, round(recall, 4), len(ids))
+        made = VectorIndex(rows, nprobes, refine, 0.0, len(ids), count)
+        return replace(made, recall=round(_recall(table, questions, ids, truth, made), 4))
 
     for refine in _REFINES:
         most = measured(probes[-1], refine)
@@ -65,6 +78,10 @@ def asked(table: Any, vector: Floats, k: int, index: VectorIndex) -> Any:
     refine = max(_LEAST_REFINE, -(-index.refine * _K // k))
     query = table.search(vector, vector_column_name="vector").distance_type("cosine")
     return query.nprobes(index.nprobes).refine_factor(refine).limit(k)
+
+
+def _partitions(rows: int) -> int:
+    return max(_LEAST_PARTITIONS, rows // _ROWS_A_PARTITION)
 
 
 def _sample(table: Any) -> tuple[Floats, list[str]]:

@@ -10,7 +10,7 @@ from embedder.collections.lance import recall
 from embedder.collections.lance.arrow import each_row
 from embedder.collections.lance.manifest import Manifest
 from embedder.collections.lance.matrix import Matrix
-from embedder.collections.lance.queries import columns, score_of
+from embedder.collections.lance.queries import columns, condition, score_of
 from embedder.collections.rows import Row
 from embedder.collections.store import Ranked
 
@@ -18,23 +18,63 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from embedder.collections.filters import Filter
+    from embedder.collections.lance.files import Files
 
-def by_vectors(table: Any, vector: NDArray[np.float32], k: int, manifest: Manifest) -> Any:
-    """A query for the `k` nearest by the index or, where there is none, by looking at every row."""
-    if manifest.index is not None:
-        return recall.asked(table, vector, k, manifest.index)
-    query = table.search(vector, vector_column_name="vector").distance_type("cosine")
-    return query.bypass_vector_index().limit(k)
+_READ_ALONG = 32
+"""So many rows are read with their ranking, in one question; of more only those are read that count."""
 
 
-def by_words(table: Any, words: str, k: int) -> Any:
-    """A query for the `k` best by BM25."""
-    from lancedb.query import MatchQuery
+class Search:
+    """Ranks the rows of one table. Safe from any thread."""
 
-    return table.search(MatchQuery(words, "text"), query_type="fts").limit(k)
+    def __init__(self, files: Files, exact_rows: int) -> None:
+        self._files = files
+        self._exact_rows = exact_rows
+        self._counted: tuple[tuple[str, int], int] = ("", 0), 0
+
+    def ranked(
+        self, table: Any, manifest: Manifest, asked: NDArray[np.float32] | str, k: int, wanted: Filter | None
+    ) -> list[Ranked]:
+        """The `k` best by their vectors or their words: in memory, by an index, or by looking at each."""
+        where = condition(wanted, manifest)
+        if isinstance(asked, str):
+            from lancedb.query import MatchQuery
+
+            query = table.search(MatchQuery(asked, "text"), query_type="fts").limit(k)
+            return _ranked(table, query, k, "_score", where)
+        if not asked.any():
+            return []
+        version = self._files.version.of(table, manifest.rows)
+        matrix = self._matrix(table, version, manifest)
+        if matrix is not None:
+            with matrix.lock:
+                matrix.follow(table, version)
+                return _in_memory(matrix, table, asked, k, where)
+        if manifest.index is not None:
+            query = recall.asked(table, asked, k, manifest.index)
+        else:
+            query = table.search(asked, vector_column_name="vector").distance_type("cosine")
+            query = query.bypass_vector_index().limit(k)
+        return _ranked(table, query, k, "_distance", where)
+
+    def _matrix(self, table: Any, version: int, manifest: Manifest) -> Matrix | None:
+        """The vectors in memory, where they are few enough, or there is no index yet and they fit."""
+        count = self._count_at(table, version, manifest)
+        if count > self._exact_rows and (manifest.index is not None or count > 2 * self._exact_rows):
+            return None
+        return self._files.memory.matrix(self._files.key(manifest), count, manifest.dimensions)
+
+    def _count_at(self, table: Any, version: int, manifest: Manifest) -> int:
+        """Rows at that version or a later one; to count them costs as much as to search them."""
+        rows = manifest.rows, version
+        counted = self._counted
+        if counted[0] != rows:
+            counted = self._counted = rows, int(table.count_rows())
+        return counted[1]
 
 
-def in_memory(
+def _in_memory(
     matrix: Matrix, table: Any, vector: NDArray[np.float32], k: int, where: str | None
 ) -> list[Ranked]:
     """The `k` nearest by a matrix that is as `table` is, with their rows where it holds them."""
@@ -43,18 +83,18 @@ def in_memory(
         query = table.search().where(where).select(["id"]).limit(None)
         passing = query.to_arrow().column("id").to_pylist()
     places, scores = matrix.nearest(vector, k, passing)
-    hits = _hits(table, matrix.row_ids(places), scores.tolist())
-    rows = matrix.rows(places)
-    return hits if rows is None else [replace(hit, row=row) for hit, row in zip(hits, rows, strict=True)]
+    return _with_rows(_hits(table, matrix.row_ids(places), scores.tolist()), matrix.rows(places))
 
 
-def ranked(table: Any, query: Any, score: str, where: str | None) -> list[Ranked]:
-    """What a query finds, by row ids; no row is read."""
+def _ranked(table: Any, query: Any, k: int, score: str, where: str | None) -> list[Ranked]:
+    """What a query for `k` finds, by row ids; rows are read only where they are few."""
     if where is not None:
         query = query.where(where, prefilter=True)
-    found = query.with_row_id(True).select([score]).to_arrow()
+    along = k <= _READ_ALONG
+    found = query.with_row_id(True).select([*(columns(False) if along else ()), score]).to_arrow()
     scores = [score_of(score, number) for number in found.column(score).to_pylist()]
-    return _hits(table, found.column("_rowid").to_pylist(), scores)
+    hits = _hits(table, found.column("_rowid").to_pylist(), scores)
+    return _with_rows(hits, each_row(found, vectors=False) if along else None)
 
 
 def taken(table: Any, hits: Sequence[Ranked], *, vectors: bool) -> dict[Hashable, Row]:
@@ -70,6 +110,10 @@ def taken(table: Any, hits: Sequence[Ranked], *, vectors: bool) -> dict[Hashable
     found = table.take_row_ids(row_ids).select(columns(vectors)).with_row_id().to_arrow()
     keys = [(table.name, row_id) for row_id in found.column("_rowid").to_pylist()]
     return along | dict(zip(keys, each_row(found, vectors=vectors), strict=True))
+
+
+def _with_rows(hits: list[Ranked], rows: Sequence[Row] | None) -> list[Ranked]:
+    return hits if rows is None else [replace(hit, row=row) for hit, row in zip(hits, rows, strict=True)]
 
 
 def _hits(table: Any, row_ids: Sequence[int], scores: Sequence[float]) -> list[Ranked]:

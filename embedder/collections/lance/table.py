@@ -21,7 +21,6 @@ from embedder.collections.lance.arrow import (
 from embedder.collections.lance.files import Files, folder_bytes
 from embedder.collections.lance.ids import KnownIds
 from embedder.collections.lance.manifest import Manifest, with_slots
-from embedder.collections.lance.matrix import Matrix
 from embedder.collections.lance.queries import columns, condition, parts
 from embedder.collections.lance.sql import one_of
 from embedder.collections.rows import Found, Row, Rows, last_of_each
@@ -41,7 +40,9 @@ _KEPT = timedelta(minutes=15)
 _SOON_S = 10.0
 """They are let go of so long after, so that those of the last commit are old enough too."""
 _RETRAINED = 4
-"""The index is trained anew when there are so many times the rows it was trained with."""
+"""The index is trained anew when there are so many times the rows it was trained with,"""
+_MEASURED_AGAIN = 1.25
+"""and measured when there are so many times those it was measured with: among more rows it finds fewer."""
 
 
 class LanceTable:
@@ -52,7 +53,7 @@ class LanceTable:
         self._exact_rows = exact_rows
         self._known = KnownIds()
         self._debt = Debt()
-        self._counted: tuple[tuple[str, int], int] = ("", 0), 0
+        self._search = searching.Search(files, exact_rows)
         self._caring = threading.Lock()  # two indexes made at once spoil each other
         self._upkeep = Upkeep(self._keep_up, files.name)
 
@@ -133,7 +134,7 @@ class LanceTable:
 
         def found(table: Any, _: Manifest) -> list[str]:
             ids: list[str] = []
-            for some in parts(list(dict.fromkeys(documents))):
+            for some in parts([document for document in dict.fromkeys(documents) if document]):
                 query = table.search().where(one_of("document", some)).select(["id"]).limit(None)
                 ids += query.to_arrow().column("id").to_pylist()
             return ids
@@ -166,7 +167,7 @@ class LanceTable:
     ) -> list[Ranked]:
         """By row ids: to read the columns of scattered rows is most of a search."""
         del vectors
-        return self._read(lambda table, manifest: self._ranked(table, manifest, asked, k, wanted))
+        return self._read(lambda table, manifest: self._search.ranked(table, manifest, asked, k, wanted))
 
     def read(self, ranked: Sequence[Ranked], *, vectors: bool = False) -> dict[Hashable, Row]:
         """By row ids, which stay when files are compacted."""
@@ -225,44 +226,14 @@ class LanceTable:
         self, asked: NDArray[np.float32] | str, k: int, wanted: Filter | None, *, vectors: bool
     ) -> list[Found]:
         def found(table: Any, manifest: Manifest) -> list[Found]:
-            hits = self._ranked(table, manifest, asked, k, wanted)
+            hits = self._search.ranked(table, manifest, asked, k, wanted)
             rows = searching.taken(table, hits, vectors=vectors)
             return [Found(rows[hit.key], hit.score) for hit in hits if hit.key in rows]  # else deleted since
 
         return self._read(found)
 
-    def _ranked(
-        self, table: Any, manifest: Manifest, asked: NDArray[np.float32] | str, k: int, wanted: Filter | None
-    ) -> list[Ranked]:
-        where = condition(wanted, manifest)
-        if isinstance(asked, str):
-            return searching.ranked(table, searching.by_words(table, asked, k), "_score", where)
-        if not asked.any():
-            return []
-        version = self._files.version.of(table, manifest.rows)
-        matrix = self._matrix(table, version, manifest)
-        if matrix is not None:
-            with matrix.lock:
-                matrix.follow(table, version)
-                return searching.in_memory(matrix, table, asked, k, where)
-        return searching.ranked(table, searching.by_vectors(table, asked, k, manifest), "_distance", where)
-
     def _read(self, work: Callable[[Any, Manifest], T]) -> T:
         return self._files.read(work)
-
-    def _matrix(self, table: Any, version: int, manifest: Manifest) -> Matrix | None:
-        """The vectors in memory, where they are few enough, or there is no index yet and they fit."""
-        count = self._count_at(table, version, manifest)
-        if count > self._exact_rows and (manifest.index is not None or count > 2 * self._exact_rows):
-            return None
-        return self._files.memory.matrix(self._files.key(manifest), count, manifest.dimensions)
-
-    def _count_at(self, table: Any, version: int, manifest: Manifest) -> int:
-        """Rows at that version or a later one; to count them costs as much as to search them."""
-        rows = manifest.rows, version
-        if self._counted[0] != rows:
-            self._counted = rows, int(table.count_rows())
-        return self._counted[1]
 
     def _with_slots_for(self, rows: Rows, table: Any) -> Manifest:
         """The manifest with a slot for every column of `rows`, each an Arrow column by then."""
@@ -301,14 +272,18 @@ class LanceTable:
             self._upkeep.ask_in(_KEPT.total_seconds() + _SOON_S)
 
     def _index(self) -> None:
-        """Make the index of vectors where the table has outgrown looking at each. Others write meanwhile."""
+        """Make or measure the index of vectors where the table has outgrown it. Others write meanwhile."""
         manifest = self._files.manifest()
         table = self._files.table()
-        count = table.count_rows()
-        grown = manifest.index is None or count > _RETRAINED * manifest.index.rows
-        if count <= self._exact_rows or not grown:
+        count, index = table.count_rows(), manifest.index
+        if count <= self._exact_rows:
             return
-        made = recall.build(table, count, self._files.still)
+        if index is None or count > _RETRAINED * index.rows:
+            made = recall.build(table, count, self._files.still)
+        elif count > _MEASURED_AGAIN * index.measured_rows:
+            made = recall.tuned(self._files.still(), index.rows)
+        else:
+            return
         with self._files.writing():
             now = self._files.manifest()
             if now.rows == manifest.rows:
