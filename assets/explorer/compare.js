@@ -125,7 +125,7 @@ class Comparing {
 
   introduce({ n, model }) {
     this.own.textContent = model.id.split("/").pop();
-    this.intro.textContent = `Puts the ${count(n, "text")} on screen into a second space and lays both maps side by side: how many of a text's ${NEIGHBOURS} nearest both find, which texts moved most, and what each model costs.`;
+    this.intro.textContent = `Puts the ${n === 1 ? "text" : count(n, "text")} on screen into a second space and lays both maps side by side: how many of a text's ${NEIGHBOURS} nearest both find, which texts moved most, and what each model costs.`;
   }
 
   async load(value) {

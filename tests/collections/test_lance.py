@@ -91,9 +91,11 @@ def test_rows_that_went_since_they_were_ranked_are_missing(tmp_path: Path) -> No
     store.close()
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_two_who_look_after_a_table_do_so_one_after_the_other(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
+    """A store for each stands for a process each: they share nothing but files."""
     store = LanceStore(tmp_path, exact_rows=200)
     table = store.create("things", DIMENSIONS, {})
     table.upsert(rows_of([f"text {number}" for number in range(600)]))
@@ -106,7 +108,8 @@ def test_two_who_look_after_a_table_do_so_one_after_the_other(
 
     monkeypatch.setattr(recall, "build", slowly)
     with caplog.at_level(logging.WARNING, logger="embedder"):
-        both = [threading.Thread(target=work) for work in (table._keep_up, table.maintain)]
+        other = table if processes == 1 else LanceStore(tmp_path, exact_rows=200).open("things")
+        both = [threading.Thread(target=work) for work in (other._keep_up, table.maintain)]
         for one in both:
             one.start()
         for one in both:

@@ -8,13 +8,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedder.collections.lance.manifest import Manifest, read_manifest, stamp_of, write_manifest
 from embedder.collections.lance.memory import Memory
-from embedder.collections.lance.versions import Version
+from embedder.collections.lance.versions import Latest
 from embedder.errors import CollectionBusy, StoreFailed, UnknownCollection
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ T = TypeVar("T")
 
 LOCK_WAIT_S = 60.0
 LOCKS = "~locks"
+_CARE = "~care"
+"""Ends the name of a lock; no collection's name has it."""
 
 
 class Files:
@@ -37,11 +38,13 @@ class Files:
         self.folder = root / name
         self.name = name
         self.memory = memory
-        self.version = Version(self.folder)
+        self.latest = Latest(self.folder)
         self._session = session
         self._lock_wait_s = lock_wait_s
         self._lock = writers_lock(root, name)
         self._writers = threading.RLock()
+        self._carers_lock = writers_lock(root, f"{name}{_CARE}")
+        self._carers = threading.RLock()
         self._opening = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._manifest: Manifest | None = None
@@ -56,12 +59,15 @@ class Files:
         return self._opened()[0]
 
     def table(self) -> Any:
-        """LanceDB's table, at its latest version whenever it is read."""
-        return self._opened()[1]
+        """LanceDB's table, at its latest version."""
+        manifest, table = self._opened()
+        with translated(self.name):
+            self.latest.version(table, manifest.rows)
+        return table
 
     def still(self) -> Any:
         """Another handle on the table, which stays as the table is now, whatever is written."""
-        manifest, _ = self._opened()
+        manifest = self.manifest()
         with translated(self.name):
             table = open_rows(self.folder, manifest.rows, self._session)
             table.checkout(table.version)
@@ -85,6 +91,7 @@ class Files:
         try:
             return self._attempt(work)
         except StoreFailed:
+            self.latest.forget()
             return self._attempt(work)
 
     @contextmanager
@@ -104,6 +111,16 @@ class Files:
                 yield table
 
     @contextmanager
+    def caring(self, wait_s: float) -> Iterator[None]:
+        """Alone among all who look after the table: two indexes made at once spoil each other.
+
+        Raises:
+            CollectionBusy: another did not finish within `wait_s`.
+        """
+        with exclusive(self.name, self._carers, self._carers_lock, wait_s):
+            yield
+
+    @contextmanager
     def trying(self) -> Iterator[None]:
         """For work that may as well be done later: what goes wrong is logged, by its kind only."""
         try:
@@ -116,6 +133,7 @@ class Files:
     def _attempt(self, work: Callable[[Any, Manifest], T]) -> T:
         manifest, table = self._opened()
         with translated(self.name):
+            self.latest.version(table, manifest.rows)
             return work(table, manifest)
 
     def _opened(self) -> tuple[Manifest, Any]:
@@ -170,10 +188,10 @@ def exclusive(
 
 
 def connect(folder: Path, session: Any) -> Any:
-    """LanceDB over one collection's folder; every read looks for a newer version."""
+    """LanceDB over one collection's folder; its tables stay at a version until they are told to look."""
     import lancedb
 
-    return lancedb.connect(folder, read_consistency_interval=timedelta(0), session=session)
+    return lancedb.connect(folder, session=session)
 
 
 def open_rows(folder: Path, rows: str, session: Any) -> Any:

@@ -10,6 +10,7 @@ from embedder.collections.lance.arrow import ROW_COLUMNS, columns_in
 from embedder.collections.rows import Row
 
 _Cells = tuple[str, str | None, str | None]
+_ROW_BYTES = sys.getsizeof(("", None, None))
 
 
 class KeptRows:
@@ -27,13 +28,16 @@ class KeptRows:
     def put(self, places: Sequence[int], batch: Any) -> None:
         """The rows of an Arrow batch at `places`: those that there are, or the next ones."""
         _, *columns = (batch.column(name).to_pylist() for name in ROW_COLUMNS)
-        for place, cells in zip(places, zip(*columns, strict=True), strict=True):
+        rows: Iterable[tuple[int, _Cells]] = zip(places, zip(*columns, strict=True), strict=True)
+        new = []
+        for place, cells in rows:
             if place < len(self._cells):
-                self._bytes -= _bytes_of(self._cells[place])
+                self._bytes -= _bytes_of([self._cells[place]])
                 self._cells[place] = cells
             else:
-                self._cells.append(cells)
-            self._bytes += _bytes_of(cells)
+                new.append(cells)
+        self._cells += new
+        self._bytes += len(places) * _ROW_BYTES + sum(sum(map(sys.getsizeof, column)) for column in columns)
 
     def take(self, wanted: Iterable[tuple[str, int]]) -> list[Row]:
         """Rows by id and place."""
@@ -46,8 +50,8 @@ class KeptRows:
     def keep(self, places: Sequence[int]) -> None:
         """Only those at `places`, which are numbered anew in this order."""
         self._cells = [self._cells[place] for place in places]
-        self._bytes = sum(map(_bytes_of, self._cells))
+        self._bytes = _bytes_of(self._cells)
 
 
-def _bytes_of(cells: _Cells) -> int:
-    return sys.getsizeof(cells) + sum(map(sys.getsizeof, cells))
+def _bytes_of(rows: Sequence[_Cells]) -> int:
+    return len(rows) * _ROW_BYTES + sum(sum(map(sys.getsizeof, cells)) for cells in rows)

@@ -45,7 +45,7 @@ class Search:
             return _ranked(table, query, k, "_score", where)
         if not asked.any():
             return []
-        version = self._files.version.of(table, manifest.rows)
+        version = self._files.latest.version(table, manifest.rows)
         matrix = self._matrix(table, version, manifest)
         if matrix is not None:
             with matrix.lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -39,6 +38,8 @@ _KEPT = timedelta(minutes=15)
 """Versions are kept so long, for readers that are in the middle of one."""
 _SOON_S = 10.0
 """They are let go of so long after, so that those of the last commit are old enough too."""
+_CARE_WAIT_S = 3600.0
+"""An index of ten million rows takes that long."""
 _RETRAINED = 4
 """The index is trained anew when there are so many times the rows it was trained with,"""
 _MEASURED_AGAIN = 1.25
@@ -54,7 +55,6 @@ class LanceTable:
         self._known = KnownIds()
         self._debt = Debt()
         self._search = searching.Search(files, exact_rows)
-        self._caring = threading.Lock()  # two indexes made at once spoil each other
         self._upkeep = Upkeep(self._keep_up, files.name)
 
     @property
@@ -70,7 +70,7 @@ class LanceTable:
     @property
     def mark(self) -> int:
         """Lance's version of the table."""
-        return self._read(lambda table, manifest: self._files.version.of(table, manifest.rows))
+        return self._read(lambda table, manifest: self._files.latest.version(table, manifest.rows))
 
     def write_info(self, info: Info) -> None:
         """Remember `info`."""
@@ -213,7 +213,7 @@ class LanceTable:
 
     def maintain(self) -> None:
         """Compact and index now; other writers wait."""
-        with self._caring:
+        with self._files.caring(_CARE_WAIT_S):
             with self._files.writing() as table:
                 self._optimise(table)
             self._index()
@@ -254,16 +254,11 @@ class LanceTable:
             self._upkeep.ask()
 
     def _keep_up(self) -> None:
-        """In a thread of its own, beside readers; if another writes, it will be for them to do."""
-        if not self._caring.acquire(blocking=False):
-            return
-        try:
-            with self._files.trying():
-                with self._files.writing(wait_s=1.0) as table:
-                    self._optimise(table)
-                self._index()
-        finally:
-            self._caring.release()
+        """In a thread of its own, beside readers; where another writes or does it, it will be for them."""
+        with self._files.trying(), self._files.caring(wait_s=0):
+            with self._files.writing(wait_s=1.0) as table:
+                self._optimise(table)
+            self._index()
 
     def _optimise(self, table: Any) -> None:
         table.optimize(cleanup_older_than=_KEPT)

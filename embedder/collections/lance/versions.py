@@ -1,4 +1,4 @@
-"""Which version a table has: asked of Lance only when something came into its folder of versions."""
+"""Tables at their latest version: Lance is asked for it only when one has come, for asking takes its time."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ _SETTLED_NS = 100_000_000
 """A folder's time may stand still for a tick of the system's clock; past this the next change shows."""
 
 
-class Version:
-    """The version of the table `rows` in `folder`. Safe from any thread: what is remembered is one value."""
+class Latest:
+    """Keeps a table of `folder` at its latest version. Safe from any thread: it remembers one value."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: tuple[tuple[str, int], int] | None = None
 
-    def of(self, table: Any, rows: str) -> int:
-        """The version of `table`, which is the one named `rows`, whoever wrote it."""
+    def version(self, table: Any, rows: str) -> int:
+        """The latest version of the table named `rows`, whoever wrote it; `table` is at that version then."""
         changed_ns = self._changed_ns(rows)
-        if self._known is not None and self._known[0] == (rows, changed_ns):
-            return self._known[1]
+        known = self._known
+        if known is not None and known[0] == (rows, changed_ns):
+            return known[1]
+        table.checkout_latest()
         version = int(table.version)
         if 0 < changed_ns < time.time_ns() - _SETTLED_NS:
             self._known = (rows, changed_ns), version
         return version
+
+    def forget(self) -> None:
+        """Ask for it the next time."""
+        self._known = None
 
     def _changed_ns(self, rows: str) -> int:
         """When a file came or went there last; 0 where that can't be told."""
