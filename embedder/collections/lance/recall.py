@@ -22,6 +22,7 @@ _REFINES = (2, 3, 5, 10, 20, 40)
 """So many times the wanted rows are looked at again in full; bits say less of vectors of few dimensions."""
 _PROBES = (2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _LEAST_REFINE = 2
+_MANY, _MORE_OF_MANY = 64, 1.3
 _BATCH_ROWS = 16_384
 _LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 1000
 
@@ -73,9 +74,12 @@ def tuned(table: Any, rows: int) -> VectorIndex:
 def asked(table: Any, vector: Floats, k: int, index: VectorIndex) -> Any:
     """A query for the `k` nearest by the index, refined by the vectors themselves.
 
-    As many rows are looked at in full as for ten, and at least twice `k`: to read them is what it costs.
+    As many rows are looked at in full as for ten, and at least twice `k`: to read them is what it costs. Of
+    many nearest only the last are in doubt, so fewer are enough; the query gives more than `k` then.
     """
     refine = max(_LEAST_REFINE, -(-index.refine * _K // k))
+    if k >= _MANY and refine == _LEAST_REFINE:
+        k, refine = int(_MORE_OF_MANY * k), 1
     query = table.search(vector, vector_column_name="vector").distance_type("cosine")
     return query.nprobes(index.nprobes).refine_factor(refine).limit(k)
 

@@ -91,7 +91,7 @@ def _ranked(table: Any, query: Any, k: int, score: str, where: str | None) -> li
     if where is not None:
         query = query.where(where, prefilter=True)
     along = k <= _READ_ALONG
-    found = query.with_row_id(True).select([*(columns(False) if along else ()), score]).to_arrow()
+    found = query.with_row_id(True).select([*(columns(False) if along else ()), score]).to_arrow()[:k]
     scores = [score_of(score, number) for number in found.column(score).to_pylist()]
     hits = _hits(table, found.column("_rowid").to_pylist(), scores)
     return _with_rows(hits, each_row(found, vectors=False) if along else None)
