@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +32,17 @@ class Hyperplanes:
     """`BITS` random ones through the origin of `dimensions`, the same ones every time."""
 
     def __init__(self, dimensions: int) -> None:
-        normals = np.random.default_rng(0).standard_normal((dimensions, BITS), dtype=np.float32)
-        self._normals: Floats = normals
+        self._normals = _normals(dimensions)
 
     def signatures(self, vectors: Floats) -> Words:
         """Of `(n, d)`: `(BITS / 64, n)`, a column each."""
         bits = np.packbits(vectors @ self._normals > 0, axis=1)
         return np.ascontiguousarray(bits.view(np.uint64).T)
+
+
+@cache
+def _normals(dimensions: int) -> Floats:
+    return np.random.default_rng(0).standard_normal((dimensions, BITS), dtype=np.float32)
 
 
 def empty_signatures(count: int) -> Words:
@@ -71,8 +76,9 @@ def near(
     """Where in `(w, n)` the `k` nearest to `one` `(w, 1)` are, and some more; of `places` only, if given.
 
     `cosines` gives those of some places. The k-th best cosine of a few that look near is one that the k
-    nearest reach, so their signatures differ in no more than so many bits. Half of the bits are compared of
-    all, the others of those that are left. There must be more than `first_looked_at(k)` places.
+    nearest reach, so their signatures differ in no more than so many bits, but for a share of `MISSED`. Half
+    of the bits are compared of all, the others of those that are left. There must be more than
+    `first_looked_at(k)` places.
     """
     half = len(signatures) // 2
     told = differing(signatures[:half], one[:half])
@@ -80,10 +86,12 @@ def near(
         told = told[places]
     first = first_looked_at(k)
     some = _where(told <= np.partition(told, first)[first], places)
-    reached = float(np.partition(cosines(some), -k)[-k])
+    found = cosines(some)
+    best = np.argpartition(found, -k)[-k:]
+    reached = float(found[best[0]])
     left = _where(told <= most_differing(reached, half * _WORD_BITS), places)
     told = differing(signatures[:, left], one)
-    return left[told <= most_differing(reached, len(signatures) * _WORD_BITS)]
+    return np.union1d(left[told <= most_differing(reached, len(signatures) * _WORD_BITS)], some[best])
 
 
 def first_looked_at(k: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -20,6 +21,8 @@ from embedder.collections.lance import table as lance_table
 from embedder.collections.lance.manifest import VectorIndex
 from embedder.collections.lance.store import LanceStore
 from embedder.collections.lance.table import LanceTable
+from embedder.collections.lance.versions import Latest
+from embedder.collections.rows import Found
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
 
 
@@ -124,33 +127,126 @@ def test_thousands_in_memory_are_searched_as_if_each_were_looked_at(tmp_path: Pa
     store = LanceStore(tmp_path)
     table = store.create("things", DIMENSIONS, {})
     texts = {f"t{number}": f"text {number} of all" for number in range(3000)}
-    columns = [{"even": number % 2 == 0, "rare": number % 100 == 0} for number in range(3000)]
+    columns = [
+        {"even": number % 2 == 0, "most": number % 8 > 0, "rare": number % 100 == 0} for number in range(3000)
+    ]
     vectors = vectors_of(list(texts.values()))
     vectors[[5, 700]] = 0
     table.upsert(rows_of(texts, columns=columns, vectors=vectors))
-    _same_as_each(table, vectors, columns)
+    everything = list(range(3000))
+    _same_as_each(table, everything, vectors, columns)
     vectors[:40] = vectors_of([f"now {number}" for number in range(40)])
     first = {f"t{number}": f"now {number}" for number in range(40)}
     table.upsert(rows_of(first, columns=columns[:40], vectors=vectors[:40]))
-    table.delete([f"t{number}" for number in range(2500, 3000)])
-    _same_as_each(table, vectors[:2500], columns[:2500])
-    assert table.nearest(vectors[7], 1)[0].row.text == "now 7"
+    table.delete([f"t{number}" for number in range(400, 800)])  # one of which has no direction
+    left = everything[:400] + everything[800:]
+    _same_as_each(table, left, vectors[left], [columns[number] for number in left])
+    table.delete(["t5"])  # and now all have one
+    left.remove(5)
+    _same_as_each(table, left, vectors[left], [columns[number] for number in left])
+    assert [table.nearest(vectors[number], 1)[0].row.text for number in (7, 2999)] == [
+        "now 7",
+        "text 2999 of all",
+    ]
     assert LanceStore(tmp_path).open("things").nearest(vectors[8], 1)[0].row.text == "now 8"
     store.close()
 
 
-def _same_as_each(table: LanceTable, vectors: np.ndarray, columns: list[dict[str, bool]]) -> None:
+def _same_as_each(
+    table: LanceTable, numbers: list[int], vectors: np.ndarray, columns: list[dict[str, bool]]
+) -> None:
     directed = vectors.any(axis=1)
-    for wanted in (None, "even", "rare"):
+    for wanted in (None, "even", "most", "rare"):
         passing = directed & np.array([wanted is None or row[wanted] for row in columns])
         condition = None if wanted is None else parse_filter({"type": "eq", "key": wanted, "value": True})
         for question in vectors_of(["text 9 of all", "text 77 of all", "something else"]):
             scores = np.where(passing, cosine_similarity(question[None], vectors)[0], -2)
             best = np.argsort(-scores, kind="stable")[:12]
             found = table.nearest(question, 12, condition)
-            assert [hit.row.id for hit in found] == [f"t{number}" for number in best]
+            assert [hit.row.id for hit in found] == [f"t{numbers[place]}" for place in best]
             np.testing.assert_allclose([hit.score for hit in found], scores[best], atol=1e-6)
-            assert [dict(hit.row.columns) for hit in found] == [columns[number] for number in best]
+            assert [dict(hit.row.columns) for hit in found] == [columns[place] for place in best]
+            assert [hit.row.text for hit in found] == [hit.row.text for hit in _read_anew(table, found)]
+
+
+def _read_anew(table: LanceTable, found: list[Found]) -> list[Found]:
+    rows = {row.id: row for row in table.get([hit.row.id for hit in found])}
+    return [Found(rows[hit.row.id], hit.score) for hit in found]
+
+
+class _Written:
+    """A table whose versions are files, as Lance's are; `delay_s` is how long it takes to look."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "rows.lance" / "_versions"
+        self.folder.mkdir(parents=True)
+        self.asked, self.version, self.delay_s = 0, 0, 0.0
+
+    def write(self) -> None:
+        (self.folder / f"{time.time_ns()}").touch()
+
+    def checkout_latest(self) -> None:
+        self.asked += 1
+        self.version = len(list(self.folder.iterdir()))
+        time.sleep(self.delay_s)
+
+
+def test_the_latest_version_is_asked_for_when_one_may_have_come(tmp_path: Path) -> None:
+    latest, table = Latest(tmp_path), _Written(tmp_path)
+    table.write()
+    table.delay_s = 0.2  # by then the folder's time would have settled, but Lance looked before
+    assert (latest.version(table, "rows"), table.asked) == (1, 1)
+    table.delay_s = 0.0
+    assert (latest.version(table, "rows"), table.asked) == (1, 2)
+    for _ in range(3):
+        assert (latest.version(table, "rows"), table.asked) == (1, 2)
+    table.write()
+    assert (latest.version(table, "rows"), table.asked) == (2, 3)
+    time.sleep(0.15)
+    assert [latest.version(table, "rows") for _ in range(3)] == [2, 2, 2]
+    assert table.asked == 4
+    latest.forget()
+    latest.version(table, "rows")
+    latest.version(table, "gone")  # whose folder is not there: asked for each time
+    latest.version(table, "gone")
+    assert table.asked == 7
+
+
+def test_many_nearest_by_an_index_are_as_good_as_ten(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path, exact_rows=200)
+    table = store.create("things", 32, {})
+    texts = [f"text {number}" for number in range(3000)]
+    vectors = np.random.default_rng(3).standard_normal((3000, 32)).astype(np.float32)
+    table.upsert(rows_of(texts, vectors=vectors))
+    table.maintain()
+    for k in (10, 63, 64, 100):
+        hits = 0
+        for question in vectors[::300]:
+            found = table.nearest(question, k)
+            assert len(found) == k
+            scores = [hit.score for hit in found]
+            assert scores == sorted(scores, reverse=True)
+            best = np.argsort(-cosine_similarity(question[None], vectors)[0], kind="stable")[:k]
+            hits += len({texts[place] for place in best} & {hit.row.id for hit in found})
+        assert hits >= 0.9 * 10 * k
+    store.close()
+
+
+def test_a_manifest_that_says_nothing_of_its_measurement_gets_a_new_index(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path, exact_rows=200)
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of([f"text {number}" for number in range(600)]))
+    table.maintain()
+    told = json.loads((tmp_path / "things" / "collection.json").read_text("utf-8"))
+    del told["index"]["measured_rows"]
+    told["index"]["recall"] = 0.5
+    (tmp_path / "things" / "collection.json").write_text(json.dumps(told), "utf-8")
+    assert table.stats().recall == 0.5
+    table.maintain()
+    index = table._files.manifest().index
+    assert index is not None
+    assert (index.measured_rows, index.recall > 0.9) == (600, True)
+    store.close()
 
 
 def test_rows_larger_than_their_vectors_stay_on_disk(tmp_path: Path) -> None:
@@ -175,7 +271,8 @@ def test_what_another_wrote_is_seen_by_the_next_search(tmp_path: Path) -> None:
     table, theirs = mine.open("things"), other.open("things")
     for number in range(40):
         if number % 10 == 0:
-            time.sleep(0.15)  # what is known of the version is trusted from here on
+            time.sleep(0.15)
+            assert table.count() == number + 1  # what is known of the version is trusted from here on
         theirs.upsert(rows_of([f"text {number}"]))
         (found,) = table.nearest(vectors_of([f"text {number}"])[0], 1)
         assert found.row.text == f"text {number}"

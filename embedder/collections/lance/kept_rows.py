@@ -10,7 +10,8 @@ from embedder.collections.lance.arrow import ROW_COLUMNS, columns_in
 from embedder.collections.rows import Row
 
 _Cells = tuple[str, str | None, str | None]
-_ROW_BYTES = sys.getsizeof(("", None, None))
+_NOTHING: _Cells = ("", None, None)
+_ROW_BYTES = sys.getsizeof(_NOTHING)
 
 
 class KeptRows:
@@ -28,15 +29,12 @@ class KeptRows:
     def put(self, places: Sequence[int], batch: Any) -> None:
         """The rows of an Arrow batch at `places`: those that there are, or the next ones."""
         _, *columns = (batch.column(name).to_pylist() for name in ROW_COLUMNS)
-        rows: Iterable[tuple[int, _Cells]] = zip(places, zip(*columns, strict=True), strict=True)
-        new = []
-        for place, cells in rows:
-            if place < len(self._cells):
+        there = len(self._cells)
+        self._cells += [_NOTHING] * (max(places, default=-1) + 1 - there)
+        for place, cells in zip(places, zip(*columns, strict=True), strict=True):
+            if place < there:
                 self._bytes -= _bytes_of([self._cells[place]])
-                self._cells[place] = cells
-            else:
-                new.append(cells)
-        self._cells += new
+            self._cells[place] = cells
         self._bytes += len(places) * _ROW_BYTES + sum(sum(map(sys.getsizeof, column)) for column in columns)
 
     def take(self, wanted: Iterable[tuple[str, int]]) -> list[Row]:

@@ -9,7 +9,10 @@ from embedder.collections.lance.matrix import Matrix
 
 
 class Memory:
-    """The matrices of a store within `max_bytes`: those not asked for longest go first."""
+    """The matrices of a store within `max_bytes`: those not asked for longest go first.
+
+    What one takes in once it was given counts when the next is asked for.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes

@@ -79,7 +79,7 @@ def asked(table: Any, vector: Floats, k: int, index: VectorIndex) -> Any:
     """
     refine = max(_LEAST_REFINE, -(-index.refine * _K // k))
     if k >= _MANY and refine == _LEAST_REFINE:
-        k, refine = int(_MORE_OF_MANY * k), 1
+        k, refine = max(int(_MORE_OF_MANY * k), index.refine * _K), 1
     query = table.search(vector, vector_column_name="vector").distance_type("cosine")
     return query.nprobes(index.nprobes).refine_factor(refine).limit(k)
 

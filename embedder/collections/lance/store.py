@@ -138,6 +138,7 @@ class LanceStore:
         with ExitStack() as locks:
             for one in sorted((name, other)):
                 locks.enter_context(self._exclusive(one))
+            old_table.refresh()
             if old_table.mark != mark:
                 return False
             folder, source = self._root / name, self._root / other

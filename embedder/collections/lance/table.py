@@ -25,6 +25,7 @@ from embedder.collections.lance.sql import one_of
 from embedder.collections.rows import Found, Row, Rows, last_of_each
 from embedder.collections.store import Info, Ranked, Stats
 from embedder.collections.upkeep import Debt, Upkeep
+from embedder.errors import CollectionBusy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ _KEPT = timedelta(minutes=15)
 """Versions are kept so long, for readers that are in the middle of one."""
 _SOON_S = 10.0
 """They are let go of so long after, so that those of the last commit are old enough too."""
+_BUSY_S = 60.0
 _CARE_WAIT_S = 3600.0
 """An index of ten million rows takes that long."""
 _RETRAINED = 4
@@ -71,6 +73,10 @@ class LanceTable:
     def mark(self) -> int:
         """Lance's version of the table."""
         return self._read(lambda table, manifest: self._files.latest.version(table, manifest.rows))
+
+    def refresh(self) -> None:
+        """See the collection as it is now: what is deleted next depends on it."""
+        self._files.latest.forget()
 
     def write_info(self, info: Info) -> None:
         """Remember `info`."""
@@ -254,11 +260,15 @@ class LanceTable:
             self._upkeep.ask()
 
     def _keep_up(self) -> None:
-        """In a thread of its own, beside readers; where another writes or does it, it will be for them."""
-        with self._files.trying(), self._files.caring(wait_s=0):
-            with self._files.writing(wait_s=1.0) as table:
-                self._optimise(table)
-            self._index()
+        """In a thread of its own, beside readers; a while later where another writes or does the same."""
+        with self._files.trying():
+            try:
+                with self._files.caring(wait_s=0):
+                    with self._files.writing(wait_s=1.0) as table:
+                        self._optimise(table)
+                    self._index()
+            except CollectionBusy:
+                self._upkeep.ask_in(_BUSY_S)
 
     def _optimise(self, table: Any) -> None:
         table.optimize(cleanup_older_than=_KEPT)
@@ -273,7 +283,8 @@ class LanceTable:
         count, index = table.count_rows(), manifest.index
         if count <= self._exact_rows:
             return
-        if index is None or count > _RETRAINED * index.rows:
+        # One that never said with how many rows it was measured has one bit a dimension.
+        if index is None or not index.measured_rows or count > _RETRAINED * index.rows:
             made = recall.build(table, count, self._files.still)
         elif count > _MEASURED_AGAIN * index.measured_rows:
             made = recall.tuned(self._files.still(), index.rows)

@@ -21,14 +21,15 @@ class Latest:
         self._known: tuple[tuple[str, int], int] | None = None
 
     def version(self, table: Any, rows: str) -> int:
-        """The latest version of the table named `rows`, whoever wrote it; `table` is at that version then."""
+        """The latest version of the table named `rows`, whoever wrote it; `table` is at least there."""
         changed_ns = self._changed_ns(rows)
         known = self._known
         if known is not None and known[0] == (rows, changed_ns):
             return known[1]
+        settled = 0 < changed_ns < time.time_ns() - _SETTLED_NS  # before Lance looks, not after
         table.checkout_latest()
         version = int(table.version)
-        if 0 < changed_ns < time.time_ns() - _SETTLED_NS:
+        if settled:
             self._known = (rows, changed_ns), version
         return version
 
