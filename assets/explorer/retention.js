@@ -35,12 +35,18 @@ export class Retention {
     this.table.replaceChildren();
     this.progress.replaceChildren();
     this.shown.textContent = this.note.textContent = "";
-    const { top, bottom } = this.element.getBoundingClientRect();
-    if (bottom > 0 && top < innerHeight && this.element.offsetParent) this._begin();
+    this._look();
   }
 
   repaint() {
     this._draw();
+    this._look();
+  }
+
+  // Who was in sight before and is again, from one frame to the next, is not told so by its observer.
+  _look() {
+    const { top, bottom } = this.element.getBoundingClientRect();
+    if (bottom > 0 && top < innerHeight && this.element.offsetParent) this._begin();
   }
 
   async _begin() {
