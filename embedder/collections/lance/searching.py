@@ -77,7 +77,7 @@ class Search:
 def _in_memory(
     matrix: Matrix, table: Any, vector: NDArray[np.float32], k: int, where: str | None
 ) -> list[Ranked]:
-    """The `k` nearest by a matrix that is as `table` is, with their rows where it holds them."""
+    """The `k` nearest by a matrix that was just brought up to date, with their rows where it holds them."""
     passing = None
     if where is not None:
         query = table.search().where(where).select(["id"]).limit(None)

@@ -171,7 +171,7 @@ class LanceTable:
         *,
         vectors: bool = False,
     ) -> list[Ranked]:
-        """By row ids: to read the columns of scattered rows is most of a search."""
+        """By row ids; the rows of a few come along, of more they are left where they are."""
         del vectors
         return self._read(lambda table, manifest: self._search.ranked(table, manifest, asked, k, wanted))
 
