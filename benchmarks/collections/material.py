@@ -12,6 +12,7 @@ from embedder import EmbedOptions, Engine, Settings
 from embedder.collections.rows import Rows
 
 REAL = 5000
+_SEED = 7
 _SLICE = 1000
 
 
@@ -31,11 +32,17 @@ def real_vectors(texts: list[str]) -> np.ndarray:
     return asyncio.run(embed())
 
 
+def asked(count: int) -> tuple[list[str], np.ndarray]:
+    """Sentences to search for, of which no row has the words or the vector, and their vectors."""
+    texts = map_texts(REAL + count, _SEED)[REAL:]
+    return texts, real_vectors(texts)
+
+
 def batches(count: int, batch_rows: int) -> Iterator[Rows]:
     """`count` rows: the real ones first, then those again and again, their vectors jittered."""
-    texts = map_texts(REAL, 7)
+    texts = map_texts(REAL, _SEED)
     vectors = real_vectors(texts)
-    generator = np.random.default_rng(7)
+    generator = np.random.default_rng(_SEED)
     for start in range(0, count, batch_rows):
         numbers = np.arange(start, min(start + batch_rows, count))
         some = vectors[numbers % REAL]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.collections.material import REAL, batches
+from benchmarks.collections.material import asked, batches
 from benchmarks.machine import ROOT
 from benchmarks.results import Headline, Result
 from benchmarks.server import peer_environment
@@ -73,11 +73,11 @@ def _measured(name: str, material: Path) -> dict[str, Any]:
 def _write_material(folder: Path, rows: int) -> tuple[np.ndarray, np.ndarray]:
     parts = list(batches(rows, 10_000))
     vectors = np.concatenate([part.vectors for part in parts])
-    chosen = np.random.default_rng(3).choice(REAL, _QUESTIONS, replace=False)
+    _, questions = asked(_QUESTIONS)
     (folder / "texts.json").write_text(json.dumps([text for part in parts for text in part.texts]), "utf-8")
     np.save(folder / "vectors.npy", vectors)
-    np.save(folder / "questions.npy", vectors[chosen])
-    return vectors, vectors[chosen]
+    np.save(folder / "questions.npy", questions)
+    return vectors, questions
 
 
 def _recall(vectors: np.ndarray, questions: np.ndarray, found: list[list[str]]) -> float:

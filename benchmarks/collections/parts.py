@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.collections.material import REAL, batches
+from benchmarks.collections.material import asked, batches
 from benchmarks.machine import ROOT
 from embedder.analysis.similarity import unit_rows
 from embedder.collections.filters import parse_filter
@@ -111,11 +111,9 @@ def _filled(store: Store, rows: int) -> dict[str, Any]:
 
 
 def _searched(table: Table) -> dict[str, Any]:
-    generator = np.random.default_rng(3)
-    ids = [f"{number:08d}" for number in generator.choice(REAL, _QUESTIONS, replace=False)]
-    rows = table.get(ids, vectors=True)
-    questions = [row.vector for row in rows if row.vector is not None]
-    words = [" ".join(row.text.split()[:3]) for row in rows]
+    texts, vectors = asked(_QUESTIONS)
+    questions = list(vectors)
+    words = [" ".join(text.split()[:3]) for text in texts]
     part = parse_filter({"type": "eq", "key": "part", "value": 3})
     timed = {
         "semantic": _timed([lambda q=q: _hits(table, Question(vector=q)) for q in questions]),

@@ -19,7 +19,7 @@ from embedder.analysis.similarity import Floats
 Words = NDArray[np.uint64]
 Places = NDArray[np.int64]
 
-BITS = 512
+BITS = 1024
 MISSED = 1e-6
 """The probability that a vector of the wanted cosine differs in more bits than `most_differing` says."""
 _WORD_BITS = 64
@@ -76,29 +76,35 @@ def near(
     """Where in `(w, n)` the `k` nearest to `one` `(w, 1)` are, and some more; of `places` only, if given.
 
     `cosines` gives those of some places. The k-th best cosine of a few that look near is one that the k
-    nearest reach, so their signatures differ in no more than so many bits, but for a share of `MISSED`. Half
-    of the bits are compared of all, the others of those that are left. There must be more than
+    nearest reach, so their signatures differ in no more than so many bits, but for a share of `MISSED`. A
+    quarter of the bits are compared of all, more and more of those that are left. There must be more than
     `first_looked_at(k)` places.
     """
-    half = len(signatures) // 2
-    told = differing(signatures[:half], one[:half])
+    words = len(signatures)
+    compared = max(1, words // 4)
+    told = differing(signatures[:compared], one[:compared])
+    left: Places = np.arange(len(told)) if places is None else places
     if places is not None:
         told = told[places]
     first = first_looked_at(k)
-    some = _where(told <= np.partition(told, first)[first], places)
+    some = left[np.flatnonzero(told <= np.partition(told, first)[first])]
     found = cosines(some)
     best = np.argpartition(found, -k)[-k:]
     reached = float(found[best[0]])
-    left = _where(told <= most_differing(reached, half * _WORD_BITS), places)
-    told = differing(signatures[:, left], one)
-    return np.union1d(left[told <= most_differing(reached, len(signatures) * _WORD_BITS)], some[best])
+    while True:
+        close = np.flatnonzero(told <= most_differing(reached, compared * _WORD_BITS))
+        left, told = left[close], told[close]
+        if compared == words:
+            break
+        more = slice(compared, min(2 * compared, words))
+        told += differing(signatures[more].take(left, axis=1), one[more])
+        compared = more.stop
+    near_enough = np.zeros(signatures.shape[1], dtype=bool)
+    near_enough[left] = True
+    near_enough[some[best]] = True
+    return np.flatnonzero(near_enough)
 
 
 def first_looked_at(k: int) -> int:
     """Of so many that look nearest the cosine is taken first."""
     return max(_FIRST * k, _LEAST_FIRST)
-
-
-def _where(told: NDArray[np.bool_], places: Places | None) -> Places:
-    chosen = np.flatnonzero(told)
-    return chosen if places is None else places[chosen]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from embedder.collections.filters import Filter
@@ -180,19 +181,16 @@ def best_hits(
 
     Only the rows of those that count are read. In the place of one that was deleted since comes the next.
     """
-    scored = {
-        "semantic": lambda: [_Scored(one, one.score, {"cosine": one.score}) for one in meant],
-        "keyword": lambda: [_Scored(one, one.score, {"bm25": one.score}) for one in worded],
-        "hybrid": lambda: _fused(question, meant, worded),
-    }[question.mode]()
+    scored = _scored(question, meant, worded)
     if question.min_score is not None:
-        scored = [one for one in scored if one.score >= question.min_score]
+        least = question.min_score
+        scored = (one for one in scored if one.score >= least)
     most = question.top_k * (_CANDIDATES if question.rerank else 1)
     vectors = _looks_at_vectors(question)
-    wanted, looked_at = len(scored) if vectors else most, 0
+    wanted = len(meant) + len(worded) if vectors else most
     hits: list[Hit] = []
-    while len(hits) < wanted and looked_at < len(scored):
-        some = scored[looked_at : looked_at + wanted - len(hits)]
+    looked_at = 0
+    while some := list(islice(scored, wanted - len(hits))):
         looked_at += len(some)
         rows = table.read([one.ranked for one in some], vectors=vectors)
         hits += [Hit(rows[one.ranked.key], one.score, one.parts) for one in some if one.ranked.key in rows]
@@ -202,30 +200,40 @@ def best_hits(
     return hits[:most], lost
 
 
-def _fused(question: Question, meant: Sequence[Ranked], worded: Sequence[Ranked]) -> list[_Scored]:
+def _scored(question: Question, meant: Sequence[Ranked], worded: Sequence[Ranked]) -> Iterator[_Scored]:
+    """What was found, best first, in the mode's own score."""
+    if question.mode == "hybrid":
+        return _fused(question, meant, worded)
+    part, ranking = ("cosine", meant) if question.mode == "semantic" else ("bm25", worded)
+    return (_Scored(one, one.score, {part: one.score}) for one in ranking)
+
+
+def _fused(question: Question, meant: Sequence[Ranked], worded: Sequence[Ranked]) -> Iterator[_Scored]:
     """Both rankings joined, a hit in only one of them too."""
     import numpy as np
 
     from embedder.analysis.ranking import RRF_K, fused
 
-    found: dict[Hashable, Ranked] = {}
-    for one in (*meant, *worded):
-        found.setdefault(one.key, one)
-    places = {key: place for place, key in enumerate(found)}
+    in_meaning = {one.key: rank for rank, one in enumerate(meant, start=1)}
+    in_words = {one.key: rank for rank, one in enumerate(worded, start=1)}
+    keys = list(in_meaning | in_words)
+    places = {key: place for place, key in enumerate(keys)}
     rankings = [np.array([places[one.key] for one in ranking], dtype=np.int64) for ranking in (meant, worded)]
-    scores = fused(rankings, len(found), question.weights)
+    scores = fused(rankings, len(keys), question.weights)
     scores *= (RRF_K + 1) / sum(question.weights)
-    parts: dict[Hashable, dict[str, float]] = {key: {} for key in found}
-    for ranking, score, rank in ((meant, "cosine", "meaning_rank"), (worded, "bm25", "words_rank")):
-        for place, one in enumerate(ranking, start=1):
-            parts[one.key] |= {score: one.score, rank: place}
-    order = np.argsort(-scores, kind="stable")
-    keys = list(found)
-    return [
-        _Scored(found[keys[place]], float(scores[place]), parts[keys[place]])
-        for place in order
-        if scores[place] > 0
-    ]
+    for place in np.argsort(-scores, kind="stable").tolist():
+        if scores[place] <= 0:
+            return
+        key, found = keys[place], []
+        parts: dict[str, float] = {}
+        for ranking, ranks, score, rank in (
+            (meant, in_meaning, "cosine", "meaning_rank"),
+            (worded, in_words, "bm25", "words_rank"),
+        ):
+            if key in ranks:
+                found.append(ranking[ranks[key] - 1])
+                parts |= {score: found[-1].score, rank: ranks[key]}
+        yield _Scored(found[0], float(scores[place]), parts)
 
 
 def _diverse(hits: list[Hit], question: Question) -> list[Hit]:

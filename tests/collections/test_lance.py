@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from embedder.analysis import cosine_similarity
+from embedder.analysis.similarity import unit_rows
 from embedder.collections import parse_filter
 from embedder.collections.lance import recall
 from embedder.collections.lance import table as lance_table
@@ -232,6 +233,24 @@ def test_many_nearest_by_an_index_are_as_good_as_ten(tmp_path: Path) -> None:
             hits += len({texts[place] for place in best} & {hit.row.id for hit in found})
         assert hits >= 0.9 * 10 * k
     store.close()
+
+
+def test_questions_that_are_like_no_row_find_their_nearest_too(tmp_path: Path) -> None:
+    """Of rows that each have many copies, whose nearest are in their own partition, fewer would do."""
+    rows, dimensions = 40_000, 16
+    generator = np.random.default_rng(5)
+    own = unit_rows(generator.standard_normal((400, dimensions), dtype=np.float32))
+    vectors = np.repeat(own, 100, axis=0)
+    vectors += 0.01 * generator.standard_normal(vectors.shape, dtype=np.float32)
+    store = LanceStore(tmp_path, exact_rows=200)
+    table = store.create("things", dimensions, {})
+    table.upsert(rows_of([f"text {number}" for number in range(rows)], vectors=vectors))
+    table.maintain()
+    questions = unit_rows(generator.standard_normal((50, dimensions), dtype=np.float32))
+    tenth = np.sort(questions @ unit_rows(vectors).T, axis=1)[:, -10]
+    found = [[hit.score for hit in table.nearest(question, 10)] for question in questions]
+    as_good = np.array(found) >= tenth[:, None] - 0.02  # one copy is as good as another
+    assert as_good.mean() > 0.97
 
 
 def test_a_manifest_that_says_nothing_of_its_measurement_gets_a_new_index(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from embedder.collections.lance import recall
@@ -83,7 +83,7 @@ def _in_memory(
         query = table.search().where(where).select(["id"]).limit(None)
         passing = query.to_arrow().column("id").to_pylist()
     places, scores = matrix.nearest(vector, k, passing)
-    return _with_rows(_hits(table, matrix.row_ids(places), scores.tolist()), matrix.rows(places))
+    return _hits(table, matrix.row_ids(places), scores.tolist(), matrix.rows(places))
 
 
 def _ranked(table: Any, query: Any, k: int, score: str, where: str | None) -> list[Ranked]:
@@ -93,8 +93,8 @@ def _ranked(table: Any, query: Any, k: int, score: str, where: str | None) -> li
     along = k <= _READ_ALONG
     found = query.with_row_id(True).select([*(columns(False) if along else ()), score]).to_arrow()[:k]
     scores = [score_of(score, number) for number in found.column(score).to_pylist()]
-    hits = _hits(table, found.column("_rowid").to_pylist(), scores)
-    return _with_rows(hits, each_row(found, vectors=False) if along else None)
+    rows = each_row(found, vectors=False) if along else None
+    return _hits(table, found.column("_rowid").to_pylist(), scores, rows)
 
 
 def taken(table: Any, hits: Sequence[Ranked], *, vectors: bool) -> dict[Hashable, Row]:
@@ -112,9 +112,10 @@ def taken(table: Any, hits: Sequence[Ranked], *, vectors: bool) -> dict[Hashable
     return along | dict(zip(keys, each_row(found, vectors=vectors), strict=True))
 
 
-def _with_rows(hits: list[Ranked], rows: Sequence[Row] | None) -> list[Ranked]:
-    return hits if rows is None else [replace(hit, row=row) for hit, row in zip(hits, rows, strict=True)]
-
-
-def _hits(table: Any, row_ids: Sequence[int], scores: Sequence[float]) -> list[Ranked]:
-    return [Ranked((table.name, row_id), score) for row_id, score in zip(row_ids, scores, strict=True)]
+def _hits(
+    table: Any, row_ids: Sequence[int], scores: Sequence[float], rows: Iterable[Row] | None
+) -> list[Ranked]:
+    """Hits by their row ids, with their rows where these are at hand."""
+    name = table.name
+    each = zip(row_ids, scores, repeat(None) if rows is None else rows, strict=False)
+    return [Ranked((name, row_id), score, row) for row_id, score, row in each]
