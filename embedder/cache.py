@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import hashlib
+import logging
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from cachetools import LRUCache
 
 from embedder.disk_cache import DiskCache
 from embedder.types import KnownVector, Prompt, Text
 
+_LOG = logging.getLogger(__name__)
+
+DISK_WAIT_S = 2.0
+"""By then a few hundred texts are computed."""
 _ENTRY_OVERHEAD_BYTES = 400
 """Key, array header, record and links of one entry, measured with `tracemalloc`."""
 
@@ -70,12 +77,14 @@ class MemoryCache:
 class TwoLevelCache:
     """Memory before disk: what is put goes to both, `get` asks memory alone.
 
-    The disk is asked for many keys at once, and in a thread: that is the engine's to do.
+    The disk is asked for many keys at once, and in a thread of its own: one that hangs holds nobody up.
     """
 
     def __init__(self, memory: MemoryCache, disk: DiskCache) -> None:
         self._memory = memory
         self._disk = disk
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="disk-cache-reads")
+        self._late: asyncio.Future[dict[bytes, KnownVector]] | None = None
 
     def get(self, key: bytes) -> KnownVector | None:
         """The vector of `key` if memory holds it, or None; the vector is read-only."""
@@ -86,8 +95,22 @@ class TwoLevelCache:
         self._memory.put(key, known)
         self._disk.put(key, known)
 
-    def fetch(self, keys: Sequence[bytes]) -> dict[bytes, KnownVector]:
-        """What the disk knows of `keys`, which memory holds from now on; blocking."""
+    async def fetch(self, keys: Sequence[bytes], within_s: float = DISK_WAIT_S) -> dict[bytes, KnownVector]:
+        """What the disk knows of `keys`, which memory holds from now on; nothing if that takes longer.
+
+        While it is busy with what somebody waited for in vain, it is not asked.
+        """
+        if self._late is not None and not self._late.done():
+            return {}
+        reading = asyncio.get_running_loop().run_in_executor(self._reader, self._fetch, keys)
+        done, _ = await asyncio.wait({reading}, timeout=within_s)
+        if not done:
+            self._late = reading
+            _LOG.warning("The cache of vectors on disk took over %g s to answer; going on without.", within_s)
+            return {}
+        return reading.result()
+
+    def _fetch(self, keys: Sequence[bytes]) -> dict[bytes, KnownVector]:
         found = self._disk.get_many(keys)
         for key, known in found.items():
             self._memory.put(key, known)
@@ -95,6 +118,7 @@ class TwoLevelCache:
 
     def close(self, timeout_s: float) -> None:
         """Write what waits to be written, for `timeout_s` at most; blocking."""
+        self._reader.shutdown(wait=False, cancel_futures=True)
         self._disk.close(timeout_s)
 
 

@@ -44,7 +44,7 @@ class Call:
         self.prompt_tokens: NDArray[np.int64] = np.zeros(len(texts), dtype=np.int64)
         self.tickets: list[tuple[Ticket, list[int]]] = []
         self.cached = self.from_disk = 0
-        self._tokens = 0
+        self._tokens = self._computed_tokens = 0
         self._info = info
         self._settings = settings
         self._truncated: list[int] = []
@@ -90,6 +90,7 @@ class Call:
         for row, text in zip(rows, tokenized, strict=True):
             self.prompt_tokens[row] = text.prompt_tokens
             self._tokens += text.prompt_tokens
+            self._computed_tokens += text.prompt_tokens
             if text.truncated:
                 self._truncated.append(row)
 
@@ -130,10 +131,10 @@ class Call:
             )
 
     def priority(self, batch_tokens: int) -> Priority:
-        """As the caller says, else interactive if the call fits a few batches."""
+        """As the caller says, else interactive if what is to be computed fits a few batches."""
         if self.options.priority is not None:
             return self.options.priority
-        few = self._tokens <= INTERACTIVE_BATCHES * batch_tokens
+        few = self._computed_tokens <= INTERACTIVE_BATCHES * batch_tokens
         return Priority.INTERACTIVE if few else Priority.BULK
 
     async def collect(self) -> None:

@@ -166,6 +166,7 @@ class DiskCache:
 
     def _write_all(self) -> None:
         """The writer's thread."""
+        self._try(self._shrink)
         ended = False
         while not ended:
             rows, ended = self._gather()
@@ -212,15 +213,29 @@ class DiskCache:
                 return
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
+    def _shrink(self) -> None:
+        """Give back what the file holds past its bound, which was higher when it was written.
+
+        Rows go some at a time, so that other processes write in between.
+        """
+        if not self._path.is_file():
+            return
+        connection = self._connection()
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        if pages <= self._max_pages:
+            return
+        while _held_pages(connection) > _FILL_SHARE * self._max_pages and _forget_oldest(connection):
+            pass
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
     def _make_room(self, connection: sqlite3.Connection, new_bytes: int) -> None:
         """Forget what was not used for longest until `new_bytes` more fit."""
         new_pages = int(_ROOM * new_bytes) // _PAGE_BYTES + 1
         if _held_pages(connection) + new_pages <= self._max_pages:
             return
         while _held_pages(connection) + new_pages > _FILL_SHARE * self._max_pages:
-            oldest = "SELECT key FROM vectors ORDER BY used LIMIT ?"
-            delete = f"DELETE FROM vectors WHERE key IN ({oldest})"
-            if not connection.execute(delete, (_FORGOTTEN_ROWS,)).rowcount:
+            if not _forget_oldest(connection):
                 return
 
     def _try(self, work: Callable[[], T]) -> T | None:
@@ -265,6 +280,12 @@ def _inode_of(path: Path) -> int | None:
         return path.stat().st_ino
     except FileNotFoundError:
         return None
+
+
+def _forget_oldest(connection: sqlite3.Connection) -> int:
+    """Delete some of those not used for longest; how many there were."""
+    oldest = "SELECT key FROM vectors ORDER BY used LIMIT ?"
+    return connection.execute(f"DELETE FROM vectors WHERE key IN ({oldest})", (_FORGOTTEN_ROWS,)).rowcount
 
 
 def _held_pages(connection: sqlite3.Connection) -> int:

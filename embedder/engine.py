@@ -276,7 +276,7 @@ class Engine:
     async def _recall_from_disk(self, disk: TwoLevelCache, call: Call, keys: Sequence[bytes]) -> None:
         started_s = time.perf_counter()
         missing = [keys[row] for row in call.missing]
-        found = await asyncio.get_running_loop().run_in_executor(self._tokenizers, disk.fetch, missing)
+        found = await disk.fetch(missing)
         call.cache_s += time.perf_counter() - started_s
         before = call.cached
         call.recall(keys, found.get)

@@ -139,7 +139,7 @@ async def in_slices(
 
     What takes less than the way to a thread and back is done at once.
     """
-    if len(texts) <= _INLINE_TEXTS and sum(map(len, texts)) <= _INLINE_CHARS:
+    if len(texts) <= _INLINE_TEXTS and sum(len(text) + len(prompt.text) for text in texts) <= _INLINE_CHARS:
         return work(texts, prompt)
     loop = asyncio.get_running_loop()
     done: list[R] = []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedder.admission import Admission
-from embedder.errors import BackendFailed, ShuttingDown
+from embedder.errors import BackendFailed, ModelUnavailable, ShuttingDown, TesseraError
 from embedder.metrics import Metrics
 from embedder.protocols import Backend, EmbeddingCache
 from embedder.queues import Waiting
@@ -267,8 +267,9 @@ class Scheduler:
             vectors = self._encode(batch)
         except BaseException as error:
             self._metrics.failed_batches.inc()
-            if len(batch) == 1:
-                self._fail(batch[0], error)
+            if len(batch) == 1 or isinstance(error, ModelUnavailable):
+                for entry in batch:
+                    self._fail(entry, error)
                 return
             _LOG.warning("A batch of %d failed with %s; halving it.", len(batch), type(error).__name__)
         else:
@@ -327,7 +328,11 @@ class Scheduler:
             waiters, entry.waiters = entry.waiters, []
             self._forget(entry)
             for ticket, row in waiters:
-                # Without its cause, whose words may quote the text.
-                ticket.fail(
-                    BackendFailed(f"The model's runtime failed with {type(error).__name__}.", index=row)
-                )
+                ticket.fail(_told(error, row))
+
+
+def _told(error: BaseException, row: int) -> TesseraError:
+    """What a caller is told of a failure: ours as it is, else without its words, which may quote the text."""
+    if isinstance(error, ModelUnavailable):
+        return ModelUnavailable(str(error))
+    return BackendFailed(f"The model's runtime failed with {type(error).__name__}.", index=row)

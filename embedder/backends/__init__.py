@@ -16,6 +16,7 @@ from embedder.libraries import settle_environment
 from embedder.protocols import Backend
 
 if TYPE_CHECKING:
+    from embedder.backends.packed import PackedBackend
     from embedder.backends.sentence_transformers import SentenceTransformersBackend
 
 _LOG = logging.getLogger(__name__)
@@ -73,8 +74,7 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
     """The packed runtime where the model has that form, else the reference.
 
     The form is learned from the reference on the CPU, its vectors are held against the reference's,
-    and it is tried up to how many tokens a graph and from how many on all cores are faster, the first
-    time; after that all is known. What was tried with other threads than these says nothing of them.
+    and it is tried up to how many tokens a graph is faster, the first time; after that all is known.
     """
     from embedder.backends.architectures import Unsupported
     from embedder.backends.form import describe, form_key
@@ -88,9 +88,7 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
             form = describe(reference, folder)
             packed = PackedBackend(folder, form, exact)
             packed.compare(reference)
-            graph_tokens, shared_tokens = packed.find_crossovers()
-            shared = {} if shared_tokens is None else {str(exact.threads): shared_tokens}
-            form = replace(form, graph_tokens=graph_tokens, shared_tokens=shared)
+            form = _tried(packed, replace(form, graph_tokens=packed.find_graph()), exact)
             forms.keep(key, form)
             if placement == exact:
                 return packed
@@ -98,13 +96,29 @@ def _load_fastest(model_id: str, folder: Path, placement: Placement, forms: Form
         if placement.precision != "float32" and placement.name not in form.neighbours_kept:
             form = _measured(form, folder, placement)
             forms.keep(key, form)
-        return PackedBackend(folder, form, placement)
+        packed = PackedBackend(folder, form, placement)
+        if placement == exact and (tried := _tried(packed, form, exact)) != form:
+            forms.keep(key, tried)
+        return packed
     except Exception as error:  # with whatever it failed, the reference serves
         reason = str(error) if isinstance(error, Unsupported) else type(error).__name__
         _LOG.info("The model %s runs in sentence-transformers: no packed form for %s.", model_id, reason)
     if reference is not None and placement == exact:
         return reference
     return _load_reference(model_id, folder, placement)
+
+
+def _tried(packed: PackedBackend, form: Form, exact: Placement) -> Form:
+    """`form` with from how many tokens on all cores are faster than one, tried if that is not known.
+
+    What was tried with other threads says nothing of these. A trial that was lost may have been so to
+    other work, and is made again the next time.
+    """
+    threads = str(exact.threads)
+    if exact.threads == 1 or threads in form.shared_tokens:
+        return form
+    found = packed.find_shared()
+    return form if found is None else replace(form, shared_tokens={**form.shared_tokens, threads: found})
 
 
 def _measured(form: Form, folder: Path, placement: Placement) -> Form:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -138,12 +139,12 @@ class Forms:
 
 
 def form_key(folder: Path) -> str:
-    """A name for these files, these libraries, this processor's kernels and this code."""
+    """A name for these files, these libraries, this processor and this code."""
     import torch
 
     digest = hashlib.sha256()
     versions = [f"{name} {_version(name)}" for name in _LIBRARIES]
-    digest.update(json.dumps([versions, torch.backends.cpu.get_cpu_capability()]).encode())
+    digest.update(json.dumps([versions, torch.backends.cpu.get_cpu_capability(), _processor()]).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -151,6 +152,15 @@ def form_key(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _processor() -> str:
+    """Its maker's name for it, where the system tells: several machines may share a cache on a disk."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _version(name: str) -> str:

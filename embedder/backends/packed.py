@@ -49,8 +49,8 @@ _PROBES = (
     "typed [PAD] or <pad> and [MASK] </s> in a text",
     "long " * 300,
 )
-_SHARED_TOKENS = 96
-"""A batch of fewer is left to one core where no trial has told from how many on several are faster."""
+NEVER = 2**31
+"""More tokens than any batch has: it is left to one core where no trial was won by several."""
 
 
 class PackedBackend:
@@ -77,7 +77,7 @@ class PackedBackend:
         self._weights_folder = folder / form.transformer_path
         self._graph: GraphEncoder | None = None
         self._graph_tokens = 0
-        self._shared_tokens = form.shared_tokens.get(str(placement.threads), _SHARED_TOKENS)
+        self._shared_tokens = form.shared_tokens.get(str(placement.threads), NEVER)
         self._graph_made: threading.Thread | None = None
         self._running = 0
         self._lock = threading.Lock()
@@ -136,23 +136,29 @@ class PackedBackend:
         if self._graph_made is not None:
             self._graph_made.join()
 
-    def find_crossovers(self) -> tuple[int, int | None]:
-        """Up to how many tokens this encoder's graph is the faster one here, and from how many all cores are.
+    def find_graph(self) -> int:
+        """Up to how many tokens this encoder's graph is the faster one here; batches go by it from then on.
 
-        Trials of about two seconds; from then on batches go by them. The second is None where none was won.
+        Trials of about a second.
         """
         self._make_graph()
         if self._graph is not None:
             self._graph_tokens = graph_up_to(self._encoder.encode, self._graph.encode)
         if not self._graph_tokens:
             self._graph = None
-        shared_tokens, threads = None, self._placement.threads
-        if threads > 1:
-            most_tokens = self.info.max_tokens or 0
-            shared_tokens = shared_from(self._alone, self._on(threads, self._encoder), most_tokens)
-        if shared_tokens is not None:
-            self._shared_tokens = shared_tokens
-        return self._graph_tokens, shared_tokens
+        return self._graph_tokens
+
+    def find_shared(self) -> int | None:
+        """From how many tokens on a text alone is faster on all cores, None where no trial is won.
+
+        Trials of about a second; batches go by them from then on.
+        """
+        if self._graph_made is not None:
+            self._graph_made.join()
+        most_tokens, threads = self.info.max_tokens or 0, self._placement.threads
+        found = shared_from(self._alone, self._on(threads, self._encoder), most_tokens)
+        self._shared_tokens = NEVER if found is None else found
+        return found
 
     def _alone(self, tokens: int) -> Encode:
         """How so many tokens are computed on one core."""
@@ -169,6 +175,7 @@ class PackedBackend:
 
     def _make_graph(self, tokens: int = 0) -> None:
         """Have the encoder as a graph too, for up to `tokens`, if it can be had and says the same."""
+        use_threads(1)  # the first texts may be computed beside this
         try:
             weights = read_weights(self._weights_folder)
             plain = make_encoder(self._form.config, weights, self._placement, Product(PlainLinear))

@@ -143,12 +143,22 @@ class RemoteBackend:
         raise InvalidInput("This model does not show its tokens.", param="model")
 
     def encode(self, batch: Sequence[TokenizedText]) -> NDArray[np.float32]:
-        """Float32 `(n, info.dimensions)`, row i for `batch[i]`."""
+        """Float32 `(n, info.dimensions)`, row i for `batch[i]`.
+
+        Raises:
+            ModelUnavailable: no server can be reached, or none takes more now; no text is at fault.
+        """
         import numpy as np
+        from openai import APIConnectionError, RateLimitError
 
         texts = [one.prompt.text + str(one.text) for one in batch]
         parts = [texts[start : start + _REQUEST_TEXTS] for start in range(0, len(texts), _REQUEST_TEXTS)]
-        return np.concatenate([self._upstreams.ask(partial(_vectors, texts=part)) for part in parts])
+        try:
+            return np.concatenate([self._upstreams.ask(partial(_vectors, texts=part)) for part in parts])
+        except (APIConnectionError, RateLimitError) as error:
+            raise ModelUnavailable(
+                f"No upstream of {self.info.id} answers now ({type(error).__name__}). Try again in a while."
+            ) from None
 
     def close(self) -> None:
         """Close the connections."""

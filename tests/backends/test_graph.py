@@ -19,13 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedder import Settings
+from embedder.backends import load_backend
 from embedder.backends.architectures import Unsupported, make_encoder
 from embedder.backends.crossover import SHARED_TOKENS, graph_up_to, shared_from
 from embedder.backends.encoder import Encoder
 from embedder.backends.form import Form, read_weights
 from embedder.backends.graph import GraphEncoder
 from embedder.backends.linear import PlainLinear, Product, onednn_linear
-from embedder.backends.packed import PackedBackend
+from embedder.backends.packed import NEVER, PackedBackend
 from embedder.backends.placement import Placement
 from embedder.types import Prompt, TokenizedText
 
@@ -126,14 +127,24 @@ def test_vectors_do_not_tell_which_way_they_went(backend: PackedBackend) -> None
 def test_a_text_alone_that_is_long_enough_takes_all_cores_by_torch(
     folder: Path, form: Form, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
+
     told = replace(form, graph_tokens=1000, shared_tokens={"2": 96})
     backend = PackedBackend(folder, told, Placement(threads=2))
     backend.close()
-    calls = spy(backend, monkeypatch)
+    calls, threads = spy(backend, monkeypatch), []
+    encode = backend._encode_by
+
+    def watched(encoder: Any, batch: Any) -> Any:
+        threads.append(torch.get_num_threads())
+        return encode(encoder, batch)
+
+    monkeypatch.setattr(backend, "_encode_by", watched)
     backend.encode(texts_of(backend, "word " * 150))
     assert not calls
     backend.encode(texts_of(backend, "word " * 20))
     assert calls == [1]
+    assert threads == [2, 1]
 
 
 def taking(ms: Callable[[int], float]) -> Any:
@@ -162,8 +173,8 @@ def test_crossovers_are_measured_and_gone_by(folder: Path, form: Form) -> None:
     assert set(form.shared_tokens) <= {str(Settings().cpu_threads)}
     made = PackedBackend(folder, form, Placement(threads=2))
     made.close()
-    _, shared_tokens = made.find_crossovers()
-    assert shared_tokens in {None, *SHARED_TOKENS}
+    assert made.find_graph() in {0, 16, 32, 64, 128, 256}
+    assert made.find_shared() in {None, *SHARED_TOKENS}
     again = PackedBackend(folder, replace(form, shared_tokens={"2": 48}), Placement(threads=2))
     again.close()
     assert again._shared_tokens == 48
@@ -172,7 +183,29 @@ def test_crossovers_are_measured_and_gone_by(folder: Path, form: Form) -> None:
 def test_what_was_tried_with_other_threads_says_nothing_of_these(folder: Path, form: Form) -> None:
     backend = PackedBackend(folder, replace(form, shared_tokens={"4": 32}), Placement(threads=2))
     backend.close()
-    assert backend._shared_tokens == 96
+    assert backend._shared_tokens == NEVER
+
+
+def test_all_cores_are_tried_for_every_number_of_them_and_a_loss_is_not_kept(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int | None] = []
+    answers = iter([None, 64, 32])
+
+    def trial(alone: object, shared: object, most_tokens: int) -> int | None:
+        tried.append(next(answers))
+        return tried[-1]
+
+    monkeypatch.setattr("embedder.backends.packed.shared_from", trial)
+    found = []
+    for threads in (2, 2, 2, 3, 3):
+        told = Settings.load({"threads": threads, "cache_dir": tmp_path})
+        backend = load_backend("minilm", str(folder), told)
+        assert isinstance(backend, PackedBackend)
+        backend.close()
+        found.append(backend._shared_tokens)
+    assert tried == [None, 64, 32]
+    assert found == [NEVER, 64, 64, 32, 32]
 
 
 def test_without_onnx_runtime_all_is_served_and_it_is_said(

@@ -43,6 +43,36 @@ def test_a_device_that_torch_has_not_is_refused_with_the_way_out(device: str) ->
         place(Settings.load({"device": device}))
 
 
+@pytest.mark.parametrize(
+    ("there", "placement", "batch_tokens"),
+    [
+        ({"cuda", "mps"}, Placement("cuda", "float16", 3), 65_536),
+        ({"mps"}, Placement("mps", "float16", 3), 8_192),
+    ],
+)
+def test_the_gpu_that_torch_has_is_taken_in_half_precision(
+    there: set[str], placement: Placement, batch_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What torch says of the machine is given; a tensor there is made on torch's `meta` device."""
+    import torch
+
+    asked, zeros = [], torch.zeros
+
+    def made(*shape: int, device: str) -> torch.Tensor:
+        asked.append(device)
+        return zeros(*shape, device="meta")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**36, 2**37))
+    monkeypatch.setattr(torch, "zeros", made)
+    assert place(Settings.load({"threads": 3})) == placement
+    assert asked == [placement.device]
+    assert placement.batch_tokens(384) == batch_tokens
+    with pytest.raises(ModelUnavailable, match="int8 is for the CPU"):
+        place(Settings.load({"precision": "int8"}))
+
+
 def test_numbers_that_are_not_for_the_device_are_refused_with_the_way_out() -> None:
     with pytest.raises(ModelUnavailable, match="TESSERA_PRECISION"):
         place(Settings.load({"device": "cpu", "precision": "float16"}))

@@ -72,6 +72,17 @@ async def test_one_that_is_down_is_passed_over(server: Server, tmp_path: Path) -
 
 
 @pytest.mark.model
+async def test_while_all_are_down_callers_are_told_to_come_again(tmp_path: Path) -> None:
+    with live_server(tmp_path, "--no-ui") as only:
+        async with Engine(settings_of(only.base)) as engine:
+            await engine.embed(TEXTS[:3])
+            only.process.kill()
+            only.process.wait()
+            with pytest.raises(ModelUnavailable, match=r"No upstream of .* answers now \(APIConnectionError"):
+                await engine.embed(TEXTS)
+
+
+@pytest.mark.model
 async def test_when_none_answers_it_says_so_and_keeps_the_key(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -9,13 +10,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from embedder.cache import TwoLevelCache
 from embedder.disk_cache import DiskCache
 from embedder.types import KnownVector
 from tests.embedder.conftest import EngineMaker, WatchedBackend, direct
@@ -110,6 +113,20 @@ def test_the_least_recently_used_go_first_and_the_size_is_bounded(
     newest = opened().get_many([key_of(number) for number in range(10_000, 11_500)])
     assert len(newest) == 1500
     assert not used
+
+
+def test_a_bound_that_was_lowered_is_kept_from_then_on(
+    opened: Callable[..., DiskCache], tmp_path: Path
+) -> None:
+    fill(opened, range(6000))
+    file = file_of(tmp_path / "vectors")
+    assert file.stat().st_size > 8 * 2**20
+    fill(opened, range(6000, 6001), max_bytes=4 * 2**20)
+    assert file.stat().st_size <= 4 * 2**20
+    assert held_bytes(tmp_path / "vectors") <= 5 * 2**20
+    kept = opened(max_bytes=4 * 2**20).get_many([key_of(number) for number in range(6001)])
+    assert len(kept) > 1000
+    assert_is(kept[key_of(6000)], 6000)
 
 
 @pytest.mark.parametrize("damage", ["other bytes", "cut", "another key's", "not bytes", "empty"])
@@ -263,6 +280,32 @@ async def test_a_restarted_engine_computes_nothing_again(engine_of: EngineMaker,
     assert 'tessera_cache_hits_total{model="hashing/watched"} 82.0' in exposed
     assert 'tessera_disk_cache_hits_total{model="hashing/watched"} 41.0' in exposed
     np.testing.assert_allclose(second.vectors[-1:], direct(["a new one"]), atol=1e-6)
+
+
+async def test_a_disk_that_hangs_is_waited_for_once_and_holds_nobody_up(
+    engine_of: EngineMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    asked: list[int] = []
+
+    def hanging(self: DiskCache, keys: Sequence[bytes]) -> dict[bytes, KnownVector]:
+        asked.append(len(keys))
+        assert hangs.wait(30)
+        return {}
+
+    monkeypatch.setattr(DiskCache, "get_many", hanging)
+    monkeypatch.setattr(TwoLevelCache.fetch, "__defaults__", (0.2,))
+    async with engine_of(WatchedBackend(), cache_dir=tmp_path, disk_cache_bytes=PLENTY_BYTES) as engine:
+        many = [f"a text that is tokenised in a thread, number {number}" for number in range(20)]
+        for texts in (["one"], many, ["another"]):
+            answer = await asyncio.wait_for(engine.embed(texts), 5)
+            np.testing.assert_allclose(answer.vectors, direct(texts), atol=1e-6)
+        assert asked == [1]
+        hangs.set()
+        async with asyncio.timeout(5):
+            while len(asked) == 1:  # what hung has to end before the disk is asked again
+                await engine.embed([f"a new one, {time.monotonic_ns()}"])
+        assert asked == [1, 1]
 
 
 async def test_nothing_is_written_unless_asked_for(engine_of: EngineMaker, tmp_path: Path) -> None:

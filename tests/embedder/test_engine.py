@@ -293,6 +293,8 @@ async def test_texts_are_tokenised_in_other_threads_while_earlier_ones_are_compu
             self.tokenised: dict[str, str] = {}
 
         def tokenize(self, texts: Sequence[Text], prompt: Prompt) -> list[TokenizedText]:
+            if "text 999 of a job" in texts:
+                assert self.entered.wait(10), "nothing is computed before all is tokenised"
             self.tokenised |= dict.fromkeys(map(str, texts), threading.current_thread().name)
             return super().tokenize(texts, prompt)
 

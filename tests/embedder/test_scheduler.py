@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from embedder import EmbedOptions, Engine, Priority
-from embedder.errors import BackendFailed, Overloaded, ShuttingDown, TooLarge
+from embedder.errors import BackendFailed, ModelUnavailable, Overloaded, ShuttingDown, TooLarge
 from tests.embedder.conftest import EngineMaker, WatchedBackend, direct
 
 BULK = EmbedOptions(priority=Priority.BULK)
@@ -260,6 +260,34 @@ async def test_one_bad_text_fails_alone_and_the_worker_lives_on(
             assert "bad text" not in str(caught.value)
         assert (await engine.embed(["afterwards"])).vectors.shape == (1, 32)
         assert engine.metrics.registry.get_sample_value("tessera_queue_tokens") == 0
+
+
+async def test_a_runtime_that_is_away_is_asked_once_a_batch_and_the_words_are_its_own(
+    engine_of: EngineMaker,
+) -> None:
+    class Away(WatchedBackend):
+        def encode(self, batch: Any) -> Any:
+            super().encode(batch)
+            raise ModelUnavailable("No upstream answers now.")
+
+    backend = Away()
+    async with engine_of(backend) as engine:
+        with pytest.raises(ModelUnavailable, match="No upstream answers now"):
+            await engine.embed(words(*range(32)))
+        assert len(backend.computed) == len(set(backend.computed)) == 32
+
+
+async def test_what_is_to_be_computed_says_whether_a_call_is_interactive(engine_of: EngineMaker) -> None:
+    backend = WatchedBackend()
+    async with engine_of(backend, batch_tokens=16) as engine:
+        known = words(*range(100))
+        await engine.embed(known)
+        held = await occupy(engine, backend)
+        mostly_known = asyncio.create_task(engine.embed([*known, "one that is new"]))
+        new = asyncio.create_task(engine.embed(words(*range(500, 600))))
+        await until(lambda: queued(engine, "interactive") == 1 and queued(engine, "bulk") > 0)
+        backend.gate.set()
+        await asyncio.gather(held, mostly_known, new)
 
 
 async def test_what_is_no_vector_is_a_failure_and_never_an_answer(engine_of: EngineMaker) -> None:
