@@ -30,6 +30,7 @@ def main() -> int:
         command = [sys.executable, "-m", f"benchmarks.{name}", "--short", "--out", str(folder)]
         done = subprocess.run(command, cwd=ROOT, check=False)
         if not path.is_file():
+            print_table(rows)
             print(f"benchmarks.{name} ended with {done.returncode} and left no result.")
             return 1
         rows += headlines(path)

@@ -37,6 +37,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def rss_bytes(pid: int) -> int:
+    """Memory that process `pid` holds now; Linux only."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def gemm_peak_gflops(threads: int | None = None, size: int = 2048, repeats: int = 8) -> float:
     """The best of `repeats` float32 products of two (size, size) matrices, in 1e9 FLOP/s.
 

@@ -6,18 +6,29 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import ROOT
+from benchmarks.machine import ROOT, rss_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Time by the clock and of the processor, and the process's memory after."""
+
+    seconds: float
+    cpu_s: float
+    rss_bytes: int
 
 
 class Reference:
@@ -27,13 +38,13 @@ class Reference:
         self._process = process
         self._folder = folder
 
-    def encode(self, texts: list[str]) -> tuple[float, np.ndarray]:
-        """Seconds that `SentenceTransformer.encode(texts)` took, and what it gave."""
+    def encode(self, texts: list[str]) -> tuple[Took, np.ndarray]:
+        """What `SentenceTransformer.encode(texts)` took, and what it gave."""
         answer = self._ask({"texts": texts, "save": str(self._folder / "vectors.npy")})
-        return answer["seconds"], np.load(self._folder / "vectors.npy")
+        return Took(**answer), np.load(self._folder / "vectors.npy")
 
-    def seconds(self, texts: list[str]) -> float:
-        """How long `SentenceTransformer.encode(texts)` took."""
+    def took(self, texts: list[str]) -> Took:
+        """What `SentenceTransformer.encode(texts)` took."""
         return self.encode(texts)[0]
 
     def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -68,11 +79,11 @@ def reference() -> Iterator[Reference]:
 
 
 def _answer(command: dict[str, Any], model: Any) -> dict[str, Any]:
-    started_s = time.perf_counter()
+    started_s, cpu_s = time.perf_counter(), time.process_time()
     vectors = model.encode(command["texts"], show_progress_bar=False)
-    seconds = time.perf_counter() - started_s
+    took = {"seconds": time.perf_counter() - started_s, "cpu_s": time.process_time() - cpu_s}
     np.save(command["save"], vectors)
-    return {"seconds": seconds}
+    return took | {"rss_bytes": rss_bytes(os.getpid())}
 
 
 def main() -> int:

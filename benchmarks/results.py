@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ class Result:
     headlines: list[Headline] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=describe)
+    flags: list[str] = field(default_factory=lambda: _flags(sys.argv[1:]))
 
     def hold(self, statement: str, kept: bool) -> None:
         """Note whether a limit was kept."""
@@ -57,7 +59,8 @@ class Result:
         versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
         lines += [
             "",
-            f"Command: `python -m benchmarks.{self.name}`. {machine['cpu']}, {machine['cores']} cores, "
+            f"Command: `{' '.join(['python -m', f'benchmarks.{self.name}', *self.flags])}`. "
+            f"{machine['cpu']}, {machine['cores']} cores, "
             f"{machine['system']}, load {machine['load_before']} before; Python {machine['python']}, "
             f"{versions}. Commit {machine['commit']}, {machine['date']}.",
         ]
@@ -79,9 +82,21 @@ class Result:
             "headlines": [asdict(headline) for headline in self.headlines],
             "figures": self.figures,
             "machine": self.machine,
+            "flags": self.flags,
         }
         (folder / f"{self.name}.json").write_text(json.dumps(whole, indent=2) + "\n")
         (folder / f"{self.name}.md").write_text(self.markdown())
+
+
+def _flags(arguments: Sequence[str]) -> list[str]:
+    """Those that say what is measured; not where it is written."""
+    kept, given = [], iter(arguments)
+    for argument in given:
+        if argument == "--out":
+            next(given, None)
+        else:
+            kept.append(argument)
+    return kept
 
 
 def parser(description: str) -> argparse.ArgumentParser:

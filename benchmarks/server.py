@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.load import Target, bodies
-from benchmarks.machine import ROOT
+from benchmarks.machine import ROOT, rss_bytes
 from embedder.backends.sources import locate_model
 
 _OURS = ("TESSERA_", "EMBED_", "OMP_", "TOKENIZERS_", "ORT_")
@@ -73,8 +73,7 @@ class Server:
 
     def rss_bytes(self) -> int:
         """Memory that the process holds now; Linux only."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        return rss_bytes(self.process.pid)
 
     def counter(self, name: str) -> float:
         """The sum of a metric over its labels."""

@@ -86,7 +86,9 @@ def line_of(headline: Headline) -> dict[str, object]:
     return {name: getattr(headline, name) for name in Headline.__dataclass_fields__}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks/results").glob("*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "benchmarks/results").rglob("*.json")), ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
 def test_every_stored_result_names_its_machine_and_commit(path: Path) -> None:
     stored = json.loads(path.read_text())
     assert {"cpu", "cores", "packages", "commit"} <= stored["machine"].keys()
