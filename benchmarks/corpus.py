@@ -38,10 +38,14 @@ def lengths_tokens(texts: list[str]) -> np.ndarray:
 @cache
 def docstrings() -> tuple[str, ...]:
     """Every docstring of the standard library once, in a fixed order."""
+    return docstrings_below(Path(sysconfig.get_path("stdlib")))
+
+
+def docstrings_below(folder: Path) -> tuple[str, ...]:
+    """Every docstring of the Python files in `folder` once, in a fixed order."""
     found: dict[str, None] = {}
-    library = Path(sysconfig.get_path("stdlib"))
-    for path in sorted(library.rglob("*.py")):
-        parts = path.relative_to(library).parts
+    for path in sorted(folder.rglob("*.py")):
+        parts = path.relative_to(folder).parts
         if {"site-packages", "test", "tests", "idlelib", "lib2to3"} & set(parts):
             continue
         try:

@@ -1,7 +1,7 @@
 """Collections at 50,000 and 1,000,000 rows, fifty killed writers, and Chroma and Milvus Lite beside ours.
 
-Sentences of the standard library's documentation with the default model's vectors, 5,000 of them;
-the rest are those with jittered vectors.
+Sentences of the documentation of Python libraries with the default model's vectors, 100,000 of them; past
+those the same again with jittered vectors. What is searched for are sentences that are in no row.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from benchmarks.collections.material import QUESTIONS, REAL
 from benchmarks.collections.others import compare_stores
 from benchmarks.collections.parts import measure, measure_kills
 from benchmarks.results import Result, parser
@@ -27,6 +28,10 @@ def main() -> int:
     flags.add_argument("--no-others", action="store_true", help="measure no other store")
     args = flags.parse_args()
     result = Result("collections", "Collections on LanceDB", COLUMNS)
+    result.notes.append(
+        f"rows: {REAL:,} different sentences with their own vectors, past those the same with jittered ones "
+        f"(cosine 0.93 with their own); searched for: {QUESTIONS} other sentences"
+    )
     sizes = args.rows or ([50_000] if args.short else [50_000, _MILLION])
     for rows in sizes:
         figures = measure(rows)

@@ -17,7 +17,7 @@ from benchmarks.machine import ROOT
 from benchmarks.results import Headline, Result
 from benchmarks.server import peer_environment
 
-ROWS, _QUESTIONS = 50_000, 100
+ROWS = 50_000
 _OTHERS = ("Chroma", "Milvus Lite")
 _MEASURES = {
     "ingest_s": ("taken in", "{:.1f} s", 1),
@@ -73,7 +73,7 @@ def _measured(name: str, material: Path) -> dict[str, Any]:
 def _write_material(folder: Path, rows: int) -> tuple[np.ndarray, np.ndarray]:
     parts = list(batches(rows, 10_000))
     vectors = np.concatenate([part.vectors for part in parts])
-    _, questions = asked(_QUESTIONS)
+    _, questions = asked()
     (folder / "texts.json").write_text(json.dumps([text for part in parts for text in part.texts]), "utf-8")
     np.save(folder / "vectors.npy", vectors)
     np.save(folder / "questions.npy", questions)

@@ -25,7 +25,6 @@ from embedder.collections.search import Hit, Question, best_hits, depth_of
 from embedder.collections.store import Store, Table
 
 _BATCH_ROWS = 10_000
-_QUESTIONS = 100
 _KILLS = 50
 
 _OPEN = """
@@ -111,7 +110,7 @@ def _filled(store: Store, rows: int) -> dict[str, Any]:
 
 
 def _searched(table: Table) -> dict[str, Any]:
-    texts, vectors = asked(_QUESTIONS)
+    texts, vectors = asked()
     questions = list(vectors)
     words = [" ".join(text.split()[:3]) for text in texts]
     part = parse_filter({"type": "eq", "key": "part", "value": 3})
