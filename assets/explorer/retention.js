@@ -16,8 +16,9 @@ export class Retention {
     this.picture = make("div", { className: "tx-chart" });
     this.table = make("table", { className: "tx-forms" });
     this.note = make("p", { className: "tx-note" });
+    this.instead = make("p", { role: "status", hidden: true });
     this.body = make("div", { className: "tx-retention" }, make("label", { className: "tx-width" }, "Dimensions kept", this.slider), this.shown, this.progress, make("div", { className: "tx-beside-chart" }, this.picture, this.table), this.note);
-    this.element = make("section", { className: "tx-section", "aria-label": "How small can these vectors be?" }, make("h2", { textContent: "How small can these vectors be?" }), this.body);
+    this.element = make("section", { className: "tx-section", "aria-label": "How small can these vectors be?" }, make("h2", { textContent: "How small can these vectors be?" }), this.body, this.instead);
     const ask = debounced(() => this._measure(String(this.slider.value)).then(() => this._show()), 200);
     this.slider.addEventListener("input", () => (this._show(), this.plan && !this.found.has(this.slider.value) && ask()));
     new ResizeObserver(debounced(() => this._draw(), 80)).observe(this.picture);
@@ -35,6 +36,7 @@ export class Retention {
     this.table.replaceChildren();
     this.progress.replaceChildren();
     this.shown.textContent = this.note.textContent = "";
+    this.instead.hidden = true;
     this._look();
   }
 
@@ -56,7 +58,7 @@ export class Retention {
     try {
       const plan = await this.api.json("/retention/plan");
       if (turn !== this.running) return;
-      if (plan.why_not) return void this._fail(new Error(plan.why_not));
+      if (plan.why_not) return void this._say(plan.why_not, "tx-note");
       this.plan = plan;
       this.slider.max = plan.dimensions;
       this.slider.value = plan.dimensions;
@@ -107,16 +109,22 @@ export class Retention {
   }
 
   _fail(error) {
+    this._say(error.message, "tx-problem");
+    this.begun = Boolean(this.plan);
+  }
+
+  // In the place of figures, or below them.
+  _say(message, className) {
     this.running += 1;
     if (!this.plan) this.body.hidden = true;
-    this.element.querySelector(".tx-problem")?.remove();
-    this.element.append(make("p", { className: "tx-note tx-problem", textContent: error.message }));
-    this.begun = Boolean(this.plan);
+    this.instead.className = className;
+    this.instead.textContent = message;
+    this.instead.hidden = false;
   }
 
   _show() {
     if (!this.plan) return;
-    this.element.querySelector(".tx-problem")?.remove();
+    this.instead.hidden = true;
     const { dimensions, bytes: whole, k } = this.plan;
     const found = this.found.get(this.slider.value);
     const size = `${count(Number(this.slider.value), "dimension")} of ${dimensions}, ${bytes(4 * this.slider.value)} a vector of ${whole.toLocaleString("en")}`;

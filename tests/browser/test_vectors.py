@@ -214,7 +214,7 @@ def test_too_few_texts_to_measure_is_a_sentence(open_page: OpenPage) -> None:
     paste(page, FIVE)
     wait_for_status(page, "5 texts")
     shown = open_vectors(page, FIVE[0])
-    shown.locator(".tx-problem").filter(has_text="Bring more than 10").wait_for()
+    shown.locator(".tx-note").filter(has_text="Bring more than 10").wait_for()
 
 
 def test_from_the_map_and_back_to_it(open_page: OpenPage) -> None:
