@@ -117,10 +117,14 @@ class Settings(BaseSettings):
     precision: Literal["auto", "float32", "float16", "int8"] = Field(
         "auto",
         description="Numbers that models compute in. auto: float32 on a CPU, where vectors are exact, and "
-        "float16 on a GPU. int8, on a CPU, is faster and moves some neighbours; /v1/models says how many.",
+        "float16 on a GPU. int8, on a CPU, is faster on most and moves some neighbours; "
+        "/v1/models says how many.",
     )
     threads: int = Field(
-        0, ge=0, description="CPU threads for one batch; 0 takes every core this process may use."
+        0,
+        ge=0,
+        description="Batches computed side by side, a CPU thread each; one alone may take them all. "
+        "0: every core this process may use.",
     )
     truncate: bool = Field(
         True, description="Cut texts longer than the model reads, and say so; off refuses them."
