@@ -8,12 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedder.collections.filters import Filter
-from embedder.collections.lance import recall, searching
+from embedder.collections.lance import recall, scanning, searching
 from embedder.collections.lance.arrow import (
     as_table,
     each_row,
     new_slots,
-    rows_of,
     schema_of,
     slot_field,
 )
@@ -180,22 +179,12 @@ class LanceTable:
         return self._read(lambda table, _: searching.taken(table, ranked, vectors=vectors))
 
     def scan(self, batch_rows: int = 1000, *, since: int = 0) -> Iterator[Rows]:
-        """Batches as Lance reads them."""
-
-        def begun(table: Any, _: Manifest) -> Any:
-            query = table.search().select(columns(True)).limit(None)
-            return (query.where(f"revision > {since}") if since else query).to_batches(batch_rows)
-
-        for batch in self._read(begun):
-            if batch.num_rows:
-                yield rows_of(batch)
+        """By row ids, which outlive the version that they were read of."""
+        return scanning.each_row(self._files, batch_rows, since)
 
     def ids(self) -> Iterator[list[str]]:
         """Batches of ids."""
-        for batch in self._read(
-            lambda table, _: table.search().select(["id"]).limit(None).to_batches(65_536)
-        ):
-            yield batch.column("id").to_pylist()
+        return scanning.each_id(self._files)
 
     def stats(self) -> Stats:
         """Counts, and the index with its measured recall."""
