@@ -104,6 +104,7 @@ async def delete_whole(collections: Collections, name: str) -> Deleted:
     # The note moves with the rows; one that stays because this is killed here says nothing by itself.
     await asyncio.to_thread(opened.table.write_info, {**opened.table.info, _NOTE: note})
     await asyncio.to_thread(_moved, collections, hidden, table, name)
+    await collections.forget_begun(name)
     return Deleted(hidden, name, True, count, KEPT_S)
 
 

@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedder.collections import Collection, Collections, NewText, Question
+from embedder.collections.catalogue import MOVED_FROM
+from embedder.collections.deleted import delete_whole
 from embedder.collections.migrate import reembed
 from embedder.collections.transfer import export_collection, import_collection
 from embedder.corpus.reading import read_texts
@@ -143,6 +145,30 @@ async def test_it_goes_on_where_it_was_stopped_and_others_write_meanwhile(
     assert "m3" not in after
     assert len(after) == 5 + 500 + 1 - 2
     assert all(len(row[3]) == 16 for row in after.values())
+
+
+@pytest.mark.parametrize("with_undo", [False, True])
+async def test_what_was_begun_for_another_model_goes_with_its_collection(
+    collections: Collections, filled: Collection, *, with_undo: bool
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await reembed(collections, "things", NARROW, progress=stop)
+    assert collections.store.names() == [".things", "things"]
+    if with_undo:
+        gone = await delete_whole(collections, "things")
+        assert collections.store.names() == [gone.id]
+    else:
+        await collections.delete("things")
+        assert collections.store.names() == []
+    # One that is on its way here from another store is no part of it.
+    await collections.create("things")
+    moved = {"model": WIDE, MOVED_FROM: "elsewhere"}
+    await asyncio.to_thread(collections.store.create, ".things", 8, moved)
+    await collections.delete("things")
+    assert ".things" in collections.store.names()
 
 
 async def test_a_text_that_the_new_model_cannot_embed_leaves_the_old(
