@@ -19,6 +19,7 @@ from embedder.analysis import cosine_similarity
 from embedder.analysis.similarity import unit_rows
 from embedder.collections import parse_filter
 from embedder.collections.lance import recall
+from embedder.collections.lance import store as lance_store
 from embedder.collections.lance import table as lance_table
 from embedder.collections.lance.manifest import VectorIndex
 from embedder.collections.lance.store import LanceStore
@@ -351,3 +352,34 @@ def test_what_ends_a_scan_is_told_without_lances_words(tmp_path: Path) -> None:
     with pytest.raises(UnknownCollection):
         list(batches)
     store.close()
+
+
+@pytest.mark.parametrize("killed_at", ["drop", "replace"])
+def test_what_one_who_was_killed_was_deleting_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    store = LanceStore(tmp_path)
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of(["one"]))
+    store.create("others", DIMENSIONS, {}).upsert(rows_of(["other"]))
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lance_store.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.drop("others") if killed_at == "drop" else store.replace("things", "others", table.mark)
+    assert len(list(tmp_path.glob("~gone-*"))) == 1
+    store.close()
+    later = LanceStore(tmp_path)
+    kept = later.open("things")
+    assert [rows.texts for rows in kept.scan()] == [["one"] if killed_at == "drop" else ["other"]]
+    until_s = time.monotonic() + 10
+    while list(tmp_path.glob("~gone-*")):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+    kept.maintain()
+    assert len(list((tmp_path / "things").glob("rows-*"))) == 1
+    assert kept.count() == 1
+    later.close()

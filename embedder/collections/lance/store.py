@@ -60,6 +60,7 @@ class LanceStore:
         self._session: Any = None
         self._lock = threading.Lock()
         self._open = OpenTables(self._table)
+        self._swept = False
 
     def names(self) -> list[str]:
         """Folders that hold a collection."""
@@ -99,6 +100,7 @@ class LanceStore:
         if stamp_of(self._root / name) is None:
             self._open.forget(name)
             raise UnknownCollection(name)
+        self._sweep_once()
         return self._open.get(name)
 
     def drop(self, name: str) -> None:
@@ -161,6 +163,19 @@ class LanceStore:
     def close(self) -> None:
         """Wait for upkeep everywhere."""
         self._open.close()
+
+    def _sweep_once(self) -> None:
+        """Delete what was on its way to be deleted when its process was killed, beside everything else."""
+        with self._lock:
+            swept, self._swept = self._swept, True
+        if not swept:
+            # It may be much, and what an interpreter that ends leaves is there for the next.
+            threading.Thread(target=self._sweep, name="sweep-collections", daemon=True).start()
+
+    def _sweep(self) -> None:
+        """Two may delete one folder at once: each ignores what the other has deleted already."""
+        for gone in self._root.glob(f"{_GONE}*"):
+            shutil.rmtree(gone, ignore_errors=True)
 
     def _table(self, name: str) -> LanceTable:
         files = Files(self._root, name, self._memory, self._cache(), self._lock_wait_s)

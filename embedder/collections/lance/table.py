@@ -261,6 +261,7 @@ class LanceTable:
 
     def _optimise(self, table: Any) -> None:
         table.optimize(cleanup_older_than=_KEPT)
+        self._files.sweep(table.name)
         written, self._debt = self._debt.commits, Debt()
         if written:  # what is older by now is kept until then, also if nobody writes again
             self._upkeep.ask_in(_KEPT.total_seconds() + _SOON_S)
