@@ -84,7 +84,7 @@ class Files:
             write_manifest(self.folder, manifest)
 
     def sweep(self, rows: str) -> None:
-        """Delete all tables but `rows`, those of one who was killed at an exchange; for the one who writes."""
+        """Delete tables other than `rows`, of those killed at an exchange; for the one who writes."""
         for left in self.folder.glob("rows-*.lance"):
             if left.name != f"{rows}.lance":
                 shutil.rmtree(left, ignore_errors=True)
