@@ -141,13 +141,13 @@ async def _copy(old: Collection, new: Table, since: int, progress: OnProgress | 
     total, done = await old.count(), 0
     batches = old.table.scan(_BATCH_ROWS, since=since)
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-        await asyncio.to_thread(_put, new, batch)
+        await asyncio.to_thread(put, new, batch)
         done += len(batch)
         if progress and not since:
             progress("copying", min(done, total), total)
 
 
-def _put(new: Table, batch: Rows) -> None:
+def put(new: Table, batch: Rows) -> None:
     """Have these rows in `new` as they are, writing only what is not so."""
     there = {row.id: row for row in new.get(batch.ids, vectors=True)}
     wanted = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -145,6 +146,28 @@ async def test_it_goes_on_where_it_was_stopped_and_others_write_meanwhile(
     assert "m3" not in after
     assert len(after) == 5 + 500 + 1 - 2
     assert all(len(row[3]) == 16 for row in after.values())
+
+
+@EVERYWHERE
+async def test_what_is_noted_when_the_new_model_takes_over_stays(
+    collections: Collections,
+    filled: Collection,
+    place: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exchange = collections.store.replace
+    elsewhere = opened(*place)
+
+    def after_a_note(*asked: Any) -> bool:
+        elsewhere.open("things").change_info(lambda info: {**info, "metadata": {"note": "late"}})
+        return exchange(*asked)
+
+    monkeypatch.setattr(collections.store, "replace", after_a_note)
+    await reembed(collections, "things", NARROW)
+    elsewhere.close()
+    about = (await collections.open("things")).about
+    assert (about.model, about.metadata) == (NARROW, {"note": "late"})
+    assert about.created == filled.about.created
 
 
 @pytest.mark.parametrize("with_undo", [False, True])

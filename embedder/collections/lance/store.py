@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +134,7 @@ class LanceStore:
                 except FileNotFoundError:
                     raise UnknownCollection(name) from None
 
-    def replace(self, name: str, other: str, mark: int) -> bool:
+    def replace(self, name: str, other: str, mark: int, info: Callable[[Info], Info] | None = None) -> bool:
         """Put the rows of `other` beside those of `name`, then name them in its manifest."""
         self._open.forget(other)
         old_table = self.open(name)
@@ -149,6 +150,8 @@ class LanceStore:
                     new = read_manifest(source)
                 except FileNotFoundError:
                     raise UnknownCollection(other) from None
+                if info is not None:
+                    new = replace(new, info=dict(info(read_manifest(folder).info)))
                 rows = fresh_rows()
                 # Under both names until the manifest is written: killed here, none of them is lost.
                 shutil.copytree(source / f"{new.rows}.lance", folder / f"{rows}.lance", copy_function=_linked)

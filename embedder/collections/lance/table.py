@@ -109,11 +109,15 @@ class LanceTable:
         self._ask_for_upkeep()
         return new
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete by id, some hundreds at a time."""
+        wanted = list(dict.fromkeys(ids))
         with self._files.writing() as table:
+            if keep is not None:
+                for some in parts(wanted):
+                    keep(_rows_of(table, some, vectors=True))
             before = table.count_rows()
-            for some in parts(list(dict.fromkeys(ids))):
+            for some in parts(wanted):
                 table.delete(one_of("id", some))
                 self._debt.add(len(some))
             deleted = int(before - table.count_rows())
@@ -127,8 +131,7 @@ class LanceTable:
         def found(table: Any, _: Manifest) -> dict[str, Row]:
             rows = {}
             for some in parts(wanted):
-                query = table.search().where(one_of("id", some)).select(columns(vectors)).limit(None)
-                rows.update({row.id: row for row in each_row(query.to_arrow(), vectors=vectors)})
+                rows.update({row.id: row for row in _rows_of(table, some, vectors=vectors)})
             return rows
 
         rows = self._read(found)
@@ -284,3 +287,8 @@ class LanceTable:
             now = self._files.manifest()
             if now.rows == manifest.rows:
                 self._files.write(replace(now, index=made))
+
+
+def _rows_of(table: Any, ids: Sequence[str], *, vectors: bool) -> list[Row]:
+    query = table.search().where(one_of("id", ids)).select(columns(vectors)).limit(None)
+    return each_row(query.to_arrow(), vectors=vectors)
