@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from embedder import Engine, Settings
 from embedder.api.app import create_api
 from embedder.collections import open_collections
+from embedder.collections.housekeeping import kept_tidy
+from embedder.collections.uploads import Uploads
 from embedder.libraries import multiply_alone
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     settings = settings or Settings.load()
     engine = Engine(settings, fellows=place.seat if place else None)
     collections = open_collections(settings, engine)
+    uploads = Uploads(settings.data_dir / "files")
     page: Page | PassOn | None = None
     if settings.ui and (place is None or place.has_page):
         from ui.mount import Page
@@ -46,7 +49,9 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         multiply_alone()
-        async with engine, collections:
+        async with engine, collections, AsyncExitStack() as stack:
+            if place is None or place.index == 0:  # one of a server's workers does it for all
+                await stack.enter_async_context(kept_tidy(collections, uploads))
             if page is not None:
                 await page.start()
             yield

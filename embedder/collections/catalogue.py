@@ -6,19 +6,22 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from embedder.collections.collection import Collection
 from embedder.collections.maps import KeptMaps
 from embedder.collections.store import Store
 from embedder.engine import Engine
-from embedder.errors import InvalidInput, UnknownCollection
+from embedder.errors import CollectionBusy, InvalidInput, StoreFailed, UnknownCollection
 from embedder.types import ModelInfo
 
 MAX_DIMENSIONS = 16_384
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HIDDEN = "."
 """Tables whose names begin so are not collections yet: one that is being made anew."""
+MOVED_FROM = "moved_from"
+"""Whose info says so is on its way from another store."""
 
 
 class Collections:
@@ -81,7 +84,7 @@ class Collections:
         return held
 
     async def delete(self, name: str) -> None:
-        """Delete the collection and everything in it.
+        """Delete the collection and everything in it, also what was begun of it for another model.
 
         Raises:
             UnknownCollection, CollectionBusy, StoreFailed
@@ -90,8 +93,21 @@ class Collections:
             raise UnknownCollection(name)
         await asyncio.to_thread(self.store.drop, name)
         self._held.pop(name, None)
+        await self.forget_begun(name)
         if self.maps is not None:
             await asyncio.to_thread(self.maps.forget, name)
+
+    async def forget_begun(self, name: str) -> None:
+        """Let go of what `reembed` was filling for `name`, which is gone; what is moved here stays."""
+
+        def forgotten() -> None:
+            # If it can't go now, the collection is gone all the same, which is what was asked for.
+            with suppress(UnknownCollection, CollectionBusy, StoreFailed):
+                if MOVED_FROM not in self.store.open(hidden).info:
+                    self.store.drop(hidden)
+
+        hidden = f"{HIDDEN}{name}"
+        await asyncio.to_thread(forgotten)
 
     async def close(self) -> None:
         """Close everything that was opened."""

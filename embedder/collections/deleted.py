@@ -19,8 +19,9 @@ from typing import Any
 from embedder.collections.catalogue import HIDDEN, Collections
 from embedder.collections.collection import OnProgress
 from embedder.collections.keeping import add_with_vectors
+from embedder.collections.moving import put
 from embedder.collections.rows import Row
-from embedder.collections.store import Table
+from embedder.collections.store import Info, Table
 from embedder.collections.texts import NewText, as_rows
 from embedder.errors import (
     CollectionBusy,
@@ -83,11 +84,16 @@ async def delete_texts(
     except BaseException:  # nothing is deleted yet
         await asyncio.shield(asyncio.to_thread(collections.store.drop, hidden))
         raise
-    if not kept:
+    try:
+        count = await asyncio.to_thread(_delete_as_kept, opened.table, kept, table) if kept else 0
+    except (CollectionBusy, StoreFailed):
+        if len(await opened.get(kept)) == len(kept):  # nothing is deleted, so there is nothing to put back
+            await asyncio.to_thread(collections.store.drop, hidden)
+        raise
+    if not count:
         await asyncio.to_thread(collections.store.drop, hidden)
         return None
-    await opened.delete(kept)
-    return Deleted(hidden, name, False, len(kept), KEPT_S)
+    return Deleted(hidden, name, False, count, KEPT_S)
 
 
 async def delete_whole(collections: Collections, name: str) -> Deleted:
@@ -102,8 +108,9 @@ async def delete_whole(collections: Collections, name: str) -> Deleted:
     note = {"of": name, "whole": True}
     hidden, table = await _made(collections, opened.table, note)
     # The note moves with the rows; one that stays because this is killed here says nothing by itself.
-    await asyncio.to_thread(opened.table.write_info, {**opened.table.info, _NOTE: note})
+    await asyncio.to_thread(opened.table.change_info, lambda info: {**info, _NOTE: note})
     await asyncio.to_thread(_moved, collections, hidden, table, name)
+    await collections.forget_begun(name)
     return Deleted(hidden, name, True, count, KEPT_S)
 
 
@@ -167,9 +174,12 @@ async def _whole_back(collections: Collections, hidden: str, table: Table, name:
     count = await asyncio.to_thread(table.count)
     await asyncio.to_thread(_moved, collections, name, place, hidden)
     back = await collections.open(name)
-    info = {key: value for key, value in back.table.info.items() if key != _NOTE}
-    await asyncio.to_thread(back.table.write_info, info)
+    await asyncio.to_thread(back.table.change_info, _without_note)
     return PutBack(name, count, 0)
+
+
+def _without_note(info: Info) -> Info:
+    return {key: value for key, value in info.items() if key != _NOTE}
 
 
 async def _texts_back(
@@ -214,6 +224,24 @@ async def _made(collections: Collections, like: Table, note: dict[str, Any]) -> 
     name = f"{_PREFIX}{int(1000 * time.time())}-{secrets.token_hex(4)}"
     info = {**like.info, _NOTE: note}
     return name, await asyncio.to_thread(collections.store.create, name, like.dimensions, info)
+
+
+def _delete_as_kept(source: Table, ids: Sequence[str], kept: Table) -> int:
+    """Delete `ids`; `kept`, which has copies, holds what is deleted, as others may have left it since.
+
+    Raises:
+        CollectionBusy, StoreFailed
+    """
+    deleted: set[str] = set()
+
+    def keep(rows: list[Row]) -> None:
+        if rows:
+            put(kept, _with_vectors(rows))
+        deleted.update(row.id for row in rows)
+
+    source.delete(ids, keep)
+    kept.delete([row_id for row_id in ids if row_id not in deleted])
+    return len(deleted)
 
 
 def _moved(collections: Collections, name: str, table: Table, source: str) -> None:

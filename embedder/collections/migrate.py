@@ -10,6 +10,7 @@ from embedder.collections.catalogue import HIDDEN, Collections, described
 from embedder.collections.collection import Collection
 from embedder.collections.moving import forget_deleted
 from embedder.collections.rows import Rows, same_columns
+from embedder.collections.store import Info
 from embedder.collections.texts import NewText
 from embedder.errors import BackendFailed, UnknownCollection
 
@@ -41,6 +42,12 @@ async def reembed(
     if info.fingerprint == old.about.fingerprint:
         return 0
     new = await _begun(collections, old, model)
+
+    def now_by(before: Info) -> Info:
+        """What others noted meanwhile stays."""
+        about = described(info, before.get("metadata"))
+        return {**about, "created": before.get("created", about["created"])}
+
     embedded, mark = 0, 0
     for _ in range(_ROUNDS):
         now = await asyncio.to_thread(_mark_of, old)
@@ -54,10 +61,7 @@ async def reembed(
                 progress(min(done, total), total)
         mark = now
         await asyncio.to_thread(forget_deleted, old.table, new.table)
-        await asyncio.to_thread(
-            new.table.write_info, {**described(info, old.about.metadata), "created": old.about.created}
-        )
-        if await asyncio.to_thread(collections.store.replace, name, new.name, mark):
+        if await asyncio.to_thread(collections.store.replace, name, new.name, mark, now_by):
             return embedded
     raise BackendFailed(f"Others write to {name!r} faster than it can be embedded. Try again when they rest.")
 

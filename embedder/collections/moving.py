@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from embedder.collections.catalogue import HIDDEN, Collections, check_name
+from embedder.collections.catalogue import HIDDEN, MOVED_FROM, Collections, check_name
 from embedder.collections.collection import Collection
 from embedder.collections.rows import Rows, same_columns
 from embedder.collections.store import Table
@@ -20,7 +20,6 @@ _IDS_AT_ONCE = 10_000
 _ROUNDS = 20
 """So often what others write meanwhile is caught up with before giving up."""
 _SUM_BYTES = 16
-_FROM = "moved_from"
 
 OnProgress = Callable[[str, int, int], None]
 """Told what is being done ("copying" or "comparing"), and how many of how many texts are."""
@@ -129,7 +128,7 @@ def forget_deleted(old: Table, new: Table) -> None:
 
 def _begun(target: Collections, hidden: str, old: Collection) -> Table:
     """The table that is being filled, from an earlier call where that was of the same collection."""
-    about: dict[str, Any] = {**old.table.info, "metadata": {}, _FROM: old.name}
+    about: dict[str, Any] = {**old.table.info, "metadata": {}, MOVED_FROM: old.name}
     with suppress(UnknownCollection):
         table = target.store.open(hidden)
         if dict(table.info) == about and table.dimensions == old.table.dimensions:
@@ -142,13 +141,13 @@ async def _copy(old: Collection, new: Table, since: int, progress: OnProgress | 
     total, done = await old.count(), 0
     batches = old.table.scan(_BATCH_ROWS, since=since)
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-        await asyncio.to_thread(_put, new, batch)
+        await asyncio.to_thread(put, new, batch)
         done += len(batch)
         if progress and not since:
             progress("copying", min(done, total), total)
 
 
-def _put(new: Table, batch: Rows) -> None:
+def put(new: Table, batch: Rows) -> None:
     """Have these rows in `new` as they are, writing only what is not so."""
     there = {row.id: row for row in new.get(batch.ids, vectors=True)}
     wanted = [

@@ -79,8 +79,11 @@ class Table(Protocol):
             CollectionBusy: another process is writing and did not finish in time.
         """
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete the rows of `ids` and return how many there were.
+
+        `keep` is given them before that, with their vectors, some at a time, as they are deleted: nobody
+        writes to them in between. It may write to another table; if it raises, nothing is deleted.
 
         Raises:
             CollectionBusy
@@ -185,8 +188,11 @@ class Store(Protocol):
             InvalidInput: there is one of the name `new`.
         """
 
-    def replace(self, name: str, other: str, mark: int) -> bool:
+    def replace(self, name: str, other: str, mark: int, info: Callable[[Info], Info] | None = None) -> bool:
         """Put the rows and the info of `other` in the place of those of `name`; `other` is gone then.
+
+        With `info`, it makes what is remembered from then on of what is remembered of `name`, which may
+        have changed without moving its mark, and which nobody else writes to in between.
 
         Only if `name` was not written to since `mark`: else nothing is done, and False returned.
         Whoever has `name` open sees the new rows from then on. Killed in the middle, `name` is the old

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from embedder.errors import StoreFailed, TooLarge, UnknownFile
 
 MAX_FILES = 10_000
 _ID = re.compile(r"file-[0-9a-f]{24}")
+_LEFT, _GONE = "~", "-gone"
+"""A folder that is being written begins so; one that is being deleted ends so too."""
+_LEFT_S = 3600
+"""What is being written for so long is not: its process was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ class Uploads:
         if len(self._ids()) >= MAX_FILES:
             raise TooLarge(f"There are {MAX_FILES:,} files already, the most there can be. Delete some.")
         made = Upload(f"file-{uuid.uuid4().hex[:24]}", filename[-255:], purpose, len(data), int(time.time()))
-        part = self._folder / f"~{made.id}"
+        self.sweep()
+        part = self._folder / f"{_LEFT}{made.id}"
         try:
             part.mkdir(mode=0o700, parents=True)
             (part / "content").write_bytes(data)
@@ -86,7 +92,7 @@ class Uploads:
         """
         folder = self._of(file_id)
         try:
-            folder.rename(gone := self._folder / f"~{file_id}-gone")
+            folder.rename(gone := self._folder / f"{_LEFT}{file_id}{_GONE}")
         except OSError:
             raise UnknownFile(file_id) from None
         shutil.rmtree(gone, ignore_errors=True)
@@ -101,6 +107,13 @@ class Uploads:
                 continue
         return sorted(found, key=lambda one: (-one.created, one.id))
 
+    def sweep(self) -> None:
+        """Delete what was being written or deleted by those who were killed."""
+        with suppress(OSError):
+            for path in self._folder.iterdir():
+                if path.name.startswith(_LEFT) and (path.name.endswith(_GONE) or _age_s(path) > _LEFT_S):
+                    shutil.rmtree(path, ignore_errors=True)
+
     def _ids(self) -> list[str]:
         if not self._folder.is_dir():
             return []
@@ -110,3 +123,10 @@ class Uploads:
         if not _ID.fullmatch(file_id):
             raise UnknownFile(file_id)
         return self._folder / file_id
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0

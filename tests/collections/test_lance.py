@@ -19,12 +19,14 @@ from embedder.analysis import cosine_similarity
 from embedder.analysis.similarity import unit_rows
 from embedder.collections import parse_filter
 from embedder.collections.lance import recall
+from embedder.collections.lance import store as lance_store
 from embedder.collections.lance import table as lance_table
 from embedder.collections.lance.manifest import VectorIndex
 from embedder.collections.lance.store import LanceStore
 from embedder.collections.lance.table import LanceTable
 from embedder.collections.lance.versions import Latest
 from embedder.collections.rows import Found
+from embedder.errors import StoreFailed, UnknownCollection
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
 
 
@@ -299,3 +301,85 @@ def test_what_another_wrote_is_seen_by_the_next_search(tmp_path: Path) -> None:
         assert found.row.text == f"text {number}"
     mine.close()
     other.close()
+
+
+def _without_older_versions(folder: Path) -> None:
+    """As upkeep of another process does a quarter of an hour later."""
+    other = LanceStore(folder)
+    time.sleep(0.01)
+    other.open("things")._files.table().optimize(cleanup_older_than=timedelta(milliseconds=1))
+    other.close()
+
+
+def test_a_scan_outlives_the_version_that_it_began_with(tmp_path: Path) -> None:
+    mine, other = LanceStore(tmp_path), LanceStore(tmp_path)
+    table = mine.create("things", DIMENSIONS, {})
+    for part in range(6):  # each a file, which compaction makes one of
+        table.upsert(rows_of([f"text {number}" for number in range(500 * part, 500 * (part + 1))]))
+    batches = table.scan(500)
+    seen = list(next(batches).ids)
+    theirs = other.open("things")
+    gone = {f"text {number}" for number in range(2000, 2600)}
+    theirs.delete(sorted(gone))
+    theirs.upsert(rows_of({"text 1500": "changed", "late": "late"}))
+    _without_older_versions(tmp_path)
+    texts = {}
+    for rows in batches:
+        seen += rows.ids
+        texts.update(zip(rows.ids, rows.texts, strict=True))
+        assert all(
+            np.array_equal(vector, vectors_of([text])[0])
+            for vector, text in zip(rows.vectors, rows.texts, strict=True)
+        )
+    assert sorted(seen) == sorted({f"text {number}" for number in range(3000)} - gone)
+    assert texts["text 1500"] == "changed"
+    mine.close()
+    other.close()
+
+
+def test_what_ends_a_scan_is_told_without_lances_words(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path)
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of([f"text {number}" for number in range(50)]))
+    batches = table.scan(10)
+    next(batches)
+    store.create("others", DIMENSIONS, {}).upsert(rows_of(["other"]))
+    assert store.replace("things", "others", table.mark)
+    with pytest.raises(StoreFailed, match="took the place"):
+        list(batches)
+    batches = table.scan(10)
+    store.drop("things")
+    with pytest.raises(UnknownCollection):
+        list(batches)
+    store.close()
+
+
+@pytest.mark.parametrize("killed_at", ["drop", "replace"])
+def test_what_one_who_was_killed_was_deleting_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    store = LanceStore(tmp_path)
+    table = store.create("things", DIMENSIONS, {})
+    table.upsert(rows_of(["one"]))
+    store.create("others", DIMENSIONS, {}).upsert(rows_of(["other"]))
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lance_store.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.drop("others") if killed_at == "drop" else store.replace("things", "others", table.mark)
+    assert len(list(tmp_path.glob("~gone-*"))) == 1
+    store.close()
+    later = LanceStore(tmp_path)
+    kept = later.open("things")
+    assert [rows.texts for rows in kept.scan()] == [["one"] if killed_at == "drop" else ["other"]]
+    until_s = time.monotonic() + 10
+    while list(tmp_path.glob("~gone-*")):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+    kept.maintain()
+    assert len(list((tmp_path / "things").glob("rows-*"))) == 1
+    assert kept.count() == 1
+    later.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedder.collections import Collection, Collections, NewText, Question
+from embedder.collections.catalogue import MOVED_FROM
+from embedder.collections.deleted import delete_whole
 from embedder.collections.migrate import reembed
 from embedder.collections.transfer import export_collection, import_collection
 from embedder.corpus.reading import read_texts
@@ -143,6 +146,52 @@ async def test_it_goes_on_where_it_was_stopped_and_others_write_meanwhile(
     assert "m3" not in after
     assert len(after) == 5 + 500 + 1 - 2
     assert all(len(row[3]) == 16 for row in after.values())
+
+
+@EVERYWHERE
+async def test_what_is_noted_when_the_new_model_takes_over_stays(
+    collections: Collections,
+    filled: Collection,
+    place: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exchange = collections.store.replace
+    elsewhere = opened(*place)
+
+    def after_a_note(*asked: Any) -> bool:
+        elsewhere.open("things").change_info(lambda info: {**info, "metadata": {"note": "late"}})
+        return exchange(*asked)
+
+    monkeypatch.setattr(collections.store, "replace", after_a_note)
+    await reembed(collections, "things", NARROW)
+    elsewhere.close()
+    about = (await collections.open("things")).about
+    assert (about.model, about.metadata) == (NARROW, {"note": "late"})
+    assert about.created == filled.about.created
+
+
+@pytest.mark.parametrize("with_undo", [False, True])
+async def test_what_was_begun_for_another_model_goes_with_its_collection(
+    collections: Collections, filled: Collection, *, with_undo: bool
+) -> None:
+    def stop(done: int, total: int) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await reembed(collections, "things", NARROW, progress=stop)
+    assert collections.store.names() == [".things", "things"]
+    if with_undo:
+        gone = await delete_whole(collections, "things")
+        assert collections.store.names() == [gone.id]
+    else:
+        await collections.delete("things")
+        assert collections.store.names() == []
+    # One that is on its way here from another store is no part of it.
+    await collections.create("things")
+    moved = {"model": WIDE, MOVED_FROM: "elsewhere"}
+    await asyncio.to_thread(collections.store.create, ".things", 8, moved)
+    await collections.delete("things")
+    assert ".things" in collections.store.names()
 
 
 async def test_a_text_that_the_new_model_cannot_embed_leaves_the_old(

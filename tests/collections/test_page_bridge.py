@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from embedder.collections import Collection, Collections, NewText, Question
 from embedder.collections import deleted as bin_
 from embedder.collections.drawing import columns_of, draw
 from embedder.collections.keeping import add_with_vectors, keep, new_texts
+from embedder.collections.lance.files import writers_lock
+from embedder.collections.lance.store import LanceStore
 from embedder.collections.rows import Row, content_id
-from embedder.errors import CollectionExists, InvalidInput, ModelMismatch, UnknownCollection
+from embedder.collections.store import Info
+from embedder.errors import CollectionBusy, CollectionExists, InvalidInput, ModelMismatch, UnknownCollection
 
 from .conftest import TEXTS, rows_of, vectors_of
-from .stores import EVERYWHERE
+from .stores import EVERYWHERE, opened
 
 MADE_BY = "a model", "its fingerprint"
 
@@ -151,6 +155,62 @@ async def test_deleted_texts_come_back_with_their_vectors(collections: Collectio
     with pytest.raises(InvalidInput, match="gone for good"):
         await bin_.undo(collections, gone.id)
     assert await bin_.delete_texts(collections, "kept", ["nothing"]) is None
+
+
+@EVERYWHERE
+async def test_what_others_write_while_texts_are_deleted_comes_back_too(
+    collections: Collections, place: tuple[str, str]
+) -> None:
+    made = await kept(collections, TEXTS, id=list("abcde"))
+
+    def write(done: int, total: int) -> None:  # once they are copied, before they are deleted
+        elsewhere = opened(*place)
+        other = elsewhere.open("kept")
+        other.upsert(rows_of({"a": "changed meanwhile"}))
+        other.delete(["b"])
+        elsewhere.close()
+
+    gone = await bin_.delete_texts(collections, "kept", ["a", "b", "c"], progress=write)
+    assert gone is not None
+    assert gone.count == 2
+    assert set(await rows_in(made)) == set("de")
+    assert (await bin_.undo(collections, gone.id)).put_back == 2
+    after = await rows_in(made)
+    assert set(after) == set("acde"), "another deleted b for good"
+    assert after["a"].text == "changed meanwhile"
+    assert after["a"].vector is not None
+    np.testing.assert_array_equal(after["a"].vector, vectors_of(["changed meanwhile"])[0])
+
+
+async def test_texts_that_could_not_be_deleted_are_not_there_twice(
+    collections: Collections, tmp_path: Path
+) -> None:
+    await kept(collections, TEXTS, id=list("abcde"))
+    impatient = Collections(LanceStore(tmp_path / "store", lock_wait_s=0.1), None)
+    with writers_lock(tmp_path / "store", "kept"), pytest.raises(CollectionBusy):
+        await bin_.delete_texts(impatient, "kept", ["a"])
+    assert await bin_.deleted(impatient) == []
+    await impatient.close()
+
+
+@EVERYWHERE
+async def test_what_is_noted_while_a_collection_is_deleted_comes_back_with_it(
+    collections: Collections, place: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await kept(collections, TEXTS)
+    change, elsewhere = made.table.change_info, opened(*place)
+
+    def after_a_note(wanted: Callable[[Info], Info]) -> Info:
+        elsewhere.open("kept").change_info(lambda info: {**info, "metadata": {"note": "late"}})
+        return change(wanted)
+
+    monkeypatch.setattr(made.table, "change_info", after_a_note)
+    gone = await bin_.delete_whole(collections, "kept")
+    await bin_.undo(collections, gone.id)
+    elsewhere.close()
+    about = await (await collections.open("kept")).read_about()
+    assert about.metadata == {"note": "late"}
+    assert "deleted" not in (await collections.open("kept")).table.info
 
 
 @EVERYWHERE

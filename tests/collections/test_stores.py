@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from embedder.collections.filters import matches, parse_filter
-from embedder.collections.rows import Rows
+from embedder.collections.rows import Row, Rows
 from embedder.collections.store import Info, Store, Table
 from embedder.errors import CollectionExists, InvalidInput, UnknownCollection
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
@@ -251,6 +251,32 @@ def test_filters_mean_the_same_everywhere(table: Table) -> None:
         assert len(worded) == min(5, len(passing))
 
 
+def test_what_is_deleted_is_given_away_as_it_is_then(store: Store, table: Table) -> None:
+    table.upsert(rows_of(TEXTS[:700], document="one", columns=[{"n": n} for n in range(700)]))
+    kept: dict[str, Row] = {}
+
+    def refuse(rows: list[Row]) -> None:
+        raise InvalidInput("no")
+
+    with pytest.raises(InvalidInput):
+        table.delete(TEXTS[:10], refuse)
+    assert table.count() == 700
+    other = store.create("other", DIMENSIONS, {})
+
+    def keep(rows: list[Row]) -> None:
+        assert len(table.get([row.id for row in rows])) == len(rows), "they are there yet"
+        kept.update({row.id: row for row in rows})
+        other.upsert(rows_of([row.text for row in rows]))
+
+    assert table.delete([*TEXTS[:600], "none", TEXTS[0]], keep) == 600
+    assert table.count() == 100
+    assert other.count() == len(kept) == 600
+    row = kept[TEXTS[7]]
+    assert (row.text, row.document, dict(row.columns)) == (TEXTS[7], "one", {"n": 7})
+    assert row.vector is not None
+    np.testing.assert_array_equal(row.vector, vectors_of([TEXTS[7]])[0])
+
+
 def test_what_was_written_since_a_mark_comes_again(table: Table) -> None:
     table.upsert(rows_of(TEXTS[:10]))
     table.maintain()
@@ -284,6 +310,11 @@ def test_one_table_takes_the_place_of_another_unless_it_was_written_to(store: St
     assert table.count(parse_filter({"type": "eq", "key": "x", "value": 1})) == 1
     table.upsert(Rows(["third"], ["third"], [""], [{}], np.ones((1, 2), dtype=np.float32)))
     assert table.count() == 2
+    store.create(".things", 2, {"model": "o"}).upsert(rows)
+    table.change_info(lambda info: {**info, "note": "late"})
+    told = table.info
+    assert store.replace("things", ".things", table.mark, lambda info: {**info, "model": "p"})
+    assert (table.count(), store.open("things").info) == (1, {**told, "model": "p"})
 
 
 def test_a_table_goes_out_of_sight_and_comes_back(store: Store, table: Table) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,6 +82,12 @@ class Files:
         """Put `manifest` in the place of what was there; for the one who writes."""
         with translated(self.name):
             write_manifest(self.folder, manifest)
+
+    def sweep(self, rows: str) -> None:
+        """Delete tables other than `rows`, of those killed at an exchange; for the one who writes."""
+        for left in self.folder.glob("rows-*.lance"):
+            if left.name != f"{rows}.lance":
+                shutil.rmtree(left, ignore_errors=True)
 
     def read(self, work: Callable[[Any, Manifest], T]) -> T:
         """`work(table, manifest)`, twice where the rows were exchanged or tidied up under it.

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,7 @@ class LanceStore:
         self._session: Any = None
         self._lock = threading.Lock()
         self._open = OpenTables(self._table)
+        self._swept = False
 
     def names(self) -> list[str]:
         """Folders that hold a collection."""
@@ -99,6 +101,7 @@ class LanceStore:
         if stamp_of(self._root / name) is None:
             self._open.forget(name)
             raise UnknownCollection(name)
+        self._sweep_once()
         return self._open.get(name)
 
     def drop(self, name: str) -> None:
@@ -131,7 +134,7 @@ class LanceStore:
                 except FileNotFoundError:
                     raise UnknownCollection(name) from None
 
-    def replace(self, name: str, other: str, mark: int) -> bool:
+    def replace(self, name: str, other: str, mark: int, info: Callable[[Info], Info] | None = None) -> bool:
         """Put the rows of `other` beside those of `name`, then name them in its manifest."""
         self._open.forget(other)
         old_table = self.open(name)
@@ -147,6 +150,8 @@ class LanceStore:
                     new = read_manifest(source)
                 except FileNotFoundError:
                     raise UnknownCollection(other) from None
+                if info is not None:
+                    new = replace(new, info=dict(info(read_manifest(folder).info)))
                 rows = fresh_rows()
                 # Under both names until the manifest is written: killed here, none of them is lost.
                 shutil.copytree(source / f"{new.rows}.lance", folder / f"{rows}.lance", copy_function=_linked)
@@ -161,6 +166,19 @@ class LanceStore:
     def close(self) -> None:
         """Wait for upkeep everywhere."""
         self._open.close()
+
+    def _sweep_once(self) -> None:
+        """Delete what was on its way to be deleted when its process was killed, beside everything else."""
+        with self._lock:
+            swept, self._swept = self._swept, True
+        if not swept:
+            # It may be much, and what an interpreter that ends leaves is there for the next.
+            threading.Thread(target=self._sweep, name="sweep-collections", daemon=True).start()
+
+    def _sweep(self) -> None:
+        """Two may delete one folder at once: each ignores what the other has deleted already."""
+        for gone in self._root.glob(f"{_GONE}*"):
+            shutil.rmtree(gone, ignore_errors=True)
 
     def _table(self, name: str) -> LanceTable:
         files = Files(self._root, name, self._memory, self._cache(), self._lock_wait_s)

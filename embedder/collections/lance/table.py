@@ -8,12 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedder.collections.filters import Filter
-from embedder.collections.lance import recall, searching
+from embedder.collections.lance import recall, scanning, searching
 from embedder.collections.lance.arrow import (
     as_table,
     each_row,
     new_slots,
-    rows_of,
     schema_of,
     slot_field,
 )
@@ -110,11 +109,15 @@ class LanceTable:
         self._ask_for_upkeep()
         return new
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete by id, some hundreds at a time."""
+        wanted = list(dict.fromkeys(ids))
         with self._files.writing() as table:
+            if keep is not None:
+                for some in parts(wanted):
+                    keep(_rows_of(table, some, vectors=True))
             before = table.count_rows()
-            for some in parts(list(dict.fromkeys(ids))):
+            for some in parts(wanted):
                 table.delete(one_of("id", some))
                 self._debt.add(len(some))
             deleted = int(before - table.count_rows())
@@ -128,8 +131,7 @@ class LanceTable:
         def found(table: Any, _: Manifest) -> dict[str, Row]:
             rows = {}
             for some in parts(wanted):
-                query = table.search().where(one_of("id", some)).select(columns(vectors)).limit(None)
-                rows.update({row.id: row for row in each_row(query.to_arrow(), vectors=vectors)})
+                rows.update({row.id: row for row in _rows_of(table, some, vectors=vectors)})
             return rows
 
         rows = self._read(found)
@@ -180,22 +182,12 @@ class LanceTable:
         return self._read(lambda table, _: searching.taken(table, ranked, vectors=vectors))
 
     def scan(self, batch_rows: int = 1000, *, since: int = 0) -> Iterator[Rows]:
-        """Batches as Lance reads them."""
-
-        def begun(table: Any, _: Manifest) -> Any:
-            query = table.search().select(columns(True)).limit(None)
-            return (query.where(f"revision > {since}") if since else query).to_batches(batch_rows)
-
-        for batch in self._read(begun):
-            if batch.num_rows:
-                yield rows_of(batch)
+        """By row ids, which outlive the version that they were read of."""
+        return scanning.each_row(self._files, batch_rows, since)
 
     def ids(self) -> Iterator[list[str]]:
         """Batches of ids."""
-        for batch in self._read(
-            lambda table, _: table.search().select(["id"]).limit(None).to_batches(65_536)
-        ):
-            yield batch.column("id").to_pylist()
+        return scanning.each_id(self._files)
 
     def stats(self) -> Stats:
         """Counts, and the index with its measured recall."""
@@ -272,6 +264,7 @@ class LanceTable:
 
     def _optimise(self, table: Any) -> None:
         table.optimize(cleanup_older_than=_KEPT)
+        self._files.sweep(table.name)
         written, self._debt = self._debt.commits, Debt()
         if written:  # what is older by now is kept until then, also if nobody writes again
             self._upkeep.ask_in(_KEPT.total_seconds() + _SOON_S)
@@ -294,3 +287,8 @@ class LanceTable:
             now = self._files.manifest()
             if now.rows == manifest.rows:
                 self._files.write(replace(now, index=made))
+
+
+def _rows_of(table: Any, ids: Sequence[str], *, vectors: bool) -> list[Row]:
+    query = table.search().where(one_of("id", ids)).select(columns(vectors)).limit(None)
+    return each_row(query.to_arrow(), vectors=vectors)

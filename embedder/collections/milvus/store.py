@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -80,7 +81,7 @@ class MilvusStore:
             self._settle(name)
             self._heads.hand_over(name, head, new, head)
 
-    def replace(self, name: str, other: str, mark: int) -> bool:
+    def replace(self, name: str, other: str, mark: int, info: Callable[[Info], Info] | None = None) -> bool:
         """Hand the rows of `other` over to `name`."""
         self._open.forget(other)
         with self._held(*sorted((name, other))):
@@ -89,8 +90,13 @@ class MilvusStore:
                 return False
             self._settle(name, other)
             mark = max(mark, new.mark) + 1
-            self._heads.hand_over(other, new, name, replace(new, mark=mark, exchanged=mark))
+            told = new
+            if info is not None:
+                told = self._heads.put_info(new, info(self._heads.info(old)))
+            self._heads.hand_over(other, new, name, replace(told, mark=mark, exchanged=mark))
             self._heads.forget_info(old)
+            if told != new:
+                self._heads.forget_info(new)
             self._drop_rows(old)
         table = self._open.known(name)
         if table is not None:

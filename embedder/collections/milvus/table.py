@@ -83,10 +83,13 @@ class MilvusTable(RowsAlong):
             self._heads.put(self._name, replace(told, mark=head.mark + 1))
         return len(rows) - there
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete by id, some hundreds at a time."""
         wanted = storable(ids)
         with self.writing() as (client, head):
+            if keep is not None:
+                for keys in queries.parts(wanted):
+                    keep(_rows_of(client, head, keys, vectors=True))
             deleted = queries.there(client, head, wanted)
             if deleted:
                 for keys in queries.parts(wanted):
@@ -101,8 +104,7 @@ class MilvusTable(RowsAlong):
         def found(client: Any, head: Head) -> dict[str, Row]:
             rows = {}
             for keys in queries.parts(wanted):
-                told = queries.query(client, head, f"key in {strings(keys)}", columns_of(vectors))
-                rows.update({one["row_id"]: row_of(one) for one in told})
+                rows.update({row.id: row for row in _rows_of(client, head, keys, vectors=vectors)})
             return rows
 
         rows = self._read(found)
@@ -252,3 +254,8 @@ class MilvusTable(RowsAlong):
         with self._server.client(self._name) as client:
             self._server.load(client, head.rows)
             return work(client, head)
+
+
+def _rows_of(client: Any, head: Head, keys: list[str], *, vectors: bool) -> list[Row]:
+    told = queries.query(client, head, f"key in {strings(keys)}", columns_of(vectors))
+    return [row_of(one) for one in told]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from embedder.collections.open_tables import OpenTables
 from embedder.collections.postgres.database import Database, sweep
-from embedder.collections.postgres.heads import FORMAT, as_json, read_head
+from embedder.collections.postgres.heads import FORMAT, as_json, read_head, read_info
 from embedder.collections.postgres.table import PostgresTable
 from embedder.collections.store import Info
 from embedder.errors import CollectionExists, InvalidInput, UnknownCollection
@@ -88,7 +90,7 @@ class PostgresStore:
             except UniqueViolation:
                 raise CollectionExists(new) from None
 
-    def replace(self, name: str, other: str, mark: int) -> bool:
+    def replace(self, name: str, other: str, mark: int, info: Callable[[Info], Info] | None = None) -> bool:
         """Have the line `name` say what `other` says, and take `other` away, in one transaction."""
         self._open.forget(other)
         with self._database.transaction(name, self._lock_wait_s) as connection:
@@ -97,6 +99,12 @@ class PostgresStore:
                 return False
             # Revisions are marks of their own table; from here on all rows are as new as this.
             mark = max(mark, heads[other].mark) + 1
+            if info is not None:
+                connection.execute(
+                    "UPDATE tessera.collections SET info = %s, told = nextval('tessera.numbers') "
+                    "WHERE name = %s",
+                    [as_json(info(read_info(connection, name)[1])), other],
+                )
             connection.execute(
                 "UPDATE tessera.collections AS c SET (rows, dimensions, told, info, count, words, index) = "
                 "(o.rows, o.dimensions, o.told, o.info, o.count, o.words, o.index), "

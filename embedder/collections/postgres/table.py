@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _IDS_A_BATCH = 20_000
+_ROWS_KEPT = 1000
 _MEASURED_AGAIN = 4
 """The index is measured anew when there are so many times the rows."""
 
@@ -92,10 +93,13 @@ class PostgresTable(RowsAlong):
         self._owe(len(rows))
         return new
 
-    def delete(self, ids: Sequence[str]) -> int:
+    def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete by id, in one transaction."""
         wanted = storable(ids)
         with self.writing() as (connection, head):
+            if keep is not None:
+                for start in range(0, len(wanted), _ROWS_KEPT):
+                    keep(_rows_of(connection, head, wanted[start : start + _ROWS_KEPT], vectors=True))
             deleted, fewer = delete_rows(connection, head, wanted)
             if deleted:
                 self._note(connection, -deleted, -fewer)
@@ -107,8 +111,7 @@ class PostgresTable(RowsAlong):
         wanted = storable(ids)
 
         def found(connection: Connection[Any], head: Head) -> dict[str, Row]:
-            query = f"SELECT {columns_sql(vectors)} FROM {head.rows_table} WHERE id = ANY(%s)"
-            return {told[0]: row_of(told) for told in connection.execute(query, [wanted], binary=True)}
+            return {row.id: row for row in _rows_of(connection, head, wanted, vectors=vectors)}
 
         rows = self._access.read(found)
         return [rows[row_id] for row_id in wanted if row_id in rows]
@@ -265,3 +268,8 @@ class PostgresTable(RowsAlong):
                 "UPDATE tessera.collections SET index = %s WHERE name = %s AND rows = %s",
                 [json.dumps(asdict(made)), self._name, head.number],
             )
+
+
+def _rows_of(connection: Connection[Any], head: Head, ids: Sequence[str], *, vectors: bool) -> list[Row]:
+    query = f"SELECT {columns_sql(vectors)} FROM {head.rows_table} WHERE id = ANY(%s)"
+    return [row_of(told) for told in connection.execute(query, [list(ids)], binary=True)]
