@@ -103,11 +103,13 @@ class Upstream:
 
         What comes back may have another model, so it is checked anew.
         """
-        lasting = isinstance(error, WrongAnswer) or status_of(error) in _REFUSED
-        pause_s = _LONGEST_PAUSE_S if lasting else self._pause_s
+        now_s = time.monotonic()
         self.checked = self.checked and status_of(error) == 429
-        self.down_until_s = time.monotonic() + pause_s
-        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if isinstance(error, WrongAnswer) or status_of(error) in _REFUSED:
+            self.down_until_s = now_s + _LONGEST_PAUSE_S
+        elif now_s >= self.down_until_s:  # of requests that fail side by side the first one counts
+            self.down_until_s = now_s + self._pause_s
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         what = _what_happened(error)
         if what != self._told:
             self._told = what

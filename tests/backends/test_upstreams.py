@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import numpy as np
+import openai
 import pytest
 
 from embedder.api.app import create_api
 from embedder.backends import load_backend
+from embedder.backends.upstream import Upstream
 from embedder.config import Settings
 from embedder.engine import Engine
 from embedder.errors import BackendFailed, ModelUnavailable
@@ -204,10 +206,25 @@ async def test_where_none_answers_callers_are_told_when_to_come_again(
         assert first.refused + second.refused <= 18
 
 
-async def test_one_text_that_breaks_every_server_fails_alone() -> None:
+def test_requests_that_fail_side_by_side_are_one_failure() -> None:
+    upstream = Upstream(openai.OpenAI(base_url="http://127.0.0.1/v1", api_key=KEY), "m", "127.0.0.1")
+    away = openai.APIConnectionError(request=httpx.Request("POST", "http://127.0.0.1/v1"))
+    for _ in range(20):
+        upstream.failed(away)
+    assert upstream.down_until_s - time.monotonic() <= 1.0
+    upstream.down_until_s = time.monotonic()  # it was left alone for so long, and fails again
+    upstream.failed(away)
+    assert 1.0 < upstream.down_until_s - time.monotonic() <= 2.0
+    upstream.client.close()
+
+
+@pytest.mark.parametrize("of_the_other", [200, 401, 503])
+async def test_one_text_that_breaks_every_server_fails_alone(of_the_other: int) -> None:
     texts = [*TEXTS[:40], POISON, *TEXTS[40:]]
     with small() as first, small() as second:
         async with Engine(settings_of(first, second)) as engine:
+            await engine.model_info()
+            second.status = of_the_other
             with pytest.raises(BackendFailed) as failed:
                 await engine.embed(texts)
             assert failed.value.index == 40
