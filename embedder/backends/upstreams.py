@@ -45,17 +45,21 @@ class Upstreams:
         """Ask every server for a vector of one known text.
 
         Raises:
-            ModelUnavailable: none answers; the others' connections are closed.
+            ModelUnavailable: none answers; the connections are closed.
         """
         self._model_id = model_id
         self._upstreams = list(upstreams)
         self._lock = threading.Lock()
         self._helpers = threading.Semaphore(_HELPERS)
-        try:
-            self._first, self.sample = self._begin()
-        except BaseException:
-            self.close()
-            raise
+        samples = self._samples()
+        self._first, self.sample = next(iter(samples.items()))
+        for upstream, sample in samples.items():
+            try:
+                self._compare(sample)
+            except WrongAnswer as error:
+                upstream.failed(error)
+            else:
+                upstream.succeeded()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors, float32 `(n, d)`, row i for text i, by as many servers side by side as there are free.
@@ -105,7 +109,8 @@ class Upstreams:
         for upstream in self._upstreams:
             upstream.client.close()
 
-    def _begin(self) -> tuple[Upstream, Sample]:
+    def _samples(self) -> dict[Upstream, Sample]:
+        """Of those that answer, in the order of the list."""
         samples: dict[Upstream, Sample] = {}
         failures: list[Exception] = []
         asked = [(upstream, _begun(upstream.sample)) for upstream in self._upstreams]
@@ -116,16 +121,9 @@ class Upstreams:
                 failures.append(error)
                 upstream.failed(error)
         if not samples:
+            self.close()
             raise ModelUnavailable(f"No upstream of {self._model_id} answers ({type(failures[0]).__name__}).")
-        self._first, self.sample = next(iter(samples.items()))
-        for upstream, sample in samples.items():
-            try:
-                self._compare(sample)
-            except WrongAnswer as error:
-                upstream.failed(error)
-            else:
-                upstream.succeeded()
-        return self._first, self.sample
+        return samples
 
     def _ask(self, texts: list[str]) -> NDArray[np.float32]:
         """Vectors of one server, or, while it cannot answer, of the next."""
