@@ -254,8 +254,7 @@ class Scheduler:
         try:
             self._run(batch)
         except BaseException as error:
-            for entry in batch:
-                self._fail(entry, error)
+            self._fail(batch, error)
 
     def _run(self, batch: list[Entry]) -> None:
         """Compute a batch; where it fails, halve it until the text at fault stands alone."""
@@ -268,8 +267,7 @@ class Scheduler:
         except BaseException as error:
             self._metrics.failed_batches.inc()
             if len(batch) == 1 or isinstance(error, ModelUnavailable):
-                for entry in batch:
-                    self._fail(entry, error)
+                self._fail(batch, error)
                 return
             _LOG.warning("A batch of %d failed with %s; halving it.", len(batch), type(error).__name__)
         else:
@@ -321,18 +319,20 @@ class Scheduler:
             finally:
                 Ticket.answer(answered)
 
-    def _fail(self, entry: Entry, error: BaseException) -> None:
-        """Answer everyone who waits for `entry` with the failure, unless it has been answered."""
-        _LOG.error("The runtime of %s failed on one text: %s.", self._backend.info.id, type(error).__name__)
-        with self._condition:
-            waiters, entry.waiters = entry.waiters, []
-            self._forget(entry)
-            for ticket, row in waiters:
-                ticket.fail(_told(error, row))
+    def _fail(self, batch: Sequence[Entry], error: BaseException) -> None:
+        """Answer everyone who waits for these entries with the failure, unless they have been answered."""
+        name, which = self._backend.info.id, type(error).__name__
+        _LOG.error("The runtime of %s failed, with a batch of %d: %s.", name, len(batch), which)
+        for entry in batch:
+            with self._condition:
+                waiters, entry.waiters = entry.waiters, []
+                self._forget(entry)
+                for ticket, row in waiters:
+                    ticket.fail(_told(error, row))
 
 
 def _told(error: BaseException, row: int) -> TesseraError:
     """What a caller is told of a failure: ours as it is, else without its words, which may quote the text."""
     if isinstance(error, ModelUnavailable):
-        return ModelUnavailable(str(error))
+        return ModelUnavailable(str(error), retry_after_s=error.retry_after_s)
     return BackendFailed(f"The model's runtime failed with {type(error).__name__}.", index=row)

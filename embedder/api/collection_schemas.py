@@ -184,10 +184,12 @@ class Reranked(BaseModel):
 class RerankResponse(BaseModel):
     """Documents, best first."""
 
+    id: str
     model: str
     method: str = Field(description="How they were scored: a cross-encoder, or the embedding model's cosine.")
     results: list[Reranked]
     usage: dict[str, int]
+    meta: dict[str, dict[str, Any]] = Field(description="The tokens once more, where Cohere's clients look.")
 
 
 class SimilarityRequest(BaseModel):

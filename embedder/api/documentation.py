@@ -72,6 +72,7 @@ def request_examples(model: str) -> dict[str, dict[str, dict[str, Any]]]:
                 "return_documents": True,
             }
         },
+        "rerank_by_model": {"Three documents": {"query": "Which text is it?", "documents": texts}},
         "similarity": {"A batch": {"model": model, "input": texts}},
         "create_collection": {"By the default model": {"name": _EXAMPLE}},
         "add_texts": {

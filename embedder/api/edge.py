@@ -141,7 +141,7 @@ def is_ours(path: str) -> bool:
     first = path.split("/", 2)[1]
     if first in PAGE_PREFIXES:
         return False
-    return path in OWN_PATHS or "/v1/" in f"{path}/" or path.endswith("/embeddings")
+    return path in OWN_PATHS or "/v1/" in f"{path}/" or path.endswith(("/embeddings", "/v2/rerank"))
 
 
 def check_model_ids(model_ids: Iterable[str]) -> None:

@@ -89,12 +89,15 @@ async def _add(args: argparse.Namespace) -> int:
 
 
 async def _search(args: argparse.Namespace) -> int:
+    if args.weights and args.mode != "hybrid":
+        raise ConfigError("--weights are those of meaning and of words: say --mode hybrid.")
     question = Question(
         args.query,
         mode=args.mode,
         top_k=args.top_k,
         wanted=None if args.filter is None else parse_filter(_json(args.filter)),
         min_score=args.min_score,
+        weights=tuple(args.weights or (1.0, 1.0)),
         diversity=args.diversity,
         rerank=args.rerank,
     )

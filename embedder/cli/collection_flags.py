@@ -78,6 +78,13 @@ def _search(parser: argparse.ArgumentParser) -> None:
         default="semantic",
         help="by meaning, words or both",
     )
+    parser.add_argument(
+        "--weights",
+        metavar=("MEANING", "WORDS"),
+        type=float,
+        nargs=2,
+        help="how much each counts in hybrid search (1 1)",
+    )
     parser.add_argument("-k", "--top-k", metavar="N", type=int, default=10, help="how many to find (10)")
     parser.add_argument(
         "--filter", metavar="JSON", help='such as {"type": "gte", "key": "year", "value": 2024}'

@@ -29,6 +29,7 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         ("/v1/tokenize", "post"),
         ("/{model}/v1/tokenize", "post"),
         ("/v1/rerank", "post"),
+        ("/{model}/v1/rerank", "post"),
         ("/v1/similarity", "post"),
         ("/v1/collections", "get"),
         ("/v1/collections", "post"),

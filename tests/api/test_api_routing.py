@@ -11,6 +11,7 @@ import pytest
 
 from embedder.api.edge import PAGE_PREFIXES
 from tests.api.canonical import assert_canonical_error
+from tests.api.conftest import MODEL
 
 
 async def page(scope, receive, send) -> None:
@@ -135,6 +136,15 @@ async def test_our_paths_are_ours(both: httpx.AsyncClient) -> None:
         response = await both.get(path)
         assert response.status_code == 200
         assert not response.text.startswith('{"page"')
+
+
+async def test_rerank_is_ours_at_the_address_of_coheres_second_client(both: httpx.AsyncClient) -> None:
+    for path in ("/v2/rerank", f"/{MODEL}/v2/rerank", f"/{MODEL}/v1/rerank"):
+        answer = await both.post(path, json={"query": "q", "documents": ["a", "b"]})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["meta"]["api_version"] == {"version": path.rsplit("/", 2)[1][1:]}
+    differing = {"model": "another", "query": "q", "documents": ["a"]}
+    assert_canonical_error(await both.post(f"/{MODEL}/v2/rerank", json=differing), 400)
 
 
 async def test_without_a_page_every_path_is_ours(client: httpx.AsyncClient) -> None:

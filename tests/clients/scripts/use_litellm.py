@@ -1,4 +1,4 @@
-"""litellm's embedding(), told that the server speaks OpenAI's API."""
+"""litellm's embedding() by the API of OpenAI, and its rerank() by those of Jina and Cohere."""
 
 import json
 import os
@@ -20,6 +20,18 @@ def embed(base, **more):
     return answer.model_dump()
 
 
+def rerank(provider, **more):
+    answer = litellm.rerank(
+        model=f"{provider}/{MODEL}",
+        query="Is it sunny?",
+        documents=TEXTS,
+        api_base=BASE,
+        api_key=KEY,
+        **more,
+    )
+    return answer.model_dump()
+
+
 def attempt(**more):
     try:
         embed(f"{BASE}/v1", **more)
@@ -34,6 +46,8 @@ print(
             "plain": embed(f"{BASE}/v1"),
             "under_model": embed(f"{BASE}/{MODEL}/v1"),
             "null_format": embed(f"{BASE}/v1", encoding_format=None, dimensions=None),
+            "jina": rerank("jina_ai", return_documents=True, top_n=2),
+            "cohere": rerank("cohere", return_documents=True, top_n=2),
             "unknown_model": attempt(model="openai/no/such"),
             "wrong_key": attempt(api_key="wrong"),
             "empty": attempt(input=[""]),
