@@ -14,6 +14,7 @@ from embedder.api.context import Context, context_of
 from embedder.api.documentation import json_body
 from embedder.api.schemas import validate
 from embedder.api.serialise import json_response
+from embedder.api.vector_store_wire import PREFIX
 from embedder.api.waiting import off_loop, while_connected
 from embedder.collections import Answer, Collection, NewText, Question, parse_filter
 from embedder.errors import InvalidInput, TooLarge
@@ -57,6 +58,8 @@ async def create_collection(request: Request) -> Response:
     async with context.bodies.read(request) as body:
         wanted = validate(wire.CreateCollection, parse_object(body))
     _check_metadata(wanted.metadata or {})
+    if wanted.name.startswith(PREFIX):
+        raise InvalidInput(f"Names that begin with {PREFIX} are those of vector stores.", param="name")
     if len(await context.collections.names()) >= MAX_COLLECTIONS:
         raise TooLarge(f"This server has {MAX_COLLECTIONS} collections, the most there can be. Delete one.")
     call = context.collections.create(wanted.name, model=wanted.model, metadata=wanted.metadata)
@@ -157,6 +160,8 @@ async def delete_collection(request: Request, name: str) -> Response:
 
 async def _described(collection: Collection) -> dict[str, Any]:
     about, stats = await collection.read_about(), await collection.stats()
+    # What a vector store remembers of its files names processes.
+    hidden = ("files", "batches") if about.name.startswith(PREFIX) else ()
     return {
         "id": about.name,
         "object": "collection",
@@ -164,7 +169,7 @@ async def _described(collection: Collection) -> dict[str, Any]:
         "model": about.model,
         "fingerprint": about.fingerprint,
         "dimensions": about.dimensions,
-        "metadata": dict(about.metadata),
+        "metadata": {name: told for name, told in about.metadata.items() if name not in hidden},
         "count": stats.count,
         "index": stats.index,
         "recall": stats.recall,
@@ -217,7 +222,10 @@ def _or_empty(value: Any) -> Any:
 def _as_array(vectors: list[Any]) -> Any:
     try:
         with np.errstate(over="ignore"):  # infinity is refused where vectors are checked
-            return np.array(vectors, dtype=np.float32)
+            made = np.array(vectors)
+            if made.dtype.kind not in "fiu":
+                raise TypeError  # "1" and true are no numbers
+            return made.astype(np.float32)
     except (ValueError, TypeError, OverflowError):
         raise InvalidInput(
             "Each 'embedding' is a list of numbers, all of one length.", param="texts"

@@ -22,15 +22,24 @@ def page(request: Request, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     limit = query.get("limit", str(_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= _MAX_LIMIT):
         raise InvalidInput(f"'limit' must be 1 to {_MAX_LIMIT}.", param="limit")
-    if query.get("order", "desc") == "asc":
+    order = query.get("order", "desc")
+    if order not in ("asc", "desc"):
+        raise InvalidInput("'order' must be asc or desc.", param="order")
+    if order == "asc":
         items = list(reversed(items))
-    ids = [item["id"] for item in items]
-    start = ids.index(query["after"]) + 1 if query.get("after") in ids else 0
-    some = list(items[start : start + int(limit)])
+    places = {item["id"]: place for place, item in enumerate(items)}
+    for name in ("after", "before"):
+        if query.get(name) and query[name] not in places:
+            raise InvalidInput(f"'{name}' is no id of this list; it may have been deleted.", param=name)
+    start = places[query["after"]] + 1 if query.get("after") else 0
+    end = places[query["before"]] if query.get("before") else len(items)
+    if query.get("before") and not query.get("after"):
+        start = max(0, end - int(limit))  # those right before it
+    some = list(items[start : min(end, start + int(limit))])
     return {
         "object": "list",
         "data": some,
         "first_id": some[0]["id"] if some else None,
         "last_id": some[-1]["id"] if some else None,
-        "has_more": start + len(some) < len(items),
+        "has_more": start > 0 if query.get("before") else start + len(some) < len(items),
     }

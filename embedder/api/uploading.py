@@ -32,8 +32,10 @@ async def upload_file(request: Request) -> Response:
 
 @router.get("/v1/files")
 async def list_files(request: Request) -> Response:
-    """Every file, the newest first."""
+    """Every file, the newest first, or those of a `purpose`."""
     found = await asyncio.to_thread(context_of(request).uploads.all)
+    purpose = request.query_params.get("purpose")
+    found = [one for one in found if purpose in (None, "", one.purpose)]
     return json_response(page(request, [described(one) for one in found]))
 
 

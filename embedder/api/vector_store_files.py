@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -25,7 +25,7 @@ from embedder.api.vector_store_wire import (
 )
 from embedder.api.vector_stores import opened
 from embedder.collections import Collection
-from embedder.collections.documents import Document
+from embedder.collections.documents import Document, State
 from embedder.corpus.chunks import Chunking
 from embedder.errors import InvalidInput
 
@@ -180,5 +180,7 @@ async def _described(context: Context, store: Collection, batch_id: str) -> dict
 
 def _listed(request: Request, store_id: str, documents: list[Document]) -> Response:
     wanted = request.query_params.get("filter")
+    if wanted not in (None, *get_args(State)):
+        raise InvalidInput(f"'filter' must be one of {', '.join(get_args(State))}.", param="filter")
     data = [described_file(store_id, one) for one in documents if wanted in (None, one.state)]
     return json_response(page(request, data))

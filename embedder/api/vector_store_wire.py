@@ -15,6 +15,8 @@ from embedder.corpus.chunks import Chunking
 from embedder.errors import InvalidInput
 
 MAX_FILES_AT_ONCE = 500
+PREFIX = "vs_"
+"""Collections whose names begin so are vector stores."""
 _MAX_PAIRS, _MAX_KEY_CHARS, _MAX_VALUE_CHARS = 16, 64, 512
 _LEAST_TOKENS, _MOST_TOKENS = 100, 4096
 _LAX = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
@@ -175,7 +177,8 @@ def described_store(about: About, documents: Sequence[Document], now: int) -> di
 
 def described_file(store_id: str, document: Document) -> dict[str, Any]:
     """OpenAI's vector store file object."""
-    error = {"code": "invalid_file", "message": document.error} if document.state == "failed" else None
+    code = "invalid_file" if document.at_fault == "file" else "server_error"
+    error = {"code": code, "message": document.error} if document.state == "failed" else None
     return {
         "id": document.file_id,
         "object": "vector_store.file",

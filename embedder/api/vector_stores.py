@@ -16,6 +16,7 @@ from embedder.api.paging import page
 from embedder.api.schemas import validate
 from embedder.api.serialise import json_response
 from embedder.api.vector_store_wire import (
+    PREFIX,
     ChangeStore,
     CreateStore,
     SearchStore,
@@ -30,7 +31,6 @@ from embedder.errors import InvalidInput, UnknownCollection
 
 router = APIRouter(tags=["vector stores"], include_in_schema=False)
 
-PREFIX = "vs_"
 _MAX_RESULTS = 50
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedder.collections.filters import Filter
 from embedder.collections.rows import (
@@ -45,7 +45,6 @@ class Collection:
         self.name = name
         self.table = table
         self._engine = engine
-        self._changing = asyncio.Lock()
 
     @property
     def about(self) -> About:
@@ -110,23 +109,40 @@ class Collection:
         Raises:
             As `add`.
         """
-        async with self._changing:
-            found = await asyncio.to_thread(self.table.get, [row_id], vectors=True)
-            if not found:
-                return None
-            changed = replace(
-                found[0],
-                text=found[0].text if text is None else check_text(text),
-                document=found[0].document
-                if document is None
-                else document and check_id(document, "document"),
-                columns=found[0].columns if columns is None else check_columns(columns),
-            )
-            vector = changed.vector
-            if changed.text != found[0].text or vector is None:
-                vector = (await self.embed([changed.text], kind="document"))[0]
-            await asyncio.to_thread(self.table.upsert, as_rows([changed], vector[None]))
-        return replace(changed, vector=None)
+        given: dict[str, Any] = {}
+        if text is not None:
+            given["text"] = check_text(text)
+        if document is not None:
+            given["document"] = document and check_id(document, "document")
+        if columns is not None:
+            given["columns"] = check_columns(columns)
+        found = await asyncio.to_thread(self.table.get, [row_id])
+        if not found:
+            return None
+        if text is not None and given["text"] != found[0].text:
+            given["vector"] = (await self.embed([given["text"]], kind="document"))[0]
+        written: list[Row] = []
+
+        def changed(row: Row) -> Row:
+            # What somebody else wrote since stays, but for what is given here.
+            if "text" in given and "vector" not in given and row.text != given["text"]:
+                return row  # its words were changed since, so a vector has to be made after all
+            written.append(replace(row, **given))
+            return written[-1]
+
+        there = await asyncio.to_thread(self.table.revise, [row_id], changed)
+        if there and not written:
+            return await self.update(row_id, text=text, document=document, columns=columns)
+        return replace(written[-1], vector=None) if written else None
+
+    async def set_columns(self, ids: Sequence[str], columns: Columns) -> int:
+        """Have `columns` take the place of those that each of these texts has; returns how many there were.
+
+        Raises:
+            InvalidInput, CollectionBusy, StoreFailed
+        """
+        own = check_columns(columns)
+        return await asyncio.to_thread(self.table.revise, list(ids), lambda row: replace(row, columns=own))
 
     async def delete(self, ids: Sequence[str] = (), *, documents: Sequence[str] = ()) -> int:
         """Delete texts by their ids, and all texts of these documents; returns how many there were.

@@ -10,9 +10,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
+from weakref import WeakValueDictionary
 
 from embedder.collections.collection import Collection
 from embedder.collections.notes import Files, Notes
@@ -45,6 +47,7 @@ class Documents:
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._notes = Notes()
         self._tending = Tending(self._notes, self._work)
+        self._attaching: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def attach(
         self, collection: Collection, file_id: str, attributes: Columns, chunking: Chunking | None
@@ -58,7 +61,6 @@ class Documents:
         """
         upload = await asyncio.to_thread(self._uploads.get, file_id)
         chunking = await _readable(collection, chunking)
-        await self.cancel(collection, [file_id])
         made = Document(
             file_id,
             upload.filename,
@@ -76,8 +78,11 @@ class Documents:
                 raise InvalidInput(f"A vector store holds at most {MAX_DOCUMENTS:,} files.", param="file_id")
             files[file_id] = made
 
-        await self._notes.change(collection, noted)
-        self._tending.begin(collection, made)
+        # One at a time: what is begun for a file is stopped before it is begun with again.
+        async with self._attaching.setdefault((collection.name, file_id), asyncio.Lock()):
+            await self.cancel(collection, [file_id])
+            await self._notes.change(collection, noted)
+            self._tending.begin(collection, made)
         return made
 
     async def of(self, collection: Collection) -> list[Document]:
@@ -112,11 +117,14 @@ class Documents:
         raise UnknownFile(file_id)
 
     async def change(self, collection: Collection, file_id: str, attributes: Columns) -> Document:
-        """Give a file other attributes, and with it all of its chunks."""
+        """Give a file other attributes, and with it all of its chunks.
+
+        Those that are yet to come get them when all are in.
+
+        Raises:
+            UnknownFile, InvalidInput
+        """
         await self.get(collection, file_id)
-        ids = await asyncio.to_thread(collection.table.ids_of, [file_id])
-        for row_id in ids:
-            await collection.update(row_id, columns=attributes)
 
         def changed(files: Files) -> None:
             if file_id in files:
@@ -125,6 +133,7 @@ class Documents:
         files = await self._notes.change(collection, changed)
         if file_id not in files:
             raise UnknownFile(file_id)
+        await self._settle(collection, file_id, None)
         return files[file_id]
 
     async def detach(self, collection: Collection, file_id: str) -> None:
@@ -162,22 +171,38 @@ class Documents:
         """Stop everything; it goes on when the collection is next looked at, by whom it may be."""
         await self._tending.close()
 
+    async def _settle(self, collection: Collection, file_id: str, known: Columns | None) -> None:
+        """Have all chunks of a file bear the attributes that are noted of it; `known` is what they bear."""
+        while True:
+            noted = (await self._notes.known(collection)).get(file_id)
+            if noted is None or noted.attributes == known:
+                return
+            ids = await asyncio.to_thread(collection.table.ids_of, [file_id])
+            await collection.set_columns(ids, noted.attributes)
+            known = noted.attributes
+
     async def _work(self, collection: Collection, document: Document) -> Document:
         try:
             async with self._turns:
-                return await self._put(collection, document)
+                ended = await self._put(collection, document)
+        except (InvalidInput, UnknownFile) as error:
+            ended = replace(document, state="failed", error=str(error)[:500])
         except TesseraError as error:
-            return replace(document, state="failed", error=str(error)[:500])
+            ended = replace(document, state="failed", error=str(error)[:500], at_fault="server")
         except Exception as error:
             _LOG.error("A file could not be put into %s: %s", collection.name, type(error).__name__)
-            return replace(document, state="failed", error="The server failed on this file.")
+            told = "The server failed on this file."
+            ended = replace(document, state="failed", error=told, at_fault="server")
+        if ended.state == "failed":
+            with suppress(TesseraError):  # a store that fails may be why
+                await collection.delete(documents=[document.file_id])
+        return ended
 
     async def _put(self, collection: Collection, document: Document) -> Document:
         data = await asyncio.to_thread(self._uploads.content, document.file_id)
         suffix = PurePath(document.filename).suffix or ".txt"
         count_tokens = await collection.token_counter()
         chunks = await asyncio.to_thread(_chunks, data, suffix, document, count_tokens)
-        await collection.delete(documents=[document.file_id])
         texts = [
             NewText(chunk, f"{document.file_id}#{number}", document.file_id, document.attributes)
             for number, chunk in enumerate(chunks, start=1)
@@ -185,6 +210,9 @@ class Documents:
         added = await collection.add(texts)
         if added.failed:
             return replace(document, state="failed", error=added.failed[0].message)
+        there = await asyncio.to_thread(collection.table.ids_of, [document.file_id])
+        await collection.delete(list({*there} - {*added.ids}))  # of an earlier cut
+        await self._settle(collection, document.file_id, document.attributes)
         size = sum(len(chunk.encode("utf-8", "replace")) for chunk in chunks)
         return replace(document, state="completed", chunks=len(chunks), usage_bytes=size)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -51,4 +52,10 @@ class Notes:
 
 
 def _files_of(metadata: Mapping[str, Any]) -> Files:
-    return {file_id: Document(**told) for file_id, told in metadata.get("files", {}).items()}
+    """Those that are told of as this version does; metadata is also what people and other versions write."""
+    told = metadata.get("files")
+    files = {}
+    for file_id, one in told.items() if isinstance(told, Mapping) else ():
+        with suppress(TypeError):
+            files[file_id] = Document(**one)
+    return files

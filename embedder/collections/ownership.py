@@ -26,6 +26,7 @@ BEAT_S, LEASE_S = 10.0, 60.0
 class Document:
     """A file in a collection; `tokens` and `overlap` of its chunks are as `Chunking` has them.
 
+    `error` is why it failed, and `at_fault` whether another try may do better.
     `owner` is the process that works on it, "" for none, and `alive` when it last said so, in Unix seconds.
     """
 
@@ -39,6 +40,7 @@ class Document:
     chunks: int = 0
     usage_bytes: int = 0
     error: str = ""
+    at_fault: Literal["file", "server"] = "file"
     owner: str = ""
     alive: float = 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,20 @@ def content_id(text: str, document: str = "") -> str:
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
     return digest.hexdigest()
+
+
+def revised(rows: Sequence[Row], change: Callable[[Row], Row]) -> Rows:
+    """What is to be written in the place of these rows, which come and go with their vectors."""
+    import numpy as np
+
+    made = [change(row) for row in rows]
+    return Rows(
+        [row.id for row in made],
+        [row.text for row in made],
+        [row.document for row in made],
+        [row.columns for row in made],
+        np.stack([row.vector for row in made if row.vector is not None]),
+    )
 
 
 def last_of_each(rows: Rows) -> Rows:

@@ -79,6 +79,16 @@ class Table(Protocol):
             CollectionBusy: another process is writing and did not finish in time.
         """
 
+    def revise(self, ids: Sequence[str], change: Callable[[Row], Row]) -> int:
+        """Write `change` of each row of `ids` that there is in its place; returns how many there were.
+
+        A row comes with its vector, and goes with the one it is to have, under its id. Nobody writes to it
+        in between, so one that was deleted is not there again.
+
+        Raises:
+            CollectionBusy
+        """
+
     def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete the rows of `ids` and return how many there were.
 

@@ -37,6 +37,8 @@ class Tending:
     def begin(self, collection: Collection, document: Document) -> None:
         """Begin with a document whose owner is `me`."""
         key = (collection.name, document.file_id)
+        if key in self._running:
+            self._running[key].cancel()
         loop = asyncio.get_running_loop()
         task = self._running[key] = loop.create_task(self._do(collection, document))
         self._collections[collection.name] = collection

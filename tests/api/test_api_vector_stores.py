@@ -59,8 +59,22 @@ async def test_lists_come_in_pages(client: httpx.AsyncClient) -> None:
     assert {one["id"] for page in (first, second) for one in page["data"]} == set(ids)
     rising = (await client.get("/v1/files", params={"order": "asc"})).json()
     assert [one["id"] for one in rising["data"]][-1] == first["data"][0]["id"]
+    newest = [one["id"] for one in first["data"] + second["data"]]
+    back = (await client.get("/v1/files", params={"limit": 2, "before": newest[3]})).json()
+    assert [one["id"] for one in back["data"]] == newest[1:3]
+    assert back["has_more"] is True
+    assert (await client.get("/v1/files", params={"purpose": "batch"})).json()["data"] == []
+    assert len((await client.get("/v1/files", params={"purpose": "assistants"})).json()["data"]) == 5
     for limit in ("0", "x", "-1", "99999", "²"):
         assert_canonical_error(await client.get("/v1/files", params={"limit": limit}), 400)
+    for wrong in ({"after": "file-none"}, {"before": "file-none"}, {"order": "up"}):
+        assert_canonical_error(await client.get("/v1/files", params=wrong), 400)
+    store = (await client.post("/v1/vector_stores", json={})).json()["id"]
+    path = f"/v1/vector_stores/{store}/files"
+    assert_canonical_error(await client.get(path, params={"filter": "done"}), 400)
+    assert (await client.get(path, params={"filter": "failed"})).json()["data"] == []
+    told = (await client.get(f"/v1/collections/{store}")).json()
+    assert not {"files", "batches"} & told["metadata"].keys()
 
 
 def static(tokens: Any, overlap: Any) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from embedder import Engine, Settings
 from embedder.collections import Collection, Collections, NewText, Question, parse_filter
 from embedder.collections.lance.store import LanceStore
-from embedder.collections.rows import Rows, content_id
+from embedder.collections.rows import Row, Rows, content_id
 from embedder.errors import (
     BackendFailed,
     CollectionExists,
@@ -161,6 +163,40 @@ async def test_an_id_or_the_content_says_what_is_replaced(
     assert ids(await filled.search(Question(vector=exact, top_k=1))) == ["t2"]
     assert await filled.delete(["t0", "none"], documents=["book"]) == 4
     assert {row.id for row in await filled.get(["t0", "t1", "t2", "t3"])} == {"t1"}
+
+
+async def test_a_change_beside_others_brings_nothing_back_and_overwrites_nothing(
+    filled: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes between an update's reading and its writing is done by hand here, in the middle of it."""
+    table, read = filled.table, filled.table.get
+    (first, second), between = [ids[0] for ids in [next(table.ids())[start:] for start in (0, 1)]], []
+
+    def get(ids: Sequence[str], *, vectors: bool = False) -> list[Row]:
+        rows = read(ids, vectors=vectors)
+        if between:
+            between.pop()()
+        return rows
+
+    monkeypatch.setattr(table, "get", get)
+    before = table.count()
+    between.append(lambda: table.delete([first]))
+    assert await filled.update(first, columns={"k": "new"}) is None
+    assert table.count() == before - 1
+    between.append(lambda: table.revise([second], lambda row: replace(row, document="theirs")))
+    assert await filled.update(second, columns={"k": "new"}) is not None
+    (row,) = read([second])
+    assert (row.document, dict(row.columns)) == ("theirs", {"k": "new"})
+    words = row.text
+    theirs = (await filled.embed(["other words"], kind="document"))[0]
+    between.append(
+        lambda: table.revise([second], lambda row: replace(row, text="other words", vector=theirs))
+    )
+    await filled.update(second, text=words)
+    (row,) = read([second], vectors=True)
+    assert row.text == words
+    assert row.vector is not None
+    np.testing.assert_allclose(row.vector, (await filled.embed([words], kind="document"))[0], atol=1e-6)
 
 
 async def test_a_text_that_fails_leaves_the_others(filled: Collection) -> None:

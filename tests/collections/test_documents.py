@@ -17,9 +17,10 @@ import pytest
 from embedder.collections import Collection, Collections
 from embedder.collections.documents import Document, Documents
 from embedder.collections.ownership import LEASE_S
+from embedder.collections.rows import Rows
 from embedder.collections.uploads import Upload, Uploads
 from embedder.corpus.chunks import Chunking
-from embedder.errors import TooLarge, UnknownFile
+from embedder.errors import CollectionBusy, TooLarge, UnknownFile
 from tests.collections.conftest import Runtime
 
 WORDS = " ".join(f"word{n}" for n in range(300))
@@ -174,6 +175,9 @@ async def test_another_process_tells_how_far_a_file_is_and_does_not_begin_it_too
     done = await ended(documents, store, upload.id)
     assert (done.state, done.owner) == ("completed", "")
     assert done.attributes == {"kind": "changed meanwhile"}
+    rows = await store.get(await asyncio.to_thread(store.table.ids_of, [upload.id]))
+    assert len(rows) == done.chunks
+    assert {row.columns["kind"] for row in rows} == {"changed meanwhile"}
     assert await theirs.of_batch(store, "b") == [done]
 
 
@@ -194,6 +198,51 @@ async def test_another_process_stops_a_file_and_may_put_it_in_itself(
     assert (await ended(theirs, store, upload.id)).attributes == {"by": "me"}
     assert await store.count() == (await documents.get(store, upload.id)).chunks
     assert (await documents.get(store, upload.id)).tokens == own.tokens == 32
+
+
+async def test_a_file_that_is_attached_twice_at_once_is_put_in_once(
+    documents: Documents, store: Collection, uploads: Uploads
+) -> None:
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    for _ in range(3):
+        await asyncio.gather(
+            *(
+                documents.attach(store, upload.id, {"t": tokens}, Chunking(tokens, 0))
+                for tokens in (16, 32, 48)
+            )
+        )
+        done = await ended(documents, store, upload.id)
+        assert done.state == "completed"
+        rows = await store.get(await asyncio.to_thread(store.table.ids_of, [upload.id]))
+        assert len(rows) == await store.count() == done.chunks
+        assert {row.columns["t"] for row in rows} == {done.tokens}
+
+
+async def test_of_a_file_that_failed_nothing_is_found_and_it_says_whose_fault_it_was(
+    documents: Documents, store: Collection, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    await documents.attach(store, upload.id, {}, None)
+    assert (await ended(documents, store, upload.id)).state == "completed"
+    write, busy = store.table.upsert, CollectionBusy("vs_1", 1.0)
+
+    def refuse(rows: Rows) -> int:
+        write(rows.take([0]))
+        raise busy
+
+    monkeypatch.setattr(store.table, "upsert", refuse)
+    await documents.attach(store, upload.id, {}, Chunking(32, 0))
+    failed = await ended(documents, store, upload.id)
+    assert (failed.state, failed.at_fault, failed.error) == ("failed", "server", str(busy))
+    assert await store.count() == 0
+
+
+async def test_metadata_that_people_wrote_in_the_place_of_files_harms_nobody(
+    documents: Documents, collections: Collections
+) -> None:
+    for name, files in (("vs_a", "abc"), ("vs_b", {"f": 1}), ("vs_c", {"f": {"unknown": 1}})):
+        store = await collections.create(name, metadata={"files": files})
+        assert await documents.of(store) == []
 
 
 def pid_of_one_that_ended() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -275,6 +276,34 @@ def test_what_is_deleted_is_given_away_as_it_is_then(store: Store, table: Table)
     assert (row.text, row.document, dict(row.columns)) == (TEXTS[7], "one", {"n": 7})
     assert row.vector is not None
     np.testing.assert_array_equal(row.vector, vectors_of([TEXTS[7]])[0])
+
+
+def test_rows_are_revised_as_they_are_and_those_that_went_stay_away(table: Table) -> None:
+    table.upsert(rows_of(TEXTS[:700], document="one", columns=[{"n": n} for n in range(700)]))
+    table.delete(TEXTS[:3])
+    mark = table.mark
+
+    def change(row: Row) -> Row:
+        assert row.vector is not None
+        return replace(row, columns={**row.columns, "new": "x"}, vector=-row.vector)
+
+    assert table.revise([*TEXTS[:600], "none", TEXTS[5]], change) == 597
+    assert table.count() == 697
+    assert table.mark > mark
+    revised, other = table.get([TEXTS[7], TEXTS[650]], vectors=True)
+    assert (revised.text, revised.document, dict(revised.columns)) == (TEXTS[7], "one", {"n": 7, "new": "x"})
+    assert dict(other.columns) == {"n": 650}
+    assert revised.vector is not None
+    np.testing.assert_allclose(revised.vector, -vectors_of([TEXTS[7]])[0], atol=1e-6)
+    assert table.count(parse_filter({"type": "eq", "key": "new", "value": "x"})) == 597
+    assert table.revise(["none"], change) == 0
+
+    def refuse(row: Row) -> Row:
+        raise InvalidInput("no")
+
+    with pytest.raises(InvalidInput):
+        table.revise(TEXTS[3:9], refuse)
+    assert table.count() == 697
 
 
 def test_what_was_written_since_a_mark_comes_again(table: Table) -> None:

@@ -21,7 +21,7 @@ from embedder.collections.lance.ids import KnownIds
 from embedder.collections.lance.manifest import Manifest, with_slots
 from embedder.collections.lance.queries import columns, condition, parts
 from embedder.collections.lance.sql import one_of
-from embedder.collections.rows import Found, Row, Rows, last_of_each
+from embedder.collections.rows import Found, Row, Rows, last_of_each, revised
 from embedder.collections.store import Info, Ranked, Stats
 from embedder.collections.upkeep import Debt, Upkeep
 from embedder.errors import CollectionBusy
@@ -95,19 +95,20 @@ class LanceTable:
         if not len(rows):
             return 0
         with self._files.writing() as table:
-            manifest = self._with_slots_for(rows, table)
-            # Never less than the version it comes with, be there a commit of another's in between.
-            batch = as_table(rows, manifest.slots, table.version + _VERSIONS_BETWEEN)
-            if self._known.may_hold(table, rows.ids):
-                merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-                new = int(merge.execute(batch).num_inserted_rows)
-            else:
-                table.add(batch)
-                new = len(rows)
-            self._known.wrote(table, rows.ids)
-            self._debt.add(len(rows))
+            new = self._write(table, rows)
         self._ask_for_upkeep()
         return new
+
+    def revise(self, ids: Sequence[str], change: Callable[[Row], Row]) -> int:
+        """Read and merged under the writer's lock, some hundreds at a time."""
+        there = 0
+        with self._files.writing() as table:
+            for some in parts(list(dict.fromkeys(ids))):
+                if rows := _rows_of(table, some, vectors=True):
+                    self._write(table, revised(rows, change))
+                    there += len(rows)
+        self._ask_for_upkeep()
+        return there
 
     def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete by id, some hundreds at a time."""
@@ -232,6 +233,21 @@ class LanceTable:
 
     def _read(self, work: Callable[[Any, Manifest], T]) -> T:
         return self._files.read(work)
+
+    def _write(self, table: Any, rows: Rows) -> int:
+        """To be done by the one who writes; returns how many were new."""
+        manifest = self._with_slots_for(rows, table)
+        # Never less than the version it comes with, be there a commit of another's in between.
+        batch = as_table(rows, manifest.slots, table.version + _VERSIONS_BETWEEN)
+        if self._known.may_hold(table, rows.ids):
+            merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            new = int(merge.execute(batch).num_inserted_rows)
+        else:
+            table.add(batch)
+            new = len(rows)
+        self._known.wrote(table, rows.ids)
+        self._debt.add(len(rows))
+        return new
 
     def _with_slots_for(self, rows: Rows, table: Any) -> Manifest:
         """The manifest with a slot for every column of `rows`, each an Arrow column by then."""

@@ -15,7 +15,7 @@ from embedder.collections.milvus.heads import MAX_QUERY_ROWS, Head, Heads
 from embedder.collections.milvus.leases import Leases
 from embedder.collections.milvus.rows import columns_of, requests, row_of, rows_of, words_told
 from embedder.collections.milvus.server import CALL_S, Server
-from embedder.collections.rows import Found, Row, Rows, last_of_each, storable
+from embedder.collections.rows import Found, Row, Rows, last_of_each, revised, storable
 from embedder.collections.rows_along import RowsAlong
 from embedder.collections.store import Info, Stats
 from embedder.errors import StoreFailed, UnknownCollection
@@ -75,13 +75,19 @@ class MilvusTable(RowsAlong):
             return 0
         with self.writing() as (client, head):
             there = queries.there(client, head, rows.ids)
-            told = replace(head, zeros=head.zeros or not rows.vectors.any(axis=1).all())
-            if told != head:  # said before it is so: a search must not be led astray in between
-                self._heads.put(self._name, told)
-            for request in requests(rows, head.mark + 1):
-                client.upsert(head.rows, request, timeout=CALL_S)
-            self._heads.put(self._name, replace(told, mark=head.mark + 1))
+            self._write(client, head, rows)
         return len(rows) - there
+
+    def revise(self, ids: Sequence[str], change: Callable[[Row], Row]) -> int:
+        """Read and written under the writer's lock, some hundreds at a time."""
+        there = 0
+        with self.writing() as (client, before):
+            head = before
+            for keys in queries.parts(storable(ids)):
+                if rows := _rows_of(client, head, keys, vectors=True):
+                    head = self._write(client, head, revised(rows, change))
+                    there += len(rows)
+        return there
 
     def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete by id, some hundreds at a time."""
@@ -234,6 +240,17 @@ class MilvusTable(RowsAlong):
         if seen is not None and time.monotonic() - seen[0] < _FRESH_S:
             return seen[1]
         return self._read(lambda _, head: head)
+
+    def _write(self, client: Any, head: Head, rows: Rows) -> Head:
+        """To be done by the one who writes; what is known of the table then."""
+        told = replace(head, zeros=head.zeros or not rows.vectors.any(axis=1).all())
+        if told != head:  # said before it is so: a search must not be led astray in between
+            self._heads.put(self._name, told)
+        for request in requests(rows, head.mark + 1):
+            client.upsert(head.rows, request, timeout=CALL_S)
+        told = replace(told, mark=head.mark + 1)
+        self._heads.put(self._name, told)
+        return told
 
     def _read(self, work: Callable[[Any, Head], T]) -> T:
         """`work(client, head)`, twice where rows were exchanged or a connection broke under it."""

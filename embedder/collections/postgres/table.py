@@ -17,8 +17,8 @@ from embedder.collections.postgres.copying import columns_sql, copy_rows, row_of
 from embedder.collections.postgres.database import Database, sweep
 from embedder.collections.postgres.heads import Head, as_json, read_head, read_info
 from embedder.collections.postgres.sql import condition
-from embedder.collections.postgres.words import delete_rows, note_more, words_in
-from embedder.collections.rows import Found, Row, Rows, last_of_each, storable
+from embedder.collections.postgres.words import Words, delete_rows, note_more, words_in
+from embedder.collections.rows import Found, Row, Rows, last_of_each, revised, storable
 from embedder.collections.rows_along import RowsAlong
 from embedder.collections.store import Info, Stats
 from embedder.collections.upkeep import Debt, Upkeep
@@ -85,13 +85,19 @@ class PostgresTable(RowsAlong):
             return 0
         words = [words_in(text) for text in rows.texts]
         with self.writing() as (connection, head):
-            replaced, fewer = delete_rows(connection, head, rows.ids)
-            copy_rows(connection, head, rows, words, head.mark + 1)
-            note_more(connection, head, words)
-            new = len(rows) - replaced
-            self._note(connection, new, sum(one.length for one in words) - fewer)
+            new = self._write(connection, head, rows, words)
         self._owe(len(rows))
         return new
+
+    def revise(self, ids: Sequence[str], change: Callable[[Row], Row]) -> int:
+        """Read and written in one transaction."""
+        with self.writing() as (connection, head):
+            rows = _rows_of(connection, head, storable(ids), vectors=True)
+            if rows:
+                made = revised(rows, change)
+                self._write(connection, head, made, [words_in(text) for text in made.texts])
+        self._owe(len(rows))
+        return len(rows)
 
     def delete(self, ids: Sequence[str], keep: Callable[[list[Row]], None] | None = None) -> int:
         """Delete by id, in one transaction."""
@@ -225,6 +231,15 @@ class PostgresTable(RowsAlong):
                 )
                 while told := cursor.fetchmany(batch_rows):
                     yield told, head
+
+    def _write(self, connection: Connection[Any], head: Head, rows: Rows, words: Sequence[Words]) -> int:
+        """To be done by the one who writes; returns how many were new."""
+        replaced, fewer = delete_rows(connection, head, rows.ids)
+        copy_rows(connection, head, rows, words, head.mark + 1)
+        note_more(connection, head, words)
+        new = len(rows) - replaced
+        self._note(connection, new, sum(one.length for one in words) - fewer)
+        return new
 
     def _note(self, connection: Connection[Any], rows: int, words: int) -> None:
         connection.execute(
