@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
         multiply_alone()
         async with engine, collections, AsyncExitStack() as stack:
             if place is None or place.index == 0:  # one of a server's workers does it for all
-                await stack.enter_async_context(kept_tidy(collections, uploads))
+                await stack.enter_async_context(kept_tidy(collections, uploads, settings.cache_dir))
             if page is not None:
                 await page.start()
             yield

@@ -71,11 +71,14 @@ class Shelf:
     """By collection the dataset it was opened as last."""
     before: dict[str, Before] = field(default_factory=dict)
     """By what was deleted."""
-    mapping: set[str] = field(default_factory=set)
-    """Collections whose maps are being brought up to date."""
 
     def __post_init__(self) -> None:
         self.access = Access(self.settings)
+
+    @property
+    def mapping(self) -> set[str]:
+        """Collections whose maps are being made or brought up to date, also while nobody looks at them."""
+        return self.collections.mapping
 
     def check(self, request: HTTPConnection) -> None:
         """Return if the request is the keeper's, by the same rule as the API's.

@@ -34,6 +34,8 @@ class Collections:
         self.store = store
         self.engine = engine
         self.maps = maps
+        self.mapping: set[str] = set()
+        """Collections whose maps are being made by this process: one at a time."""
         self._held: dict[str, Collection] = {}
 
     async def names(self) -> list[str]:

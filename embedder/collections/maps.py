@@ -56,6 +56,10 @@ class KeptMaps:
             return KeptMap(head, made) if head.form == FORM and head.of(about) else None
         return None
 
+    def has(self, name: str) -> bool:
+        """Whether a map is kept of the collection `name`, or of another that had its name."""
+        return (self._of(name) / _CURRENT).exists()
+
     def begin(self) -> Path:
         """A folder for a map in the making, in which `keep` expects its arrays and ids."""
         made = self._folder / f"{_UNFINISHED}{uuid.uuid4().hex}"

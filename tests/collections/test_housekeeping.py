@@ -58,7 +58,7 @@ async def test_a_server_lets_go_of_what_was_deleted_without_a_page(
 
 async def test_a_store_that_is_away_is_asked_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = open_store("postgresql://nobody:secret@127.0.0.1:9/none")
-    async with Collections(store, None) as away, kept_tidy(away, Uploads(tmp_path / "files")):
+    async with Collections(store, None) as away, kept_tidy(away, Uploads(tmp_path / "files"), tmp_path):
         until_s = time.monotonic() + 20
         while len(caplog.records) < 2:
             assert time.monotonic() < until_s
