@@ -86,7 +86,7 @@ async def test_it_ends_with_the_server(mapped: Collections, tmp_path: Path) -> N
     await (await mapped.open(NAME)).delete(["t1"])
     await upkeep.look()
     work = asyncio.create_task(upkeep.look())
-    while not mapped.mapping:
+    while not mapped.mapping:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
