@@ -45,8 +45,7 @@ class MapUpkeep:
         if maps is None:
             return
         names = await self._collections.names()
-        mapped = await asyncio.to_thread(lambda: [one for one in names if maps.has(one)])
-        for name in mapped:
+        for name in await asyncio.to_thread(lambda: [one for one in names if maps.has(one)]):
             try:
                 mark = await self._rested(name, maps)
                 if mark is not None and time.monotonic() >= self._not_before_s:

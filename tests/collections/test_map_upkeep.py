@@ -86,8 +86,11 @@ async def test_it_ends_with_the_server(mapped: Collections, tmp_path: Path) -> N
     await (await mapped.open(NAME)).delete(["t1"])
     await upkeep.look()
     work = asyncio.create_task(upkeep.look())
-    while not mapped.mapping:  # noqa: ASYNC110
+    for _ in range(2000):
+        if mapped.mapping:
+            break
         await asyncio.sleep(0.001)
+    assert mapped.mapping
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
