@@ -110,11 +110,10 @@ def test_the_server_is_a_front_of_another_one(server: Server, tmp_path: Path) ->
         "TESSERA_UPSTREAM_KEYS": f"{host}={KEY}",
     }
     with live_server(tmp_path, "--no-ui", **variables) as front:
-        client = openai.OpenAI(base_url=f"{front.base}/far/v1", api_key=front.key)
-        made = client.embeddings.create(model="far", input=TEXTS[:2])
-        direct = openai.OpenAI(base_url=f"{server.base}/v1", api_key=KEY).embeddings.create(
-            model=MODEL, input=TEXTS[:2]
-        )
+        with openai.OpenAI(base_url=f"{front.base}/far/v1", api_key=front.key) as client:
+            made = client.embeddings.create(model="far", input=TEXTS[:2])
+        with openai.OpenAI(base_url=f"{server.base}/v1", api_key=KEY) as client:
+            direct = client.embeddings.create(model=MODEL, input=TEXTS[:2])
         np.testing.assert_allclose(
             [row.embedding for row in made.data], [row.embedding for row in direct.data], atol=1e-6
         )
