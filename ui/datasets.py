@@ -177,7 +177,7 @@ class Dataset:
     async def neighbours(self) -> Neighbours:
         """The `KEPT_NEIGHBOURS` nearest of every text, each itself the first; exact, found once.
 
-        For whatever needs neighbours: clicks, layouts, duplicates, outliers. A second for some 5,000
+        For whatever needs neighbours: clicks, layouts, outliers. A second for some 5,000
         texts, half a minute for 50,000; whoever asks meanwhile waits for the same, and
         `workings.shares[NEIGHBOURS]` says how far it is.
 

@@ -67,8 +67,7 @@ def telling(dataset: Dataset) -> int | None:
     legends = [_legend(dataset, name) for name in colours(dataset) if name in dataset.columns]
     sizes = [legend["groups"] for legend in legends if legend["kind"] == "group"]
     own = [size for size in sizes if size <= DISTINCT_GROUPS]
-    wanted = max(own) if own else min(sizes, default=None)
-    return None if wanted is None else sizes.index(wanted)
+    return sizes.index(max(own)) if own else None
 
 
 def colour(dataset: Dataset, number: int, key: str | None = None) -> NDArray[Any]:

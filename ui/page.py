@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -185,6 +187,7 @@ def with_cancel(handler: Any) -> Any:
         async with aclosing(session.loads.under(handler(desk, session, *values))) as steps:
             try:
                 async for step in steps:
+                    session.saw(step.map_value)
                     yield step.line, gr.update(visible=True), step.map_value or gr.skip()
             except Stopped:
                 yield what_was_there(session)
@@ -217,6 +220,7 @@ async def arranged(
             async for value, line, goes_on in steps:
                 dataset = session.dataset
                 said = line or (loading.summary(dataset) if dataset else "")
+                session.saw(value)
                 yield said, gr.update(visible=goes_on), value
     except Stopped:
         yield what_was_there(session)
@@ -262,4 +266,6 @@ def what_was_there(session: Session) -> Any:
     said = status("Cancelled; what was there before is still there.")
     if dataset is None:
         return said, gr.update(visible=False), gr.skip()
-    return said + loading.summary(dataset), gr.update(visible=False), map.shown(dataset)
+    # Told anew though it may be the same: the controls say again what is shown.
+    value = json.loads(session.seen() or map.shown(dataset)) | {"told": secrets.token_hex(4)}
+    return said + loading.summary(dataset), gr.update(visible=False), json.dumps(value)

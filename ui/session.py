@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,6 +31,8 @@ class Session:
     touched_s: float = field(default=0.0)
     loads: Stopper = field(default_factory=Stopper)
     comparisons: Stopper = field(default_factory=Stopper)
+    map_value: str = ""
+    """The component's value that this page was given last for the texts on screen."""
 
     @property
     def dataset(self) -> Dataset | None:
@@ -40,6 +43,16 @@ class Session:
         """Number a new load; the ones before it have lost."""
         self.job += 1
         return self.job
+
+    def saw(self, value: object) -> None:
+        """Remember what the map was given, if it is of the texts on screen."""
+        if isinstance(value, str) and json.loads(value).get("id") == self.dataset_id:
+            self.map_value = value
+
+    def seen(self) -> str | None:
+        """What `saw` remembers of the texts on screen; others who look at them may have another layout."""
+        known = self.map_value and json.loads(self.map_value).get("id") == self.dataset_id
+        return self.map_value if known else None
 
     def put(self, job: int, dataset: Dataset) -> bool:
         """Show `dataset` if `job` is still the newest."""

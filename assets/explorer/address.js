@@ -5,12 +5,13 @@ import { part } from "./keeper.js";
 import { optionsOf } from "./settings.js";
 
 const QUERY_CHARS = 500;
+const MOST_ROWS = 300; // a selection of more would make an address that mail and chats cut
 const MAP = "Map";
 
 // What the page was opened with, whatever its address says since.
 export const asked = new URLSearchParams(location.search);
 
-export function remember({ id, about, toolbar, layoutKey, searching, row, axes, prompting }) {
+export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting }) {
   const state = new URLSearchParams({ data: id });
   state.set("model", about.model.id);
   if (shownTab() !== MAP) state.set("view", shownTab());
@@ -26,6 +27,9 @@ export function remember({ id, about, toolbar, layoutKey, searching, row, axes, 
     state.set("mode", toolbar.mode.value);
     if (prompting.value !== null) state.set("prompt", prompting.value);
   }
+  for (const sign of ["like", "unlike"]) if (searching.examples?.[sign].length) state.set(sign, searching.examples[sign].join("."));
+  if (searching.moved) state.set("least", searching.least.toFixed(4));
+  if (selected && selected.length <= MOST_ROWS) state.set("rows", selected.join("."));
   if (row !== null) state.set("text", row);
   axes.remember(state);
   history.replaceState(history.state, "", `?${state}${location.hash}`);
@@ -46,6 +50,15 @@ export async function restore(explorer, wanted) {
     explorer.prompting.value = wanted.get("prompt");
     await explorer.searching.run({ fresh: true });
   }
+  const rows = (name) => [...new Set((wanted.get(name) ?? "").split(".").filter(Boolean).map(Number))].filter((one) => Number.isInteger(one) && one >= 0 && one < about.n);
+  const examples = { like: rows("like"), unlike: rows("unlike") };
+  if (examples.like.length || examples.unlike.length) await explorer.searching.run({ examples: (explorer.searching.examples = examples), fresh: true });
+  const least = Number(wanted.get("least"));
+  if (wanted.has("least") && Number.isFinite(least) && explorer.searching.scores && explorer.searching.slides) {
+    toolbar.setLeast(least);
+    await explorer.searching.setLeast(least, { moved: true });
+  }
+  if (!explorer.searching.scores && rows("rows").length) await explorer.select(rows("rows").slice(0, MOST_ROWS));
   if (wanted.has("view")) showTab(wanted.get("view"));
   const row = Number(wanted.get("text"));
   if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row);

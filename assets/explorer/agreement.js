@@ -38,7 +38,11 @@ export class Agreement {
       make("tbody", {}, ...rows.map(([label, cell, title = ""]) => make("tr", { title }, make("th", { scope: "row", textContent: label }), ...models.map((model) => make("td", { textContent: cell(model) }))))),
     );
     const whole = overlap && mean !== null;
-    const share = make("p", { className: "cx-mean" }, make("b", { textContent: whole ? `${number(100 * mean, 1)} %` : "…" }), whole ? ` of each text's ${k} nearest neighbours are the same in both, on average. By chance it would be ${number(100 * chance, 1)} %.` : " Neighbours are being found.");
+    const few = whole && overlap.length <= k + 1;
+    const said = whole ? ` of each text's ${k} nearest neighbours are the same in both, on average. By chance it would be ${number(100 * chance, 1)} %.` : " Neighbours are being found.";
+    const share = few
+      ? make("p", { className: "cx-mean", textContent: `${overlap.length === 1 ? "One text has" : `Each of ${overlap.length} texts has`} no ${k} neighbours that a model could choose. Bring more than ${k + 1} to see how far the models agree.` })
+      : make("p", { className: "cx-mean" }, make("b", { textContent: whole ? `${number(100 * mean, 1)} %` : "…" }), said);
     this.figures.replaceChildren(share, table);
   }
 

@@ -79,7 +79,7 @@ export class HeatMap {
     const size = n <= 20 ? 12.5 : 11;
     const rowPx = n <= NUMBERS_UP_TO ? 34 : n <= 30 ? 22 : 16;
     const numbers = ids.map((id, place) => (kind === "clusters" ? "" : String(id + 1)));
-    const labels = names.map((name, place) => escaped(fitted(name || "(blank)", kind === "clusters" ? ` (${sizes[place].toLocaleString("en")})` : "", labelPx - 8, size)));
+    const labels = names.map((name, place) => `\u2068${escaped(fitted(name || "(blank)", kind === "clusters" ? ` (${sizes[place].toLocaleString("en")})` : "", labelPx - 8, size))}\u2069`); // each in its own direction
     const z = Array.from({ length: n }, (_, row) => Array.from(scores.subarray(row * n, (row + 1) * n)));
     const [low, high] = reach(scores, n);
     const heights = links.map((link) => link[4]);
@@ -88,7 +88,7 @@ export class HeatMap {
     const lowest = Math.max(0, 2 * Math.min(...heights, 0.5 * highest) - highest);
     const share = width < 520 ? 0.12 : TREE_SHARE;
     const heat = {
-      type: "heatmap", z, colorscale: amountScale, zmin: high - low < 1e-4 ? Math.min(0, low) : low, zmax: high, xgap: n <= 30 ? 1 : 0, ygap: n <= 30 ? 1 : 0, hoverinfo: "none",
+      type: "heatmap", z, colorscale: amountScale, zmin: high - low < 1e-4 ? Math.min(0, low) : low, zmax: high - low < 1e-4 ? 1 : high, xgap: n <= 30 ? 1 : 0, ygap: n <= 30 ? 1 : 0, hoverinfo: "none",
       texttemplate: n <= NUMBERS_UP_TO && width / n > 44 ? "%{z:.2f}" : undefined,
       colorbar: { orientation: "h", thickness: 8, len: width < 520 ? 0.9 : 0.5, lenmode: "fraction", x: 0, xanchor: "left", y: 0, yref: "paper", yanchor: "top", ypad: 10, outlinewidth: 0, nticks: width < 520 ? 3 : 5, tickangle: 0, tickfont: { size: 11.5 }, title: { text: kind === "clusters" ? "mean cosine" : "cosine", side: "right", font: { size: 11.5 } } },
     };

@@ -10,6 +10,7 @@ export class Keyboard {
 
   _key(event) {
     const { toolbar, searching, stage, about } = this.explorer;
+    if (!this._isForMap(event.target)) return;
     const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
     if (event.key === "Escape" && (!typing || typing === toolbar.query)) return void this.explorer.clear();
     if (typing && typing === toolbar.query && event.key === "Enter" && event.shiftKey) {
@@ -26,6 +27,12 @@ export class Keyboard {
       event.preventDefault();
       this._walk(by);
     }
+  }
+
+  // Another view's keys, and those of what lies over the map, are their own.
+  _isForMap(target) {
+    const { root } = this.explorer;
+    return Boolean(root.clientWidth) && (target === document.body || root.contains(target));
   }
 
   // Through the neighbours of the text that was in focus when the walk began.

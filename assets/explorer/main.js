@@ -26,6 +26,7 @@ const NEIGHBOURS = 10;
 class Explorer {
   constructor(root, plotly, trigger) {
     this.trigger = trigger;
+    this.root = root;
     this.toolbar = new Toolbar({
       onSearch: (fresh) => this.searching.run({ fresh }),
       onStep: (by) => this.searching.step(by),
@@ -38,7 +39,7 @@ class Explorer {
       onContours: (wanted) => this.guarded(async () => (await this.layouts.contours(wanted), this.remember())),
       onAll: () => this.plot.showAll(),
       onPicture: (format) => this.guarded(() => this.savePicture(format)),
-      onThreshold: debounced((least) => this.guarded(() => this.searching.setLeast(least)), 60),
+      onThreshold: debounced((least) => this.guarded(() => this.searching.setLeast(least, { moved: true })), 60),
     });
     this.panel = new Panel({
       onRow: (row) => this.guarded(() => this.focus(row)),
@@ -66,6 +67,7 @@ class Explorer {
     this.wanted = new URLSearchParams(location.search);
     followViews(this);
     document.addEventListener("tessera:select", ({ detail }) => this.guarded(() => this.told(detail)));
+    document.getElementById("bring")?.addEventListener("click", () => document.body.removeAttribute("data-watching"));
     document.addEventListener("tessera:part", () => this.searching.belongs());
     new MutationObserver(() => this.repaint()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   }
@@ -99,6 +101,8 @@ class Explorer {
     const fresh = id !== this.id;
     const grown = fresh || about.n !== this.about.n;
     Object.assign(this, { id, api, about, clusters, layoutKey: key });
+    // While texts come, what they were brought with makes room for the map; a click on its tabs brings it back.
+    document.body.toggleAttribute("data-watching", !about.whole);
     this.panel.api = api;
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
@@ -107,9 +111,7 @@ class Explorer {
       this.prompting.use(about.model);
       this.colouring.picked = this.wanted.get("data") === id ? this.wanted.get("colour") : null;
       this.toolbar.found.hidden = true;
-      this.panel.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
-      this.panel.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
-      await this.plot.setFocus(null);
+      await this.unfocus();
     }
     this.toolbar.offerFile(about.layouts.includes("file"), key === "file");
     await this.axes.write();
@@ -201,6 +203,7 @@ class Explorer {
       about: contrast(found, (value, column) => this.chose(value, column)),
       clear: () => this.clear(),
     });
+    this.remember();
   }
 
   // Another view of the page names rows of these texts: they are shown on the map, and nothing else is.
@@ -234,23 +237,27 @@ class Explorer {
       make("button", { type: "button", textContent: "More like this", on: { click: () => this.searching.example(row, true) } }),
       make("button", { type: "button", textContent: "Less like this", on: { click: () => this.searching.example(row, false) } }),
     );
-    await this.panel.list("Neighbours", { title: `Nearest ${count(near.rows.length, "text")}`, note: near.score, rows: near.rows, scores: near.scores, about: quote, extra: actions });
+    await this.panel.list("Neighbours", { title: near.rows.length ? `Nearest ${count(near.rows.length, "text")}` : "There is no other text", note: near.rows.length ? near.score : "", rows: near.rows, scores: near.scores, about: quote, extra: actions });
     this.panel.vector(vector);
     this.panel.mark(row);
     this.stage.dataset.focus = row;
     this.remember();
   }
 
+  async unfocus() {
+    this.row = null;
+    this.near = [];
+    delete this.stage.dataset.focus;
+    await this.plot.setFocus(null);
+    this.panel.mark(null);
+    this.panel.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
+    this.panel.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
+  }
+
   // Back to all texts: first what was searched or selected, then the text in focus.
   async clear() {
     const narrowed = !this.toolbar.found.hidden || this.selected;
-    if (!narrowed) {
-      this.row = null;
-      this.near = [];
-      delete this.stage.dataset.focus;
-      await this.plot.setFocus(null);
-      this.panel.mark(null);
-    }
+    if (!narrowed) await this.unfocus();
     this.searching.forget();
     this.selected = null;
     this.toolbar.query.value = "";

@@ -1,8 +1,9 @@
-// What is looked at on the map, for the other views: the rows selected or found, and the text in focus.
+// What is looked at on the map, for the other views: its layout, the rows selected or found, and the text
+// in focus.
 
-export const onMap = { id: null, rows: null, row: null };
+export const onMap = { id: null, layout: "", rows: null, row: null };
 
-export function lookedAt({ id, selected, searching, row }) {
-  Object.assign(onMap, { id, row, rows: selected ?? (searching.scores ? searching.hits : null) });
+export function lookedAt({ id, layoutKey, selected, searching, row }) {
+  Object.assign(onMap, { id, row, layout: layoutKey ?? "", rows: selected ?? (searching.scores ? searching.hits : null) });
   document.dispatchEvent(new Event("tessera:looked"));
 }

@@ -26,6 +26,8 @@ export class Searching {
     this.scores = this.examples = this.asked = this.everywhere = null;
     this.ranked = this.hits = [];
     this.at = -1;
+    this.least = 0;
+    this.moved = false; // whether a visitor has set the threshold
   }
 
   async run({ fresh = false, examples = null } = {}) {
@@ -76,8 +78,10 @@ export class Searching {
   }
 
   // Every row with at least this score is a hit; where scores only order, all that were found are.
-  async setLeast(least) {
+  async setLeast(least, { moved = false } = {}) {
     const { explorer } = this;
+    Object.assign(this, { least, moved });
+    if (moved) explorer.remember();
     const hits = this.slides ? this.ranked.filter((row) => this.scores[row] >= least) : this.ranked;
     this.hits = hits;
     const more = this.slides && hits.length === this.ranked.length && this.total > hits.length ? "+" : "";

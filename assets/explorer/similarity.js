@@ -64,10 +64,17 @@ class Similarity {
   // Looked at (again): first, or clusters may have come meanwhile, or another selection.
   seen() {
     if (!this.api) return;
+    const other = this.answer?.clusters_known && this._layout() !== this.asked.layout;
+    if (other && ["auto", "clusters", "between"].includes(this.asked.shown)) return void this.load({ shown: this.asked.shown === "auto" ? "auto" : "clusters" });
     const stale = this.asked?.shown in { rows: 0, near: 0 } && JSON.stringify(this._rows(this.asked.shown)) !== JSON.stringify(this.asked.rows);
     if (!this.answer || (this.asked.shown === "auto" && !this.answer.clusters_known)) this.load({ shown: "auto" });
     else if (stale) this.load({ shown: this.asked.shown });
     else this.heat.repaint();
+  }
+
+  // Clusters are those of the layout that this visitor has on the map.
+  _layout() {
+    return onMap.id === this.id ? onMap.layout : "";
   }
 
   _rows(shown) {
@@ -79,7 +86,7 @@ class Similarity {
   load(wanted) {
     return this.guarded(async () => {
       const turn = (this.turn = (this.turn ?? 0) + 1);
-      const asked = { rows: this._rows(wanted.shown), ...wanted };
+      const asked = { rows: this._rows(wanted.shown), layout: this._layout(), ...wanted };
       if (wanted.shown in NOTHING && !asked.rows.length) {
         this.choice.value = this.answer?.shown in CHOICES ? this.answer.shown : "spread";
         throw new Error(NOTHING[wanted.shown]);

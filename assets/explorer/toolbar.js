@@ -131,6 +131,10 @@ export class Toolbar {
     pen.fillStyle = "#8a919c";
     const most = Math.max(...bins);
     bins.forEach((bin, place) => bin && pen.fillRect(place, 20 - Math.max(1, (bin / most) * 20), 1, 20));
+    this.setLeast(least);
+  }
+
+  setLeast(least) {
     this.threshold.value = Math.round(((least - this.low) / (this.high - this.low || 1)) * 1000);
     this.shownThreshold.textContent = `≥ ${least.toFixed(2)}`;
   }

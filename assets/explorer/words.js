@@ -10,7 +10,7 @@ export function aboutLayout({ n, model, truncated, dimensions, explained_share: 
   const what = {
     umap: "UMAP: neighbours stay neighbours; distances between groups mean little.",
     tsne: "t-SNE: neighbours stay neighbours; sizes of and distances between groups mean little.",
-    pca: share === null ? "PCA: these vectors don't differ, so they are one point." : `PCA: these ${directions} directions hold ${Math.round(share * 100)} % of what sets the vectors apart.`,
+    pca: n === 1 ? "PCA: one text is one point." : share === null ? "PCA: these vectors don't differ, so they are one point." : `PCA: these ${directions} directions hold ${Math.round(share * 100)} % of what sets the vectors apart.`,
     file: "From the file: the places its own columns give; what their distances mean is known to who made them.",
     axes: "Axes: each text at its cosine with both axes; across is the first, upwards the second.",
   }[method];

@@ -11,7 +11,7 @@ from embedder.analysis.similarity import OnProgress, top_k, unit_rows
 
 KEPT_NEIGHBOURS = 101
 """So many are found for texts on a map, each itself the first: for a click, for UMAP up to its most
-neighbours, for t-SNE up to a perplexity of 33, for duplicates and outliers."""
+neighbours, for t-SNE up to a perplexity of 33, for outliers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -215,6 +215,18 @@ def test_the_badge_says_by_which_model_the_texts_on_screen_are(open_page: OpenPa
     assert another.locator("#model input").input_value() == OTHER
 
 
+def test_of_few_texts_it_says_that_there_is_nothing_to_tell(open_page: OpenPage) -> None:
+    page = open_page().page
+    paste(page, TEXTS[:3])
+    wait_for_status(page, "3 texts")
+    page.wait_for_selector("#map .tx-plot[data-painted$=' 3']")
+    view(page, "Compare")
+    page.locator("#cx-go").click()
+    said = page.locator("#compare .cx-mean").filter(has_text="Each of 3 texts has no 10 neighbours")
+    said.wait_for(timeout=60_000)
+    assert "%" not in said.inner_text()
+
+
 def test_with_one_model_it_says_what_to_set_and_compares_a_cut(open_page: OpenPage) -> None:
     page = open_page(width=390, height=844).page
     bring_and_open(page, TEXTS)

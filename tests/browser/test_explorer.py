@@ -428,6 +428,34 @@ def test_an_address_holds_the_view_for_a_reload_and_for_others(
     assert points(lost.page) == 3000
 
 
+def test_a_reload_keeps_selection_threshold_and_examples(open_page: OpenPage, tmp_path: Path) -> None:
+    watched = open_page()
+    page = watched.page
+    upload_topics(page, tmp_path)
+    shown = page.locator("#tx-panel-Selection")
+    search(page, "a meal")
+    page.locator("#tx-threshold").press("Home")
+    page.wait_for_function("location.search.includes('least=')")
+    shown.locator("h2", has_text="13 hits").wait_for()
+    watched.reload()
+    shown.locator("h2", has_text="13 hits").wait_for()
+    page.get_by_role("button", name="Clear", exact=True).first.click()
+    shown.locator(".tx-row button").nth(1).click()
+    focus = wait_for_focus(page)
+    page.locator("#tx-panel-Neighbours").get_by_role("button", name="Less like this").click()
+    page.wait_for_function(f"new URLSearchParams(location.search).get('unlike') === '{focus}'")
+    watched.reload()
+    shown.locator("h3", has_text="Like and unlike").wait_for()
+    shown.locator(".tx-chip", has_text="−").wait_for()
+    page.evaluate(
+        "document.dispatchEvent(new CustomEvent('tessera:select',"
+        " { detail: { id: new URLSearchParams(location.search).get('data'), rows: [4, 2, 7] } }))"
+    )
+    page.wait_for_function("new URLSearchParams(location.search).get('rows') === '4.2.7'")
+    watched.reload()
+    shown.locator("h2", has_text="3 texts selected").wait_for()
+
+
 def test_texts_are_never_markup(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page().page
     texts = upload_topics(page, tmp_path)

@@ -353,3 +353,32 @@ def test_a_phone_and_the_dark(open_page: OpenPage, scheme: Any) -> None:
     assert label["x"] >= frame["x"], "labels are cut to their room"
     ink = page.evaluate(f"document.querySelector('{HEAT} .sx-canvas').layout.font.color")
     assert ink == ("#c9ccd3" if scheme == "dark" else "#4a4f59")
+
+
+def test_clusters_are_those_of_the_map_that_this_visitor_looks_at(open_page: OpenPage) -> None:
+    first = open_page().page
+    layout = str(first.locator("#map .tx-plot").get_attribute("data-painted")).split()[0]
+    other = open_page().page
+    other.get_by_role("button", name="3-D").click()
+    other.wait_for_selector(f"#map .tx-plot[data-painted^='{layout}-3d ']", timeout=180_000)
+    with first.expect_request("**/similarity/matrix") as asked:
+        view(first, "Similarity")
+    assert asked.value.post_data_json["layout"] == layout
+    with other.expect_request("**/similarity/matrix") as asked:
+        view(other, "Similarity")
+    assert asked.value.post_data_json["layout"] == f"{layout}-3d"
+
+
+def test_keys_of_the_map_are_left_alone_in_another_view(open_page: OpenPage) -> None:
+    page = open_page().page
+    page.locator("#tx-panel-Selection .tx-row button").nth(2).click()
+    page.wait_for_selector("#map .tx-plot[data-focus='2']")
+    view(page, "Similarity")
+    page.wait_for_selector(f"{HEAT}[data-painted]")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    view(page, "Map")
+    page.wait_for_selector("#map .tx-plot[data-focus='2']")
+    page.locator("body").press("Escape")
+    page.wait_for_selector("#map .tx-plot:not([data-focus])")
+    assert "Click a point" in page.locator("#tx-panel-Neighbours").inner_text()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from embedder.analysis import pca_2d
 from embedder.types import ModelInfo
 from ui.datasets import MAX_LAYOUTS, Dataset, Datasets
+from ui.map import shown
+from ui.page import what_was_there
 from ui.session import Sessions
 
 INFO = ModelInfo("m", 4, 64, "f", "test", True)
@@ -35,6 +38,22 @@ def test_a_visitor_finds_their_own_session_and_nobody_elses() -> None:
     assert sessions.of("a").dataset is not None
     assert sessions.of("b").dataset is None
     assert sessions.of("a", "somebody who logged in").dataset is None
+
+
+def test_after_cancel_a_visitor_has_their_own_layout_and_not_that_of_another() -> None:
+    sessions, shared = sessions_of(), dataset()
+    one, other = sessions.of("a"), sessions.of("b")
+    for session, key in ((one, "pca"), (other, "umap-3d")):
+        session.put(session.begin(), shared)
+        shared.workings.newest = key
+        session.saw(shown(shared))
+    _, _, value = what_was_there(one)
+    assert json.loads(value)["layout"] == "pca"
+    assert what_was_there(one)[2] != value, "the page is not told anew"
+    assert json.loads(what_was_there(other)[2])["layout"] == "umap-3d"
+    new = sessions.of("c")
+    new.put(new.begin(), shared)
+    assert json.loads(what_was_there(new)[2])["layout"] == "umap-3d"
 
 
 def test_who_went_quiet_is_forgotten() -> None:
