@@ -21,7 +21,6 @@ from embedder.errors import InvalidInput, TooLarge
 
 router = APIRouter(tags=["collections"])
 
-MAX_COLLECTIONS = 1000
 """So many collections one server makes by its API."""
 _MAX_IDS = 10_000
 _MAX_METADATA, _MAX_METADATA_CHARS = 16, 512
@@ -43,7 +42,7 @@ async def list_collections(request: Request) -> Response:
     """Every collection of this server, by name."""
     context = context_of(request)
     names = await context.collections.names()
-    data = [await _described(await context.collections.open(name)) for name in names[:MAX_COLLECTIONS]]
+    data = [await _described(await context.collections.open(name)) for name in names]
     return json_response({"object": "list", "data": data})
 
 
@@ -60,8 +59,6 @@ async def create_collection(request: Request) -> Response:
     _check_metadata(wanted.metadata or {})
     if wanted.name.startswith(PREFIX):
         raise InvalidInput(f"Names that begin with {PREFIX} are those of vector stores.", param="name")
-    if len(await context.collections.names()) >= MAX_COLLECTIONS:
-        raise TooLarge(f"This server has {MAX_COLLECTIONS} collections, the most there can be. Delete one.")
     call = context.collections.create(wanted.name, model=wanted.model, metadata=wanted.metadata)
     made = await while_connected(request, call, timeout_s=context.settings.request_timeout_s)
     return json_response(await _described(made))

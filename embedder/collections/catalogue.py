@@ -13,10 +13,11 @@ from embedder.collections.collection import Collection
 from embedder.collections.maps import KeptMaps
 from embedder.collections.store import Store
 from embedder.engine import Engine
-from embedder.errors import CollectionBusy, InvalidInput, StoreFailed, UnknownCollection
+from embedder.errors import CollectionBusy, InvalidInput, StoreFailed, TooLarge, UnknownCollection
 from embedder.types import ModelInfo
 
 MAX_DIMENSIONS = 16_384
+MAX_COLLECTIONS = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HIDDEN = "."
 """Tables whose names begin so are not collections yet: one that is being made anew."""
@@ -50,6 +51,7 @@ class Collections:
 
         Raises:
             InvalidInput, CollectionExists, UnknownModel, ModelUnavailable, StoreFailed
+            TooLarge: there are `MAX_COLLECTIONS`.
         """
         check_name(name)
         if self.engine is None:
@@ -64,6 +66,7 @@ class Collections:
 
         Raises:
             InvalidInput, CollectionExists, StoreFailed
+            TooLarge: there are `MAX_COLLECTIONS`.
         """
         check_name(name)
         if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -123,6 +126,8 @@ class Collections:
         await self.close()
 
     async def _create(self, name: str, dimensions: int, info: Mapping[str, Any]) -> Collection:
+        if len(await self.names()) >= MAX_COLLECTIONS:
+            raise TooLarge(f"There are {MAX_COLLECTIONS:,} collections, the most there can be. Delete one.")
         table = await asyncio.to_thread(self.store.create, name, dimensions, info)
         made = self._held[name] = Collection(name, table, self.engine)
         return made

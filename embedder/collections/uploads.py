@@ -13,7 +13,8 @@ from pathlib import Path
 
 from embedder.errors import StoreFailed, TooLarge, UnknownFile
 
-MAX_FILES = 10_000
+MAX_FILES, MAX_BYTES = 10_000, 50 * 2**30
+"""As many of both as are kept at once."""
 _ID = re.compile(r"file-[0-9a-f]{24}")
 _LEFT, _GONE = "~", "-gone"
 """A folder that is being written begins so; one that is being deleted ends so too."""
@@ -42,11 +43,13 @@ class Uploads:
         """Keep a file.
 
         Raises:
-            TooLarge: there are `MAX_FILES` already.
+            TooLarge: there are `MAX_FILES` already, or they have `MAX_BYTES` with this one.
             StoreFailed: the disk is full, say.
         """
         if len(self._ids()) >= MAX_FILES:
             raise TooLarge(f"There are {MAX_FILES:,} files already, the most there can be. Delete some.")
+        if len(data) + self._held_bytes() > MAX_BYTES:
+            raise TooLarge(f"All files together have at most {MAX_BYTES // 2**30} GB. Delete some.")
         made = Upload(f"file-{uuid.uuid4().hex[:24]}", filename[-255:], purpose, len(data), int(time.time()))
         self.sweep()
         part = self._folder / f"{_LEFT}{made.id}"
@@ -61,6 +64,13 @@ class Uploads:
                 f"The file could not be kept: {error.strerror or type(error).__name__}."
             ) from None
         return made
+
+    def _held_bytes(self) -> int:
+        held = 0
+        for file_id in self._ids():
+            with suppress(OSError):  # deleted meanwhile
+                held += (self._folder / file_id / "content").stat().st_size
+        return held
 
     def get(self, file_id: str) -> Upload:
         """What is known of a file.

@@ -20,6 +20,7 @@ from embedder.errors import (
     CollectionExists,
     InvalidInput,
     ModelMismatch,
+    TooLarge,
     UnknownCollection,
     UnknownModel,
 )
@@ -163,6 +164,17 @@ async def test_an_id_or_the_content_says_what_is_replaced(
     assert ids(await filled.search(Question(vector=exact, top_k=1))) == ["t2"]
     assert await filled.delete(["t0", "none"], documents=["book"]) == 4
     assert {row.id for row in await filled.get(["t0", "t1", "t2", "t3"])} == {"t1"}
+
+
+async def test_there_are_only_so_many(collections: Collections, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embedder.collections.catalogue.MAX_COLLECTIONS", 2)
+    await collections.create("one")
+    await collections.create_for_vectors("two", 4)
+    for make in (collections.create("three"), collections.create_for_vectors("three", 4)):
+        with pytest.raises(TooLarge, match="2 collections"):
+            await make
+    await collections.delete("one")
+    await collections.create("three")
 
 
 async def test_a_change_beside_others_brings_nothing_back_and_overwrites_nothing(

@@ -319,6 +319,10 @@ def test_uploads_are_known_by_their_ids_only(
         for look in (uploads.get, uploads.content, uploads.delete):
             with pytest.raises(UnknownFile):
                 look(odd)
+    monkeypatch.setattr("embedder.collections.uploads.MAX_BYTES", made.bytes + 3)
+    with pytest.raises(TooLarge):
+        uploads.add("b", "assistants", b"four")
+    uploads.delete(uploads.add("b", "assistants", b"two").id)
     monkeypatch.setattr("embedder.collections.uploads.MAX_FILES", 1)
     with pytest.raises(TooLarge):
         uploads.add("b", "assistants", b"")
