@@ -21,7 +21,6 @@ from embedder.errors import InvalidInput, TooLarge
 
 router = APIRouter(tags=["collections"])
 
-"""So many collections one server makes by its API."""
 _MAX_IDS = 10_000
 _MAX_METADATA, _MAX_METADATA_CHARS = 16, 512
 _CHARS_PER_TOKEN = 4

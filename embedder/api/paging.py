@@ -33,7 +33,8 @@ def page(request: Request, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
             raise InvalidInput(f"'{name}' is no id of this list; it may have been deleted.", param=name)
     start = places[query["after"]] + 1 if query.get("after") else 0
     end = places[query["before"]] if query.get("before") else len(items)
-    if query.get("before") and not query.get("after"):
+    backwards = bool(query.get("before")) and not query.get("after")
+    if backwards:
         start = max(0, end - int(limit))  # those right before it
     some = list(items[start : min(end, start + int(limit))])
     return {
@@ -41,5 +42,5 @@ def page(request: Request, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "data": some,
         "first_id": some[0]["id"] if some else None,
         "last_id": some[-1]["id"] if some else None,
-        "has_more": start > 0 if query.get("before") else start + len(some) < len(items),
+        "has_more": start > 0 if backwards else start + len(some) < end,
     }
