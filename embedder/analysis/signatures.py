@@ -19,7 +19,9 @@ from embedder.analysis.similarity import Floats
 Words = NDArray[np.uint64]
 Places = NDArray[np.int64]
 
-BITS = 1024
+BITS = 2048
+_FIRST_WORDS = 4
+"""So many words of a signature are compared of all, for to read them is what it costs."""
 MISSED = 1e-6
 """The probability that a vector of the wanted cosine differs in more bits than `most_differing` says."""
 _WORD_BITS = 64
@@ -76,23 +78,26 @@ def near(
     """Where in `(w, n)` the `k` nearest to `one` `(w, 1)` are, and some more; of `places` only, if given.
 
     `cosines` gives those of some places. The k-th best cosine of a few that look near is one that the k
-    nearest reach, so their signatures differ in no more than so many bits, but for a share of `MISSED`. A
-    quarter of the bits are compared of all, more and more of those that are left. There must be more than
+    nearest reach, so their signatures differ in no more than so many bits, but for a share of `MISSED`. A few
+    bits are compared of all, more and more of those that are left. There must be more than
     `first_looked_at(k)` places.
     """
     words = len(signatures)
-    compared = max(1, words // 4)
+    compared = min(_FIRST_WORDS, words)
     told = differing(signatures[:compared], one[:compared])
     left: Places = np.arange(len(told)) if places is None else places
     if places is not None:
         told = told[places]
     first = first_looked_at(k)
-    some = left[np.flatnonzero(told <= np.partition(told, first)[first])]
-    found = cosines(some)
-    best = np.argpartition(found, -k)[-k:]
-    reached = float(found[best[0]])
+    best, reached = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
     while True:
-        close = np.flatnonzero(told <= most_differing(reached, compared * _WORD_BITS))
+        if len(left) > first:  # each time those that look nearest by more bits: the bound comes nearer, too
+            some = left[np.argpartition(told, first)[:first]]
+            best, unique = np.unique(np.concatenate([best, some]), return_index=True)
+            reached = np.concatenate([reached, cosines(some)])[unique]
+            kept = np.argpartition(reached, -k)[-k:]
+            best, reached = best[kept], reached[kept]
+        close = np.flatnonzero(told <= most_differing(float(reached.min()), compared * _WORD_BITS))
         left, told = left[close], told[close]
         if compared == words:
             break
@@ -101,7 +106,7 @@ def near(
         compared = more.stop
     near_enough = np.zeros(signatures.shape[1], dtype=bool)
     near_enough[left] = True
-    near_enough[some[best]] = True
+    near_enough[best] = True
     return np.flatnonzero(near_enough)
 
 
