@@ -32,7 +32,8 @@ export class Keyboard {
   // Another view's keys, and those of what lies over the map, are their own.
   _isForMap(target) {
     const { root } = this.explorer;
-    return Boolean(root.clientWidth) && (target === document.body || root.contains(target));
+    const around = target === document.body || target.closest?.("#views > .tab-wrapper");
+    return Boolean(root.clientWidth) && Boolean(around || root.contains(target));
   }
 
   // Through the neighbours of the text that was in focus when the walk began.
