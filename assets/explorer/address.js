@@ -61,7 +61,7 @@ export async function restore(explorer, wanted) {
   if (!explorer.searching.scores && rows("rows").length) await explorer.select(rows("rows").slice(0, MOST_ROWS));
   if (wanted.has("view")) showTab(wanted.get("view"));
   const row = Number(wanted.get("text"));
-  if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row);
+  if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row, { show: !explorer.selected });
 }
 
 export function followViews(explorer) {
