@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.machine import ROOT
+from benchmarks.machine import ROOT, describe
 
 _NAMES = ("start", "peers", "limit", "fairness", "workers", "first_paint", "explorer")
 _COLUMNS = ("work", "ours", "peer or limit", "figure", "goal", "")
@@ -36,11 +36,14 @@ def main() -> int:
         rows += headlines(path)
         took[name] = time.perf_counter() - begun_s
     print_table(rows)
+    whole_s = time.perf_counter() - started_s
     parts = ", ".join(f"{name} {took_s:.0f}" for name, took_s in took.items())
     print(
-        f"\n{time.perf_counter() - started_s:.0f} s ({parts}). Results: {folder.relative_to(ROOT)}/\n"
+        f"\n{whole_s:.0f} s ({parts}). Results: {folder.relative_to(ROOT)}/\n"
         "The first run is longer: the peers are installed."
     )
+    told = {"seconds": whole_s, "parts_s": took, "machine": describe()}
+    (folder / "all.json").write_text(json.dumps(told, indent=2) + "\n")
     return 0 if all(row[-1] == "kept" for row in rows) else 1
 
 
