@@ -187,7 +187,7 @@ def abandoned(server: Server, texts: list[str], after_s: float, args: Args) -> d
 
 @dataclass(frozen=True, slots=True)
 class Args:
-    """How long each situation is watched, how many texts of bulk are in a request, and how often ours is asked."""
+    """How long each situation is watched, texts of bulk in a request, and rounds of ours."""
 
     idle_probes: int
     probe_s: float
