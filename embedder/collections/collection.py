@@ -132,7 +132,8 @@ class Collection:
 
         there = await asyncio.to_thread(self.table.revise, [row_id], changed)
         if there and not written:
-            return await self.update(row_id, text=text, document=document, columns=columns)
+            given["vector"] = (await self.embed([given["text"]], kind="document"))[0]
+            await asyncio.to_thread(self.table.revise, [row_id], changed)
         return replace(written[-1], vector=None) if written else None
 
     async def set_columns(self, ids: Sequence[str], columns: Columns) -> int:
