@@ -8,10 +8,12 @@ import hashlib
 import logging
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 
 from cachetools import LRUCache
 
+from embedder.daemon_thread import DaemonThread
 from embedder.disk_cache import DiskCache
 from embedder.types import KnownVector, Prompt, Text
 
@@ -83,8 +85,8 @@ class TwoLevelCache:
     def __init__(self, memory: MemoryCache, disk: DiskCache) -> None:
         self._memory = memory
         self._disk = disk
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="disk-cache-reads")
-        self._late: asyncio.Future[dict[bytes, KnownVector]] | None = None
+        self._reader = DaemonThread("disk-cache-reads")
+        self._late: Future[dict[bytes, KnownVector]] | None = None
 
     def get(self, key: bytes) -> KnownVector | None:
         """The vector of `key` if memory holds it, or None; the vector is read-only."""
@@ -102,10 +104,13 @@ class TwoLevelCache:
         """
         if self._late is not None and not self._late.done():
             return {}
-        reading = asyncio.get_running_loop().run_in_executor(self._reader, self._fetch, keys)
-        done, _ = await asyncio.wait({reading}, timeout=within_s)
-        if not done:
-            self._late = reading
+        reading = self._reader.submit(partial(self._fetch, keys))
+        try:
+            await asyncio.wait({asyncio.wrap_future(reading)}, timeout=within_s)
+        finally:
+            if not reading.done():
+                self._late = reading
+        if not reading.done():
             _LOG.warning("The cache of vectors on disk took over %g s to answer; going on without.", within_s)
             return {}
         return reading.result()
@@ -118,7 +123,7 @@ class TwoLevelCache:
 
     def close(self, timeout_s: float) -> None:
         """Write what waits to be written, for `timeout_s` at most; blocking."""
-        self._reader.shutdown(wait=False, cancel_futures=True)
+        self._reader.close()
         self._disk.close(timeout_s)
 
 

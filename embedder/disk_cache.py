@@ -226,8 +226,15 @@ class DiskCache:
             return
         while _held_pages(connection) > _FILL_SHARE * self._max_pages and _forget_oldest(connection):
             pass
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        try:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (
+            sqlite3.Error
+        ) as error:  # it needs the room of a copy; what is free in the file is used all the same
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+                raise
+            _LOG.info("The cache of vectors on disk keeps its size for now: %s.", error)
 
     def _make_room(self, connection: sqlite3.Connection, new_bytes: int) -> None:
         """Forget what was not used for longest until `new_bytes` more fit."""

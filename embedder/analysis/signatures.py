@@ -78,8 +78,8 @@ def near(
     """Where in `(w, n)` the `k` nearest to `one` `(w, 1)` are, and some more; of `places` only, if given.
 
     `cosines` gives those of some places. The k-th best cosine of a few that look near is one that the k
-    nearest reach, so their signatures differ in no more than so many bits, but for a share of `MISSED`. A few
-    bits are compared of all, more and more of those that are left. There must be more than
+    nearest reach, so their signatures differ in no more than so many bits, but for a share of `MISSED` at
+    each step: a few bits are compared of all, more and more of those that are left. There must be more than
     `first_looked_at(k)` places.
     """
     words = len(signatures)

@@ -220,7 +220,7 @@ def _as_array(vectors: list[Any]) -> Any:
         with np.errstate(over="ignore"):  # infinity is refused where vectors are checked
             made = np.array(vectors)
             if made.dtype.kind not in "fiu":
-                raise TypeError  # "1" and true are no numbers
+                raise TypeError  # words are no numbers, nor is a list of true and false
             return made.astype(np.float32)
     except (ValueError, TypeError, OverflowError):
         raise InvalidInput(

@@ -9,34 +9,35 @@ from fastapi import Request
 
 from embedder.errors import InvalidInput
 
-_LIMIT, _MAX_LIMIT = 20, 10_000
+LIMIT, MAX_LIMIT = 20, 10_000
 
 
-def page(request: Request, items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The part of `items`, the newest first, that the request asks for.
+def page(request: Request, items: Sequence[dict[str, Any]], *, limit: int = LIMIT) -> dict[str, Any]:
+    """The part of `items`, the newest first, that the request asks for; `limit` of them where it says none.
 
     Raises:
         InvalidInput
     """
     query = request.query_params
-    limit = query.get("limit", str(_LIMIT))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 6 and 1 <= int(limit) <= _MAX_LIMIT):
-        raise InvalidInput(f"'limit' must be 1 to {_MAX_LIMIT}.", param="limit")
+    told = query.get("limit", str(limit))
+    if not (told.isascii() and told.isdigit() and len(told) < 6 and 1 <= int(told) <= MAX_LIMIT):
+        raise InvalidInput(f"'limit' must be 1 to {MAX_LIMIT}.", param="limit")
+    limit = int(told)
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
         raise InvalidInput("'order' must be asc or desc.", param="order")
     if order == "asc":
         items = list(reversed(items))
     places = {item["id"]: place for place, item in enumerate(items)}
-    for name in ("after", "before"):
-        if query.get(name) and query[name] not in places:
-            raise InvalidInput(f"'{name}' is no id of this list; it may have been deleted.", param=name)
-    start = places[query["after"]] + 1 if query.get("after") else 0
+    if query.get("before") and query["before"] not in places:
+        raise InvalidInput("'before' is no id of this list; it may have been deleted.", param="before")
+    # Who deletes what a list gives asks for what is after an id that is gone: the rest begins at the top.
+    start = places.get(query["after"], -1) + 1 if query.get("after") else 0
     end = places[query["before"]] if query.get("before") else len(items)
     backwards = bool(query.get("before")) and not query.get("after")
     if backwards:
-        start = max(0, end - int(limit))  # those right before it
-    some = list(items[start : min(end, start + int(limit))])
+        start = max(0, end - limit)  # those right before it
+    some = list(items[start : min(end, start + limit)])
     return {
         "object": "list",
         "data": some,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from embedder.api.bodies import FORM
 from embedder.api.context import context_of
-from embedder.api.paging import page
+from embedder.api.paging import MAX_LIMIT, page
 from embedder.api.serialise import json_response
 from embedder.collections.uploads import Upload
 from embedder.errors import InvalidInput
@@ -36,7 +36,7 @@ async def list_files(request: Request) -> Response:
     found = await asyncio.to_thread(context_of(request).uploads.all)
     purpose = request.query_params.get("purpose")
     found = [one for one in found if purpose in (None, "", one.purpose)]
-    return json_response(page(request, [described(one) for one in found]))
+    return json_response(page(request, [described(one) for one in found], limit=MAX_LIMIT))
 
 
 @router.get("/v1/files/{file_id}")

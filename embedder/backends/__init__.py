@@ -117,7 +117,11 @@ def _tried(packed: PackedBackend, form: Form, exact: Placement) -> Form:
     threads = str(exact.threads)
     if exact.threads == 1 or threads in form.shared_tokens:
         return form
-    found = packed.find_shared()
+    try:
+        found = packed.find_shared()
+    except Exception as error:  # a model is served without it
+        _LOG.warning("The trial of all cores failed with %s; each text has one.", type(error).__name__)
+        return form
     return form if found is None else replace(form, shared_tokens={**form.shared_tokens, threads: found})
 
 

@@ -98,7 +98,7 @@ def _connect(model_id: str, source: str, settings: Settings) -> list[Upstream]:
         key = keys.get(parts.netloc) or keys.get(parts.hostname) or "none"
         # A server that is gone without a word is passed over in seconds; one that computes has its time.
         timeout = Timeout(_TIMEOUT_S, connect=_CONNECT_S)
-        client = OpenAI(base_url=base, api_key=key, timeout=timeout, max_retries=1)
+        client = OpenAI(base_url=base, api_key=key, timeout=timeout, max_retries=0)
         made.append(Upstream(client, name or model_id, parts.netloc))
     return made
 

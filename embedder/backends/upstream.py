@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _REFUSED = frozenset({401, 402, 403, 404, 405})
 """Its owner or ours has to do something; nothing changes in a second."""
+_FINGERPRINT = re.compile(r"[\w:.+/-]{1,128}", re.ASCII)
+"""It may be quoted in the log."""
 _PROBE = "The weather is lovely today, and the harbour is full of boats."
 
 
@@ -36,7 +39,7 @@ class Sample:
     def fingerprint(self) -> str | None:
         """The vector space's name, where the server tells it."""
         told = self.told.get("fingerprint")
-        return told if isinstance(told, str) and told else None
+        return told if isinstance(told, str) and _FINGERPRINT.fullmatch(told) else None
 
 
 class Upstream:
@@ -95,7 +98,7 @@ class Upstream:
         """It answers as it should."""
         if self._told:
             _LOG.info("The upstream %s of %s answers again.", self.host, self.model)
-        self.checked, self._told = True, ""
+        self._told = ""
         self.down_until_s, self._pause_s = 0.0, FIRST_PAUSE_S
 
     def failed(self, error: Exception) -> None:

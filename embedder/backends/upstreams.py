@@ -59,6 +59,7 @@ class Upstreams:
             except WrongAnswer as error:
                 upstream.failed(error)
             else:
+                upstream.checked = True
                 upstream.succeeded()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -127,9 +128,10 @@ class Upstreams:
 
     def _ask(self, texts: list[str]) -> NDArray[np.float32]:
         """Vectors of one server, or, while it cannot answer, of the next."""
-        from openai import OpenAIError
+        from openai import APIConnectionError, OpenAIError
 
         left = set(self._upstreams)
+        again = len(left) == 1
         failures: dict[Upstream, Exception] = {}
         while left:
             with self._least_busy(left, len(texts)) as upstream:
@@ -139,11 +141,20 @@ class Upstreams:
                         self._check(upstream)
                     vectors = upstream.vectors(texts)
                     self._compare_width(vectors.shape[1])
+                    if (
+                        not upstream.checked
+                    ):  # it failed for others meanwhile, and may have come back as another
+                        self._check(upstream)
                 except (OpenAIError, WrongAnswer) as error:
                     if status_of(error) in _REQUEST_AT_FAULT:
                         raise
                     upstream.failed(error)
                     failures[upstream] = error
+                    if again and isinstance(
+                        error, APIConnectionError
+                    ):  # a connection that was kept and is gone
+                        again = False
+                        left.add(upstream)
                 else:
                     upstream.succeeded()
                     return vectors
@@ -187,6 +198,7 @@ class Upstreams:
 
         try:
             self._compare(upstream.sample())
+            upstream.checked = True
         except APIStatusError as error:
             if error.status_code not in _REQUEST_AT_FAULT:
                 raise

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedder.collections.filters import Filter
 from embedder.collections.rows import (
@@ -30,12 +30,24 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+T = TypeVar("T")
+
 OnProgress = Callable[[int, int], None]
 """Told how many of how many rows are kept by now."""
 
 _WRITE_ROWS, _WRITE_S = 2000, 2.0
 """Embedded texts are written so many at once, or those of so many seconds: each write costs one."""
 _GIVEN_ROWS = 20_000
+
+
+async def _to_its_end(write: Callable[..., T], *given: Any) -> T:
+    """`write(*given)` in a thread; who is cancelled leaves when it has ended, so nothing comes after."""
+    writing = asyncio.ensure_future(asyncio.to_thread(write, *given))
+    try:
+        return await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait({writing})
+        raise
 
 
 class Collection:
@@ -88,7 +100,7 @@ class Collection:
         new = 0
         for start in range(0, len(rows), _GIVEN_ROWS):
             some = slice(start, start + _GIVEN_ROWS)
-            new += await asyncio.to_thread(self.table.upsert, as_rows(rows[some], given[some]))
+            new += await _to_its_end(self.table.upsert, as_rows(rows[some], given[some]))
             if progress:
                 progress(min(some.stop, len(rows)), len(rows))
         ids = [row.id for row in rows]
@@ -130,10 +142,10 @@ class Collection:
             written.append(replace(row, **given))
             return written[-1]
 
-        there = await asyncio.to_thread(self.table.revise, [row_id], changed)
+        there = await _to_its_end(self.table.revise, [row_id], changed)
         if there and not written:
             given["vector"] = (await self.embed([given["text"]], kind="document"))[0]
-            await asyncio.to_thread(self.table.revise, [row_id], changed)
+            await _to_its_end(self.table.revise, [row_id], changed)
         return replace(written[-1], vector=None) if written else None
 
     async def set_columns(self, ids: Sequence[str], columns: Columns) -> int:
@@ -143,7 +155,7 @@ class Collection:
             InvalidInput, CollectionBusy, StoreFailed
         """
         own = check_columns(columns)
-        return await asyncio.to_thread(self.table.revise, list(ids), lambda row: replace(row, columns=own))
+        return await _to_its_end(self.table.revise, list(ids), lambda row: replace(row, columns=own))
 
     async def delete(self, ids: Sequence[str] = (), *, documents: Sequence[str] = ()) -> int:
         """Delete texts by their ids, and all texts of these documents; returns how many there were.
@@ -151,7 +163,7 @@ class Collection:
         Raises:
             CollectionBusy, StoreFailed
         """
-        return await asyncio.to_thread(self._delete, list(ids), list(documents))
+        return await _to_its_end(self._delete, list(ids), list(documents))
 
     async def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Row]:
         """The texts of `ids` that there are, in this order."""
@@ -227,7 +239,7 @@ class Collection:
         found = await asyncio.to_thread(sort_out, self.table, rows)
         new = written = 0
         if found.known is not None:
-            new = await asyncio.to_thread(self.table.upsert, found.known)
+            new = await _to_its_end(self.table.upsert, found.known)
             written = len(found.known)
         before = len(rows) - len(found.to_embed)
         if progress and before:
@@ -236,7 +248,7 @@ class Collection:
         wanted = [rows[place] for place in found.to_embed]
         async with aclosing(self._embedded(wanted, info, failed)) as batches:
             async for batch, done in batches:
-                new += await asyncio.to_thread(self.table.upsert, batch)
+                new += await _to_its_end(self.table.upsert, batch)
                 written += len(batch)
                 if progress:
                     progress(before + done, len(rows))

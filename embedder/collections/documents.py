@@ -76,7 +76,7 @@ class Documents:
         def noted(files: Files) -> None:
             if len(files) >= MAX_DOCUMENTS and file_id not in files:
                 raise InvalidInput(f"A vector store holds at most {MAX_DOCUMENTS:,} files.", param="file_id")
-            files[file_id] = made
+            files[file_id] = replace(made, alive=time.time())
 
         # One at a time: what is begun for a file is stopped before it is begun with again.
         async with self._attaching.setdefault((collection.name, file_id), asyncio.Lock()):
@@ -182,8 +182,10 @@ class Documents:
             known = noted.attributes
 
     async def _work(self, collection: Collection, document: Document) -> Document:
+        before: set[str] = set()
         try:
             async with self._turns:
+                before.update(await asyncio.to_thread(collection.table.ids_of, [document.file_id]))
                 ended = await self._put(collection, document)
         except (InvalidInput, UnknownFile) as error:
             ended = replace(document, state="failed", error=str(error)[:500])
@@ -195,8 +197,16 @@ class Documents:
             ended = replace(document, state="failed", error=told, at_fault="server")
         if ended.state == "failed":
             with suppress(TesseraError):  # a store that fails may be why
-                await collection.delete(documents=[document.file_id])
+                await self._take_back(collection, document.file_id, before)
         return ended
+
+    async def _take_back(self, collection: Collection, file_id: str, before: set[str]) -> None:
+        """Delete what a try that failed put in, unless the file is somebody else's by now."""
+        noted = (await self._notes.known(collection)).get(file_id)
+        if noted is None or noted.owner != self._tending.me:
+            return
+        there = await asyncio.to_thread(collection.table.ids_of, [file_id])
+        await collection.delete(list({*there} - before))
 
     async def _put(self, collection: Collection, document: Document) -> Document:
         data = await asyncio.to_thread(self._uploads.content, document.file_id)

@@ -10,7 +10,6 @@ from pathlib import Path
 from embedder.collections.catalogue import Collections
 from embedder.collections.mapping import MapWish, make_map
 from embedder.collections.maps import KeptMaps
-from embedder.errors import TesseraError
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class MapUpkeep:
                 mark = await self._rested(name, maps)
                 if mark is not None and time.monotonic() >= self._not_before_s:
                     await self._follow(name, mark)
-            except TesseraError as error:  # it was deleted meanwhile, say
+            except Exception as error:  # it was deleted meanwhile, say; the others are looked at all the same
                 _LOG.info("The map of a collection was not looked at: %s", type(error).__name__)
 
     async def _rested(self, name: str, maps: KeptMaps) -> int | None:
@@ -72,14 +71,14 @@ class MapUpkeep:
         collections = self._collections
         if collections.mapping or collections.maps is None:
             return
-        about = await (await collections.open(name)).read_about()
-        kept = await asyncio.to_thread(collections.maps.load, name, about)
-        if kept is None:
-            return
         started_s = time.monotonic()
         collections.mapping.add(name)
-        self._done[name] = mark
         try:
+            about = await (await collections.open(name)).read_about()
+            kept = await asyncio.to_thread(collections.maps.load, name, about)
+            if kept is None:
+                return
+            self._done[name] = mark
             await make_map(collections, name, self._cache_dir, MapWish(kept.head.options))
         finally:
             collections.mapping.discard(name)

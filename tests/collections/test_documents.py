@@ -222,19 +222,49 @@ async def test_of_a_file_that_failed_nothing_is_found_and_it_says_whose_fault_it
     documents: Documents, store: Collection, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = uploads.add("long.txt", "assistants", WORDS.encode())
-    await documents.attach(store, upload.id, {}, None)
-    assert (await ended(documents, store, upload.id)).state == "completed"
     write, busy = store.table.upsert, CollectionBusy("vs_1", 1.0)
 
     def refuse(rows: Rows) -> int:
         write(rows.take([0]))
         raise busy
 
-    monkeypatch.setattr(store.table, "upsert", refuse)
-    await documents.attach(store, upload.id, {}, Chunking(32, 0))
-    failed = await ended(documents, store, upload.id)
+    with monkeypatch.context() as patch:
+        patch.setattr(store.table, "upsert", refuse)
+        await documents.attach(store, upload.id, {}, None)
+        failed = await ended(documents, store, upload.id)
     assert (failed.state, failed.at_fault, failed.error) == ("failed", "server", str(busy))
     assert await store.count() == 0
+    await documents.attach(store, upload.id, {}, None)
+    done = await ended(documents, store, upload.id)
+    assert done.state == "completed"
+    with monkeypatch.context() as patch:
+        patch.setattr(store.table, "upsert", refuse)
+        await documents.attach(store, upload.id, {}, Chunking(32, 0))
+        assert (await ended(documents, store, upload.id)).state == "failed"
+    assert await store.count() == done.chunks, "what was there goes when the new is whole"
+
+
+async def test_what_a_cancelled_writer_still_writes_is_waited_for(
+    documents: Documents, store: Collection, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    begun, go_on = threading.Event(), threading.Event()
+    write = store.table.upsert
+
+    def slowly(rows: Rows) -> int:
+        begun.set()
+        assert go_on.wait(60)
+        return write(rows)
+
+    monkeypatch.setattr(store.table, "upsert", slowly)
+    await documents.attach(store, upload.id, {}, None)
+    assert await asyncio.to_thread(begun.wait, 60)
+    leaving = asyncio.create_task(documents.detach(store, upload.id))
+    await asyncio.sleep(0.3)
+    assert not leaving.done()
+    go_on.set()
+    await leaving
+    assert await store.count() == 0, "chunks came after the file was taken out"
 
 
 async def test_metadata_that_people_wrote_in_the_place_of_files_harms_nobody(

@@ -18,7 +18,7 @@ from embedder.collections.maps import KeptMaps
 from .stores import opened
 from .test_maps import CACHE, NAME, kept_elsewhere
 
-REST_S = 0.3
+REST_S = 2.0
 
 
 def given(n: int, seed: int) -> np.ndarray:
@@ -86,7 +86,7 @@ async def test_it_ends_with_the_server(mapped: Collections, tmp_path: Path) -> N
     await (await mapped.open(NAME)).delete(["t1"])
     await upkeep.look()
     work = asyncio.create_task(upkeep.look())
-    for _ in range(2000):
+    for _ in range(20_000):
         if mapped.mapping:
             break
         await asyncio.sleep(0.001)

@@ -14,7 +14,7 @@ from embedder.errors import CollectionBusy, ConfigError, StoreFailed, TesseraErr
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_MAX_CONNECTIONS = 8
+_MAX_CONNECTIONS, _MAX_WRITERS = 8, 3
 _CONNECT_S = 10
 _LEAST_VECTOR = (0, 8)
 """The first pgvector that goes on looking where a filter leaves too few rows."""
@@ -51,6 +51,8 @@ class Database:
         self._lock = threading.Lock()
         self._pool: Any = None
         self._ready = False
+        self._writers = threading.BoundedSemaphore(_MAX_WRITERS)
+        self._local = threading.local()
 
     @contextmanager
     def connection(self, name: str = "") -> Iterator[Connection[Any]]:
@@ -66,11 +68,25 @@ class Database:
     @contextmanager
     def transaction(self, name: str, wait_s: float) -> Iterator[Connection[Any]]:
         """A connection on which everything or nothing is done; waits for locks at most `wait_s`."""
-        with self.connection(name) as connection, connection.transaction():
+        with self._turn(name, wait_s), self.connection(name) as connection, connection.transaction():
             connection.execute(
                 "SELECT set_config('lock_timeout', %s, true)", [f"{max(1, int(wait_s * 1000))}ms"]
             )
             yield connection
+
+    @contextmanager
+    def _turn(self, name: str, wait_s: float) -> Iterator[None]:
+        """So few write at once that each may have a second connection within, and readers have some left."""
+        within = getattr(self._local, "writing", False)
+        if not within and not self._writers.acquire(timeout=wait_s):
+            raise CollectionBusy(name)
+        self._local.writing = True
+        try:
+            yield
+        finally:
+            if not within:
+                self._local.writing = False
+                self._writers.release()
 
     def prepare(self) -> None:
         """Make what all collections share, unless it is there.
