@@ -147,7 +147,8 @@ def test_cells_are_reached_by_keys_and_texts_are_never_markup(open_page: OpenPag
     assert page.locator("#similarity-view").locator("img").count() == 0
     assert page.evaluate("window.attacked") is None
     labels = page.locator(f"{HEAT} .ytick text").all_text_contents()
-    assert any(label.startswith("<img") for label in labels)
+    assert all(label[0] + label[-1] == "\u2068\u2069" for label in labels), "each in its own direction"
+    assert any(label[1:].startswith("<img") for label in labels)
     assert any("我爱北京" in label for label in labels)
     assert any("🐶" in label for label in labels)
 
