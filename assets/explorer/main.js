@@ -86,8 +86,11 @@ class Explorer {
     if (this.showing) return;
     this.showing = true;
     while (this.next) {
-      const { id, layout } = this.next;
+      const { id, layout, told } = this.next;
       this.next = null;
+      // While texts come, what they were brought with makes room for the map; Cancel and a click on its tabs
+      // bring it back. When all are there it is closed.
+      if (told) document.body.removeAttribute("data-watching");
       await this.guarded(() => this.draw(id, layout));
     }
     this.showing = false;
@@ -101,8 +104,7 @@ class Explorer {
     const fresh = id !== this.id;
     const grown = fresh || about.n !== this.about.n;
     Object.assign(this, { id, api, about, clusters, layoutKey: key });
-    // While texts come, what they were brought with makes room for the map; a click on its tabs brings it back.
-    document.body.toggleAttribute("data-watching", !about.whole);
+    if (!about.whole) document.body.setAttribute("data-watching", "");
     this.panel.api = api;
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
