@@ -214,6 +214,7 @@ def test_too_few_texts_to_measure_is_a_sentence(open_page: OpenPage) -> None:
     paste(page, FIVE)
     wait_for_status(page, "5 texts")
     shown = open_vectors(page, FIVE[0])
+    shown.get_by_role("region", name="How small can these vectors be?").scroll_into_view_if_needed()
     shown.locator(".tx-note").filter(has_text="Bring more than 10").wait_for()
 
 
