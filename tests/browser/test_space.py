@@ -33,7 +33,15 @@ PLACES = """() => {
 
 
 def places(page: Page) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in page.evaluate(PLACES)]
+    """Where the dots are once they stand still: the camera moves for a while after they are painted."""
+    spots: list[tuple[float, float]] = []
+    for _ in range(60):
+        now = [(float(x), float(y)) for x, y in page.evaluate(PLACES)]
+        if now == spots:
+            return spots
+        spots = now
+        page.wait_for_timeout(500)
+    raise AssertionError("the dots never stand still")
 
 
 def most_alone(spots: list[tuple[float, float]]) -> int:
