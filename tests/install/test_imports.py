@@ -54,7 +54,7 @@ def test_the_measure_sees_heavy_imports() -> None:
 
 def test_app_is_wiring_only() -> None:
     source = (ROOT / "app.py").read_text(encoding="utf-8")
-    assert len(source.splitlines()) < 80
+    assert len(source.splitlines()) < 90
     at_import = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
     imported = {
         name.partition(".")[0]
