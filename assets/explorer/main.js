@@ -104,7 +104,7 @@ class Explorer {
     const fresh = id !== this.id;
     const grown = fresh || about.n !== this.about.n;
     Object.assign(this, { id, api, about, clusters, layoutKey: key });
-    if (!about.whole) document.body.setAttribute("data-watching", "");
+    if (fresh && !about.whole) document.body.setAttribute("data-watching", "");
     this.panel.api = api;
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
