@@ -218,20 +218,16 @@ class DiskCache:
 
         Rows go some at a time, so that other processes write in between.
         """
-        if not self._path.is_file():
+        if not self._path.is_file() or self._path.stat().st_size <= self._max_pages * _PAGE_BYTES:
             return
         connection = self._connection()
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        if pages <= self._max_pages:
-            return
         while _held_pages(connection) > _FILL_SHARE * self._max_pages and _forget_oldest(connection):
             pass
         try:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except (
-            sqlite3.Error
-        ) as error:  # it needs the room of a copy; what is free in the file is used all the same
+        except sqlite3.Error as error:
+            # It needs the room of a copy; without, what is free in the file is used all the same.
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
                 raise
             _LOG.info("The cache of vectors on disk keeps its size for now: %s.", error)
