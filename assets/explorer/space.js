@@ -8,7 +8,7 @@ const AXES = ["x", "y", "z"];
 // A dot of a space is drawn smaller than one of a plane: the nearest ones would hide the rest.
 const DOT_SHARE = 0.75;
 const CLICK_PX = 5;
-const EYE = { x: 1, y: 1, z: 0.65 };
+const EYE = { x: 1.3, y: 1.3, z: 0.85 }; // so far that of a few far-flung dots none is out of sight
 const OF_DOTS = 0, OF_LINES = 1, OF_RINGS = 2, OF_FOCUS = 3;
 
 export class Space {
