@@ -141,18 +141,15 @@ class Upstreams:
                         self._check(upstream)
                     vectors = upstream.vectors(texts)
                     self._compare_width(vectors.shape[1])
-                    if (
-                        not upstream.checked
-                    ):  # it failed for others meanwhile, and may have come back as another
+                    if not upstream.checked:  # it failed for others meanwhile: another may be back
                         self._check(upstream)
                 except (OpenAIError, WrongAnswer) as error:
                     if status_of(error) in _REQUEST_AT_FAULT:
                         raise
                     upstream.failed(error)
                     failures[upstream] = error
-                    if again and isinstance(
-                        error, APIConnectionError
-                    ):  # a connection that was kept and is gone
+                    # A connection that was kept and is gone; there is no other server to ask.
+                    if again and isinstance(error, APIConnectionError):
                         again = False
                         left.add(upstream)
                 else:

@@ -78,15 +78,19 @@ def content_id(text: str, document: str = "") -> str:
 
 def revised(rows: Sequence[Row], change: Callable[[Row], Row]) -> Rows:
     """What is to be written in the place of these rows, which come and go with their vectors."""
+    return with_vectors([change(row) for row in rows])
+
+
+def with_vectors(rows: Sequence[Row]) -> Rows:
+    """Rows that all have theirs, of which there is one at least."""
     import numpy as np
 
-    made = [change(row) for row in rows]
     return Rows(
-        [row.id for row in made],
-        [row.text for row in made],
-        [row.document for row in made],
-        [row.columns for row in made],
-        np.stack([row.vector for row in made if row.vector is not None]),
+        [row.id for row in rows],
+        [row.text for row in rows],
+        [row.document for row in rows],
+        [row.columns for row in rows],
+        np.stack([row.vector for row in rows if row.vector is not None]),
     )
 
 

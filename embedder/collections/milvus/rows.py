@@ -14,7 +14,7 @@ from embedder.analysis.ranking import words_of
 from embedder.collections.milvus.expressions import TAG_CHARS, cells_of, key_of, tags_of
 from embedder.collections.milvus.heads import MAX_VARCHAR_BYTES
 from embedder.collections.milvus.server import create
-from embedder.collections.rows import MAX_COLUMNS, MAX_ID_CHARS, Row, Rows
+from embedder.collections.rows import MAX_COLUMNS, MAX_ID_CHARS, Row, Rows, with_vectors
 from embedder.errors import InvalidInput
 
 REQUEST_BYTES = 32 * 2**20
@@ -143,14 +143,7 @@ def row_of(told: Mapping[str, Any]) -> Row:
 
 def rows_of(told: Sequence[Mapping[str, Any]]) -> Rows:
     """Rows from `columns_of(vectors=True)`."""
-    found = [row_of(one) for one in told]
-    return Rows(
-        [row.id for row in found],
-        [row.text for row in found],
-        [row.document for row in found],
-        [row.columns for row in found],
-        np.stack([row.vector for row in found if row.vector is not None]),
-    )
+    return with_vectors([row_of(one) for one in told])
 
 
 def _check(sizes: Sequence[int], columns: Sequence[str]) -> None:
