@@ -222,7 +222,7 @@ def main() -> int:
     flags.add_argument("--rounds", type=int, default=3, help="of ours; Infinity is asked once")
     given = flags.parse_args()
     long = Args(given.idle_probes, given.probe_s, 1000, given.rounds)
-    args = Args(50, 10.0, 500, 1) if given.short else long
+    args = Args(50, 10.0, 250, 1) if given.short else long
     texts = mixed_texts(min(given.bulk_texts, _MOST_DIFFERENT_TEXTS))
     texts = (texts * -(-given.bulk_texts // len(texts)))[: given.bulk_texts]
     result = Result(

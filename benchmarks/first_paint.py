@@ -82,7 +82,7 @@ def main() -> int:
         server.wait_for("/ready")
         address = f"http://127.0.0.1:{server.port}/"
         visits(browser, address, 1)
-        measured = visits(browser, address, 3 if args.short else args.loads)
+        measured = visits(browser, address, 2 if args.short else args.loads)
     medians: dict[str, dict[str, Any]] = {}
     for visit, seen in zip(("first", "again"), measured, strict=True):
         medians[visit] = {name: statistics.median(one[name] for one in seen) for name in MARKS}

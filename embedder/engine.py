@@ -41,6 +41,9 @@ _INLINE_CHARS = 65_536
 _LAST_ANSWERS_S, _LAST_BATCH_S, _LAST_WRITE_S = 1.0, 5.0, 5.0
 """After the drain: for callers to take their refusal, for threads to end their batch, for the disk."""
 
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+"""Between two trials to load what could not be had, such as servers of others that were away."""
+
 _DEFAULT_OPTIONS = EmbedOptions()
 
 
@@ -224,21 +227,31 @@ class Engine:
         return self._replicas[model_id]
 
     async def _load_all(self) -> None:
+        """Load one model after the other; later again those that could not be had yet, ever less often."""
+        for replica in self._replicas.values():
+            await self._load(replica)
+        pause_s = _FIRST_PAUSE_S
+        while left := [one for one in self._replicas.values() if one.retry_after_s is not None]:
+            await asyncio.sleep(max(pause_s, *(one.retry_after_s or 0.0 for one in left)))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            for replica in left:
+                await self._load(replica)
+
+    async def _load(self, replica: Replica) -> None:
         from embedder.backends import load_backend, load_reranker
 
-        for replica in self._replicas.values():
-            own = load_reranker if replica.id == self.reranker else load_backend
-            await asyncio.to_thread(
-                replica.load,
-                self._loader or own,
-                self.settings,
-                admission=self._admission,
-                cache=self._cache,
-                metrics=self.metrics,
-            )
-            replica.announce()
-            if self._fellows is not None and replica.id == self.settings.default_model:
-                self._fellows.tell_loaded(failed=replica.status.state == "failed")
+        own = load_reranker if replica.id == self.reranker else load_backend
+        await asyncio.to_thread(
+            replica.load,
+            self._loader or own,
+            self.settings,
+            admission=self._admission,
+            cache=self._cache,
+            metrics=self.metrics,
+        )
+        replica.announce()
+        if self._fellows is not None and replica.id == self.settings.default_model:
+            self._fellows.tell_loaded(failed=replica.status.state == "failed")
 
     async def _embed(self, replica: Replica, asked: Asked) -> Embeddings:
         check_texts(asked.texts)

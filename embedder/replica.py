@@ -39,6 +39,7 @@ _PROMPT_NAMES: dict[Kind, tuple[str, ...]] = {
 
 
 _NOT_LOADED = "could not be loaded. The server's log says why."
+_NOT_YET = "could not be loaded yet, and is tried again. The server's log says why."
 
 
 class Replica:
@@ -52,13 +53,18 @@ class Replica:
         self._backend: Backend | None = None
         self._scheduler: Scheduler | None = None
         self._loaded = asyncio.Event()
+        self.retry_after_s: float | None = None
+        """When to call `load` again, where what failed may pass; None where it won't."""
 
     @property
     def status(self) -> ModelStatus:
         """How far the model has come."""
         info = self._backend.info if self._backend else None
-        error = _NOT_LOADED if self._state == "failed" else None
-        return ModelStatus(self.id, self._state, info, error)
+        return ModelStatus(self.id, self._state, info, self._why_not if self._state == "failed" else None)
+
+    @property
+    def _why_not(self) -> str:
+        return _NOT_LOADED if self.retry_after_s is None else _NOT_YET
 
     def load(
         self,
@@ -82,10 +88,11 @@ class Replica:
             )
         except Exception as error:
             self._state = "failed"
+            self.retry_after_s = error.retry_after_s if isinstance(error, ModelUnavailable) else None
             # For the owner: the words may name folders, which clients are not told.
             _LOG.error("The model %s could not be loaded (%s): %s", self.id, type(error).__name__, error)
         else:
-            self._backend, self._state = backend, "ready"
+            self._backend, self._state, self.retry_after_s = backend, "ready", None
             if self._closed:
                 self.stop()
                 self.free(0.0)
@@ -108,7 +115,8 @@ class Replica:
         if self._backend is not None and self._scheduler is not None:
             return self._backend, self._scheduler
         if self._state == "failed":
-            raise ModelUnavailable(f"The model {self.id} {_NOT_LOADED}")
+            why = f"The model {self.id} {self._why_not}"
+            raise ModelUnavailable(why, retry_after_s=self.retry_after_s)
         raise ShuttingDown
 
     def abandon(self) -> None:

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from embedder.errors import InvalidInput
 from ui import recipes, snippets
-from ui.owned import RUNTIME
+from ui.heard import heard
+from ui.last_call import SHOWN_CHARS, Action
 from ui.session import Session
-from ui.snippets import SHOWN_CHARS, LastCall
-from ui.vector_routes import LookedAt
 from ui.view import QUIET, Desk, bind, bind_told, many, status
-from ui.wire import check_row
 
+PACKAGE = "Python package"
 LANGUAGES = {
     "curl": ("shell", snippets.curl),
     "Python": ("python", snippets.python_requests),
     "Python, OpenAI": ("python", snippets.python_openai),
     "JavaScript": ("javascript", snippets.javascript),
-    "Python package": ("python", recipes.package),
+    PACKAGE: ("python", recipes.package),
 }
-DONE = {
+DONE: dict[Action, str] = {
     "embed": "The last call of this page: texts embedded.",
     "search": "The last call of this page: a question, embedded as one.",
+    "hybrid": "The last call of this page: a question, embedded as one; words need no call.",
+    "keyword": "Done last: a search by words.",
+    "regex": "Done last: a search by a regular expression.",
+    "like": "The last call of this page: examples to be like and unlike.",
+    "near": "The last call of this page: one text, whose nearest are looked for.",
     "pair": "The last call of this page: two texts, and how alike they are.",
-    "compare": "The last calls of this page: the same texts by both models.",
+    "pairs": "The last call of this page: texts embedded, to find the most similar pairs.",
+    "duplicates": "The last call of this page: texts embedded, to find near-duplicates.",
+    "outliers": "The last call of this page: texts embedded, to find outliers.",
+    "axes": "The last call of this page: the words at the ends of the axes, embedded.",
+    "compare": "The last calls of this page: the same texts by both models, or cut to fewer dimensions.",
 }
 EMPTY = "No call yet. Once texts are embedded, the same call stands here as code."
 # Runs in the visitor's browser and nowhere else: the key goes to the API as a header, never to the page.
@@ -128,34 +132,9 @@ def wire(desk: Desk, view: CodeView, done: Any) -> None:
     done.success(bind(desk, show), [], view.outputs, **QUIET)
 
 
-def wire_looks(desk: Desk, view: CodeView, component: Any) -> None:
-    """After a look at one text or two in another view, whose script tells which: show its call."""
-    wire(desk, view, component.input(bind_told(desk, looked), [], [], **QUIET))
-
-
-async def looked(desk: Desk, session: Session, told: Any) -> AsyncGenerator[None, None]:
-    """A view looked at one text or two, `told` as the route `vectors` takes them: that call is the last.
-
-    Raises:
-        InvalidInput: no such texts.
-    """
-    try:
-        items = LookedAt.model_validate(told).items
-    except ValidationError:
-        raise InvalidInput("One text or two can be looked at.") from None
-    dataset = session.dataset
-    if dataset is not None and dataset.model.runtime != RUNTIME:
-        texts = [
-            item.text if item.row is None else dataset.texts[check_row(dataset, item.row)] for item in items
-        ]
-        if not all(text.strip() for text in texts):
-            raise InvalidInput("There is no text to embed yet. Write a few words.")
-        kinds = {item.kind for item in items}
-        if len(texts) == 1:
-            session.last_call = LastCall.of(dataset.model.id, texts, *kinds)
-        elif kinds == {None}:  # one call has one kind of texts
-            session.last_call = LastCall.pair(dataset.model.id, *texts)
-    yield None
+def wire_told(desk: Desk, view: CodeView, event: Any) -> None:
+    """After what another view's script tells by `event`: show its call."""
+    wire(desk, view, event(bind_told(desk, heard), [], [], trigger_mode="always_last", **QUIET))
 
 
 async def show(desk: Desk, session: Session) -> Any:
@@ -163,13 +142,18 @@ async def show(desk: Desk, session: Session) -> Any:
     call = session.last_call
     if call is None:
         return status(EMPTY), "", *["" for _ in LANGUAGES]
-    sentence = (
-        f"{DONE[call.action]} EMBED_KEY holds your key; any word serves while the server is open. "
-        "The last tab does the same without a server."
-    )
+    sentence = DONE[call.action]
+    if call.bodies:
+        sentence += " EMBED_KEY holds your key; any word serves while the server is open."
+    sentence += " The last tab does the same without a server."
     if call.total > len(call.texts):
         sentence += f" The first {len(call.texts)} of {many(call.total, 'text')} are shown."
     if call.shortened:
         sentence += f" Texts are cut here after {SHOWN_CHARS:,} characters."
-    written = (write(call, session.base) for _, write in LANGUAGES.values())
-    return status(sentence), snippets.as_json(call.bodies), *written
+    if call.searched:
+        sentence += " Of the texts that were searched the first are shown there."
+    written = [
+        write(call, session.base) if call.bodies or name == PACKAGE else snippets.no_call(language)
+        for name, (language, write) in LANGUAGES.items()
+    ]
+    return status(sentence), snippets.as_json(call.bodies) if call.bodies else "", *written

@@ -16,11 +16,11 @@ from embedder.corpus.jobs import FailedText, Progress, Slice, embed_in_slices
 from embedder.corpus.pasting import Way, texts_of
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset, Datasets, new_id
+from ui.last_call import LastCall
 from ui.map import shown
 from ui.owned import RUNTIME, Owned, add_places, dataset_of, maker_of
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
-from ui.snippets import LastCall
 from ui.view import Desk, as_text, many, sentence_of, status
 
 if TYPE_CHECKING:

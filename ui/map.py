@@ -19,13 +19,12 @@ from embedder.analysis.projection import EXACT_NEIGHBOURS_LIMIT, SMALLEST_UMAP, 
 from embedder.errors import InvalidInput
 from ui.components import script_component
 from ui.datasets import AXES, FROM_FILE, NEIGHBOURS, PCA, PCA_3D, Dataset
+from ui.last_call import LastCall
 from ui.layout import LayoutFailed
 from ui.owned import RUNTIME
 from ui.session import Session
-from ui.snippets import LastCall
-from ui.view import Desk, as_text, many, status
+from ui.view import Desk, many, status
 
-MAX_QUERY_CHARS = 4_000
 TOLD_S = 0.25
 EMPTY = "Reading a sample… Paste texts, upload a file, or choose a sample above."
 _LIMITS: dict[str, tuple[type, float, float]] = {
@@ -127,6 +126,8 @@ async def arrange(
         yield gr.skip(), gr.skip(), False
         return
     dataset.workings.newest = key if key in dataset.workings.layouts else PCA
+    if asked is not None and dataset.model.runtime != RUNTIME:
+        session.last_call = LastCall.laid_out(dataset.model.id, dataset.texts, options)
     said = f"{many(len(dataset.texts), 'text')}: too few for neighbourhoods, so PCA is drawn."
     yield shown(dataset), status(said, kind="done") if few else "", False
 
@@ -186,13 +187,3 @@ async def followed(
             work.cancel()
             with suppress(asyncio.CancelledError, LayoutFailed):
                 await work
-
-
-async def searched(desk: Desk, session: Session, told: Any) -> None:
-    """The map searched by meaning: its call is the last one now, for the code tab."""
-    dataset = session.dataset
-    query = as_text(
-        told.get("query") if isinstance(told, dict) else None, MAX_QUERY_CHARS, "question"
-    ).strip()
-    if dataset is not None and query and dataset.model.runtime != RUNTIME:
-        session.last_call = LastCall.search(dataset.model.id, query, dataset.texts)

@@ -14,7 +14,7 @@ from embedder.errors import TesseraError
 from ui import code, compare, loading, map, mapped, model, sidebar, similarity, theme, upload, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
-from ui.stopping import Stopped
+from ui.stopping import Replaced, Stopped
 from ui.view import QUIET, Desk, bind, bind_stream, bind_told, sentence_of, status
 
 SWEEP_S, KEPT_S = 600, 3600
@@ -71,16 +71,16 @@ def make_blocks(desk: Desk) -> Any:
                 compare_view = compare.build(desk)
             with gr.Tab("Code", id="code"):
                 code_view = code.build(desk)
-        loads = wire_inputs(desk, blocks, inputs, explorer, shelf)
+        loads, laid = wire_inputs(desk, blocks, inputs, explorer, shelf)
         for loaded in loads:
             sidebar.wire_load(desk, shelf, loaded)
             similarity.wire_load(desk, similarity_view, loaded)
             vectors.wire_load(desk, vectors_view, loaded)
             code.wire(desk, code_view, loaded)
-        code.wire_looks(desk, code_view, similarity_view)
-        code.wire_looks(desk, code_view, vectors_view)
+        for told in (explorer.submit, similarity_view.input, vectors_view.input):
+            code.wire_told(desk, code_view, told)
         code.wire(desk, code_view, compare.wire(desk, compare_view, loads))
-        code.wire(desk, code_view, explorer.submit(bind_told(desk, map_searched), [], [], **QUIET))
+        code.wire(desk, code_view, laid)
         blocks.load(None, js=theme.RESTORE, api_visibility="private")
         model.wire(desk, models, blocks, loads, inputs.status)
         toggle.click(None, js=theme.TOGGLE, api_visibility="private")
@@ -125,10 +125,10 @@ def build_inputs(desk: Desk, field: Any) -> Inputs:
 
 def wire_inputs(
     desk: Desk, blocks: Any, inputs: Inputs, explorer: Any, shelf: sidebar.SidebarView
-) -> list[Any]:
+) -> tuple[list[Any], Any]:
     """Every way to bring texts, bounded together, and the layouts after them.
 
-    Returns the events other views follow.
+    Returns the events other views follow: those that bring texts, and that of another layout.
     """
     import gradio as gr
 
@@ -156,25 +156,30 @@ def wire_inputs(
     ]
     outputs = [inputs.status, inputs.cancel, explorer]
     loads = [
-        trigger(bind_stream(desk, with_cancel(handler)), [*sources, inputs.model], outputs, js=js, **heavy)
+        # What a visitor brings while other texts come takes their place; by default Gradio would drop it.
+        trigger(
+            bind_stream(desk, with_cancel(handler)),
+            [*sources, inputs.model],
+            outputs,
+            js=js,
+            trigger_mode="multiple",
+            **heavy,
+        )
         for trigger, handler, sources, js in ways
     ]
     first = loads[-1]
     opened = bind_told(desk, with_cancel(sidebar.show_opened))
     loads.append(shelf.shelf.input(opened, [inputs.model], outputs, trigger_mode="always_last", **heavy))
-    arrangements = [
-        loaded.success(bind_stream(desk, arrange_after_load), [], outputs, **QUIET) for loaded in loads
-    ]
-    arrangements.append(
-        explorer.input(bind_told(desk, arrange), [], outputs, trigger_mode="always_last", **QUIET)
-    )
+    for loaded in loads:
+        loaded.success(bind_stream(desk, arrange_after_load), [], outputs, **QUIET)
+    laid = explorer.input(bind_told(desk, arrange), [], outputs, trigger_mode="always_last", **QUIET)
     for loaded in loads:
         if loaded is not first:  # which may end after a visitor has begun to bring something
             loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
     upload.wire_embedded(desk, inputs.file, loads[1])
     inputs.file.file.upload(None, js=OLD_ERROR, api_visibility="private")
     inputs.cancel.click(bind(desk, cancel), [], None, **QUIET)
-    return loads
+    return loads, laid
 
 
 def with_cancel(handler: Any) -> Any:
@@ -183,12 +188,15 @@ def with_cancel(handler: Any) -> Any:
     async def stream(desk: Desk, session: Session, *values: Any) -> AsyncGenerator[Any, None]:
         import gradio as gr
 
-        step = loading.Step("")
-        async with aclosing(session.loads.under(handler(desk, session, *values))) as steps:
+        step, made = loading.Step(""), handler(desk, session, *values)
+        async with aclosing(session.loads.under(made, replaceable=True)) as steps:
             try:
                 async for step in steps:
                     session.saw(step.map_value)
                     yield step.line, gr.update(visible=True), step.map_value or gr.skip()
+            except Replaced:  # the line and the button are the newer one's
+                yield gr.skip(), gr.skip(), gr.skip()
+                raise gr.Error("Replaced", visible=False, print_exception=False) from None
             except Stopped:
                 yield what_was_there(session)
                 raise gr.Error("Cancelled", visible=False, print_exception=False) from None
@@ -246,16 +254,10 @@ async def arrange_after_load(desk: Desk, session: Session) -> AsyncGenerator[Any
         await mapped.keep_shown(desk, dataset)
 
 
-async def map_searched(desk: Desk, session: Session, told: Any) -> AsyncGenerator[None, None]:
-    """The map's own search, for the code tab."""
-    await map.searched(desk, session, told)
-    yield None
-
-
 async def cancel(desk: Desk, session: Session) -> None:
     """End what is running, which says so itself."""
-    session.begin()
     session.loads.stop()
+    session.begin()
 
 
 def what_was_there(session: Session) -> Any:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ui.snippets import LastCall
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import accumulate, pairwise
+
+from embedder.analysis.projection import LayoutOptions
+from ui.last_call import WORDS_ONLY, Action, LastCall
 
 _BEGIN = """import asyncio
 
@@ -21,21 +26,61 @@ async def main():
 asyncio.run(main())
 """
 
+_WORDS = """{imports}
+
+texts = {texts}
+
+{rest}"""
+
 _MAP = """    neighbours = nearest_neighbours(vectors, 11)  # of each text: itself, then the ten nearest
     print("nearest to the first:", [texts[row] for row in neighbours.indices[0, 1:]])
 
-    made = map_of(vectors, LayoutOptions(method="umap"))  # PCA's for fewer than five texts
+    made = map_of(vectors, {layout})  # PCA's for fewer than five texts
     print("map:", made.points.shape, "clusters:", made.clusters)
     for cluster in name_clusters(made.clusters, texts, vectors):
         print(cluster.size, "texts:", ", ".join(cluster.keywords))
 """
 
-_SEARCH = """    rows, scores = top_k(question, vectors, 10)
+_FOUND = """    rows, scores = top_k({wanted}, vectors, {k})
     for row, score in zip(rows[0], scores[0]):
-        print(f"{score:.3f}  {texts[row]}")
+        print(f"{{score:.3f}}  {{texts[row]}}")
+"""
+
+_HYBRID = """    by_meaning, _ = top_k(question, vectors, 500)
+    words = KeywordIndex(texts).scores({query})
+    by_words = [row for row in np.argsort(-words, kind="stable")[:500] if words[row] > 0]
+    scores = fused([by_meaning[0], np.array(by_words, dtype=int)], len(texts))
+    for row in np.argsort(-scores, kind="stable")[:10]:
+        print(f"{{scores[row]:.4f}}  {{texts[row]}}")
+"""
+
+_KEYWORD = """scores = KeywordIndex(texts).scores({query})
+for row in (-scores).argsort(kind="stable"):
+    if scores[row] > 0:
+        print(f"{{scores[row]:.2f}}  {{texts[row]}}")
+"""
+
+_REGEX = """for row in matching(texts, {query}):
+    print(texts[row])
 """
 
 _PAIR = """    print("cosine:", cosine_similarity(vectors)[0, 1])
+"""
+
+_PAIRS = """    pairs = find_alike(vectors, texts).pairs  # most similar first; equal texts count once
+    for left, right, score in zip(pairs.left[:50], pairs.right[:50], pairs.scores[:50]):
+        print(f"{{score:.3f}}  {{texts[left]}} | {{texts[right]}}")
+"""
+
+_DUPLICATES = """    count, groups = find_alike(vectors, texts).groups({value:g})
+    print(count, "pairs with at least that cosine, in", len(groups), "groups")
+    for group in groups:
+        print([texts[row] for row in group])
+"""
+
+_OUTLIERS = """    scores = outlier_scores(nearest_neighbours(vectors, {more}), {value:g})
+    for row in most_alone(scores, 10):  # cosine distance to that neighbour, or to the last there is
+        print(f"{{scores[row]:.3f}}  {{texts[row]}}")
 """
 
 _COMPARE = """    near, others_near = nearest_neighbours(vectors), nearest_neighbours(others)
@@ -50,49 +95,133 @@ _COMPARE = """    near, others_near = nearest_neighbours(vectors), nearest_neigh
 
 def package(call: LastCall, base: str = "") -> str:
     """The last call in Python, over the shown texts; runs as it stands."""
-    model = repr(call.model)
-    if call.action == "search":
-        embedding = (
-            f"        vectors = (await engine.embed(texts, model={model})).vectors\n"
-            f'        asked = await engine.embed([{call.texts[0]!r}], model={model}, kind="query")\n'
-            "        question = asked.vectors"
-        )
-        return _written(call, call.searched, "from embedder.analysis import top_k", embedding, _SEARCH)
+    imports, rest = _ANALYSES[call.action](call)
+    texts = call.searched or call.texts
+    shown = "[\n" + "".join(f"    {text!r},\n" for text in texts) + "]"
+    if call.action in WORDS_ONLY:
+        return _WORDS.format(imports=imports, texts=shown, rest=rest)
+    more = f", models=({call.other!r},)" if call.other not in (None, call.model) else ""
+    left = 0 if call.searched else call.total - len(texts)
+    return _BEGIN.format(
+        imports=imports,
+        texts=shown,
+        left_out=f"  # and {left:,} more" if left > 0 else "",
+        settings=f"model={call.model!r}{more}",
+        embedding=_embedding(call),
+        rest=rest,
+    )
+
+
+def _embedding(call: LastCall) -> str:
+    """The lines that make vectors of the texts, and of what was looked for among them."""
+    model = f"model={call.model!r}"
+
+    def line(name: str, texts: str, more: str = "", model: str = model) -> str:
+        return f"        {name} = (await engine.embed({texts}, {model}{more})).vectors"
+
     kind = f", kind={call.kind!r}" if call.kind else ""
-    embedding = f"        vectors = (await engine.embed(texts, model={model}{kind})).vectors"
-    if call.action == "pair":
-        return _written(call, call.texts, "from embedder.analysis import cosine_similarity", embedding, _PAIR)
+    if call.searched:
+        lines = [
+            line("vectors", "texts"),
+            line(_WANTED.get(call.action, "question"), _listed(call.texts), kind),
+        ]
+        if call.action == "like" and call.question:
+            lines.append(line("question", repr([call.question]), ", kind='query'"))
+        return "\n".join(lines)
+    lines = [line("vectors", "texts", kind)]
     if call.action == "compare":
         cut = f", dimensions={call.dimensions}" if call.dimensions else ""
-        embedding += f"\n        others = (await engine.embed(texts, model={call.other!r}{cut})).vectors"
-        names = [
-            "LayoutOptions",
-            "aligned",
-            "map_of",
-            "moved_most",
-            "nearest_neighbours",
-            "neighbour_overlap",
+        lines.append(line("others", "texts", cut, f"model={call.other!r}"))
+    return "\n".join(lines)
+
+
+_WANTED = {"near": "asked", "like": "examples", "axes": "ends"}
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    """A list as Python writes it: one text on the line, several below each other."""
+    if len(texts) == 1:
+        return repr(list(texts))
+    return "[\n" + "".join(f"            {text!r},\n" for text in texts) + "        ]"
+
+
+def _layout(call: LastCall) -> tuple[str, str]:
+    options, plain = call.layout or LayoutOptions(), LayoutOptions()
+    said = {"method": options.method} | {
+        field.name: getattr(options, field.name)
+        for field in fields(options)
+        if getattr(options, field.name) != getattr(plain, field.name)
+    }
+    layout = f"LayoutOptions({', '.join(f'{name}={value!r}' for name, value in said.items())})"
+    imports = _imported("LayoutOptions", "map_of", "name_clusters", "nearest_neighbours")
+    return imports, _MAP.format(layout=layout)
+
+
+def _search(call: LastCall) -> tuple[str, str]:
+    return _imported("top_k"), _FOUND.format(wanted="question", k=10)
+
+
+def _near(call: LastCall) -> tuple[str, str]:
+    return _imported("top_k"), _FOUND.format(wanted="asked", k=11)
+
+
+def _like(call: LastCall) -> tuple[str, str]:
+    plus, _ = call.ends
+    towards = f"examples[:{plus}]"
+    imports = _imported("blend", "top_k")
+    if call.question:
+        imports = f"import numpy as np\n{imports}"
+        towards = f"np.concatenate([question, {towards}])"
+    wanted = f"    wanted = blend({towards}, examples[{plus}:])  # towards some, away from others\n"
+    return imports, wanted + _FOUND.format(wanted="wanted", k=10)
+
+
+def _hybrid(call: LastCall) -> tuple[str, str]:
+    imports = f"import numpy as np\n{_imported('KeywordIndex', 'fused', 'top_k')}"
+    return imports, _HYBRID.format(query=repr(call.question))
+
+
+def _axes(call: LastCall) -> tuple[str, str]:
+    parts = [f"ends[{start}:{stop}]" for start, stop in pairwise(accumulate(call.ends, initial=0))]
+    lines = []
+    for start, end in zip(parts[::2], parts[1::2], strict=True):
+        lines += [
+            f"    places = along(vectors, axis_between({start}, {end}))  # -1 to 1",
+            "    for row in places.argsort():",
+            '        print(f"{places[row]:+.3f}  {texts[row]}")',
         ]
-        return _written(call, call.texts, _imported(names), embedding, _COMPARE)
-    names = ["LayoutOptions", "map_of", "name_clusters", "nearest_neighbours"]
-    return _written(call, call.texts, _imported(names), embedding, _MAP)
+    return _imported("along", "axis_between"), "\n".join(lines) + "\n"
 
 
-def _imported(names: list[str]) -> str:
+def _outliers(call: LastCall) -> tuple[str, str]:
+    imports = _imported("most_alone", "nearest_neighbours", "outlier_scores")
+    return imports, _OUTLIERS.format(value=call.value, more=int(call.value) + 1)
+
+
+def _compare(call: LastCall) -> tuple[str, str]:
+    names = ("LayoutOptions", "aligned", "map_of", "moved_most", "nearest_neighbours", "neighbour_overlap")
+    return _imported(*names), _COMPARE
+
+
+def _imported(*names: str) -> str:
     line = f"from embedder.analysis import {', '.join(names)}"
     if len(line) <= 100:
         return line
     return "from embedder.analysis import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
 
-def _written(call: LastCall, texts: tuple[str, ...], imports: str, embedding: str, rest: str) -> str:
-    more = f", models=({call.other!r},)" if call.other not in (None, call.model) else ""
-    left = call.total - len(texts) if call.action in ("embed", "compare") else 0
-    return _BEGIN.format(
-        imports=imports,
-        texts="[\n" + "".join(f"    {text!r},\n" for text in texts) + "]",
-        left_out=f"  # and {left:,} more" if left > 0 else "",
-        settings=f"model={call.model!r}{more}",
-        embedding=embedding,
-        rest=rest,
-    )
+_ANALYSES: dict[Action, Callable[[LastCall], tuple[str, str]]] = {
+    "embed": _layout,
+    "search": _search,
+    "hybrid": _hybrid,
+    "keyword": lambda call: (_imported("KeywordIndex"), _KEYWORD.format(query=repr(call.texts[0]))),
+    "regex": lambda call: (_imported("matching"), _REGEX.format(query=repr(call.texts[0]))),
+    "like": _like,
+    "near": _near,
+    "pair": lambda call: (_imported("cosine_similarity"), _PAIR),
+    "pairs": lambda call: (_imported("find_alike"), _PAIRS.format()),
+    "duplicates": lambda call: (_imported("find_alike"), _DUPLICATES.format(value=call.value)),
+    "outliers": _outliers,
+    "axes": _axes,
+    "compare": _compare,
+}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ui.datasets import Dataset, Datasets
-from ui.snippets import LastCall
+from ui.last_call import LastCall
 from ui.stopping import Stopper
 
 MAX_SESSIONS = 256
@@ -40,8 +40,9 @@ class Session:
         return self.datasets.get(self.dataset_id)
 
     def begin(self) -> int:
-        """Number a new load; the ones before it have lost."""
+        """Number a new load; the ones before it have lost, and end."""
         self.job += 1
+        self.loads.replace()
         return self.job
 
     def saw(self, value: object) -> None:

@@ -5,81 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-from embedder.types import Kind
+from ui.last_call import LastCall
 
-SHOWN_TEXTS = 4
-SHOWN_CHARS = 2_000
-"""Of each text: code is to be read, and a book in it five times over is not."""
-Action = Literal["embed", "search", "pair", "compare"]
 _HOST = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?")
-
-
-@dataclass(frozen=True, slots=True)
-class LastCall:
-    """What the page last asked of the engine: its first texts, and how many there were.
-
-    A search's text is its question, and `searched` the first of the texts that were searched. `other`
-    is the model that was compared with, `dimensions` what it was cut to, if it was. `shortened` where
-    a text was longer than `SHOWN_CHARS`.
-    """
-
-    model: str
-    texts: tuple[str, ...]
-    total: int
-    kind: Kind | None = None
-    action: Action = "embed"
-    searched: tuple[str, ...] = ()
-    other: str | None = None
-    dimensions: int | None = None
-    shortened: bool = False
-
-    @classmethod
-    def of(cls, model: str, texts: Sequence[str], kind: Kind | None = None) -> LastCall:
-        """Texts embedded: the first `SHOWN_TEXTS` of them."""
-        shown, shortened = _shown(texts)
-        return cls(model, shown, len(texts), kind, shortened=shortened)
-
-    @classmethod
-    def search(cls, model: str, query: str, texts: Sequence[str]) -> LastCall:
-        """A search by meaning."""
-        (question, *searched), shortened = _shown([query, *texts[:SHOWN_TEXTS]], SHOWN_TEXTS + 1)
-        return cls(model, (question,), 1, "query", "search", tuple(searched), shortened=shortened)
-
-    @classmethod
-    def pair(cls, model: str, one: str, two: str) -> LastCall:
-        """How alike two texts are."""
-        shown, shortened = _shown([one, two])
-        return cls(model, shown, 2, None, "pair", shortened=shortened)
-
-    @classmethod
-    def compare(cls, model: str, texts: Sequence[str], other: str, dimensions: int | None = None) -> LastCall:
-        """The same texts by two models, or by one at two widths."""
-        shown, shortened = _shown(texts)
-        return cls(model, shown, len(texts), None, "compare", (), other, dimensions, shortened)
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The request body of the API."""
-        body: dict[str, Any] = {"model": self.model, "input": list(self.texts)}
-        return body | ({"input_type": self.kind} if self.kind else {})
-
-    @property
-    def bodies(self) -> list[dict[str, Any]]:
-        """One request body a model."""
-        if self.other is None:
-            return [self.body]
-        cut = {"dimensions": self.dimensions} if self.dimensions else {}
-        return [self.body, {**self.body, "model": self.other, **cut}]
-
-
-def _shown(texts: Sequence[str], most: int = SHOWN_TEXTS) -> tuple[tuple[str, ...], bool]:
-    """The first `most` texts as far as they are shown, and whether one of them is longer."""
-    first = texts[:most]
-    return tuple(text[:SHOWN_CHARS] for text in first), any(len(text) > SHOWN_CHARS for text in first)
 
 
 def base_url(headers: Mapping[str, str], scheme: str) -> str:
@@ -97,8 +28,16 @@ def base_url(headers: Mapping[str, str], scheme: str) -> str:
     return "http://127.0.0.1:7860"
 
 
+def no_call(language: str) -> str:
+    """What stands where there is nothing to send."""
+    mark = "//" if language == "javascript" else "#"
+    return (
+        f"{mark} Words are looked for without a model: there is no call.\n{mark} The last tab does the same."
+    )
+
+
 def curl(call: LastCall, base: str) -> str:
-    """A POSIX shell's; one call a model."""
+    """A POSIX shell's; one call a body."""
     lines = [f"EMBED_BASE={shlex.quote(base)}"]
     for body in call.bodies:
         lines += [
@@ -209,13 +148,13 @@ def as_json(value: Any) -> str:
 
 
 def _python_rest(call: LastCall, more: list[str]) -> str:
-    """What comes after the first model's vectors."""
+    """What comes after the first vectors."""
     others = "".join(
         f"""
 others = {expression}
-print(len(others), "vectors of", len(others[0]), "numbers by", {call.other!r})
+print(len(others), "vectors of", len(others[0]), "numbers by", {body["model"]!r})
 """
-        for expression in more
+        for expression, body in zip(more, call.bodies[1:], strict=True)
     )
     return others + (_PYTHON_COSINE if call.action == "pair" else "")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 Part = TypeVar("Part")
@@ -17,29 +18,62 @@ class Stopped(Exception):
     """The visitor cancelled the job."""
 
 
+class Replaced(Stopped):
+    """The visitor began another job in its place."""
+
+
+class _Job:
+    """A stream that runs, and why it is to end."""
+
+    def __init__(self, *, replaceable: bool) -> None:
+        self.replaceable = replaceable
+        self.stopped = asyncio.Event()
+        self.why: type[Stopped] = Stopped
+
+    def stop(self, why: type[Stopped]) -> None:
+        if not self.stopped.is_set():
+            self.why = why
+            self.stopped.set()
+
+
+_MINE: ContextVar[_Job | None] = ContextVar("_MINE", default=None)
+"""The job that a stream runs under, known to all that it calls."""
+
+
 class Stopper:
     """Ends the streams that run under it."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Event] = set()
+        self._running: set[_Job] = set()
 
     def stop(self) -> None:
         """End all that run now; those that begin later are others."""
-        for told in self._running:
-            told.set()
+        for job in self._running:
+            job.stop(Stopped)
 
-    async def under(self, stream: AsyncGenerator[Part, None]) -> AsyncGenerator[Part, None]:
-        """What `stream` yields, until `stop`; what it has in flight is cancelled and awaited.
+    def replace(self) -> None:
+        """End those that may be replaced, except the one that asks for it."""
+        for job in self._running:
+            if job.replaceable and job is not _MINE.get():
+                job.stop(Replaced)
+
+    async def under(
+        self, stream: AsyncGenerator[Part, None], *, replaceable: bool = False
+    ) -> AsyncGenerator[Part, None]:
+        """What `stream` yields, until `stop` or `replace`; what it has in flight is cancelled and awaited.
 
         Raises:
             Stopped
+            Replaced
         """
-        told = asyncio.Event()
-        self._running.add(told)
-        stop = asyncio.ensure_future(told.wait())
+        job = _Job(replaceable=replaceable)
+        context = copy_context()
+        context.run(_MINE.set, job)
+        self._running.add(job)
+        stop = asyncio.ensure_future(job.stopped.wait())
         try:
-            while not told.is_set():
-                step = asyncio.ensure_future(anext(stream))
+            while not job.stopped.is_set():
+                step = asyncio.create_task(_next_of(stream), context=context)
                 try:
                     await asyncio.wait({step, stop}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -53,8 +87,12 @@ class Stopper:
                 except asyncio.CancelledError:
                     break
                 yield part
-            raise Stopped
+            raise job.why
         finally:
-            self._running.discard(told)
+            self._running.discard(job)
             stop.cancel()
             await stream.aclose()
+
+
+async def _next_of(stream: AsyncGenerator[Part, None]) -> Part:
+    return await anext(stream)

@@ -11,7 +11,7 @@ const MAP = "Map";
 // What the page was opened with, whatever its address says since.
 export const asked = new URLSearchParams(location.search);
 
-export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting }) {
+export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting, legend, plot }) {
   const state = new URLSearchParams({ data: id });
   state.set("model", about.model.id);
   if (shownTab() !== MAP) state.set("view", shownTab());
@@ -30,7 +30,9 @@ export function remember({ id, about, toolbar, layoutKey, searching, selected, r
   for (const sign of ["like", "unlike"]) if (searching.examples?.[sign].length) state.set(sign, searching.examples[sign].join("."));
   if (searching.moved) state.set("least", searching.least.toFixed(4));
   if (selected && selected.length <= MOST_ROWS) state.set("rows", selected.join("."));
+  if (legend.kept.size) state.set("only", [...legend.kept].join("."));
   if (row !== null) state.set("text", row);
+  if (plot.view) state.set("at", plot.view.map((number) => Number(number.toPrecision(5))).join("_"));
   axes.remember(state);
   history.replaceState(history.state, "", `?${state}${location.hash}`);
 }
@@ -60,8 +62,10 @@ export async function restore(explorer, wanted) {
   }
   if (!explorer.searching.scores && rows("rows").length) await explorer.select(rows("rows").slice(0, MOST_ROWS));
   if (wanted.has("view")) showTab(wanted.get("view"));
+  if (wanted.has("only")) explorer.legend.keep(wanted.get("only").split(".").map(Number));
   const row = Number(wanted.get("text"));
-  if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row, { show: !explorer.selected });
+  if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row, { show: !explorer.selected, told: false });
+  if (wanted.has("at") && (wanted.get("layout") ?? explorer.layoutKey) === explorer.layoutKey) await explorer.plot.setView(wanted.get("at").split("_").map(Number));
 }
 
 export function followViews(explorer) {

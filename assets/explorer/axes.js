@@ -74,7 +74,8 @@ export class Axes {
     this.say("");
     try {
       const { id } = explorer;
-      const found = wanted.length ? await explorer.api.post("/axes", { axes: wanted.map(([start, end]) => ({ start, end })) }) : { axes: [], key: null };
+      const axes = wanted.map(([start, end]) => ({ start, end }));
+      const found = axes.length ? await explorer.api.post("/axes", { axes }) : { axes: [], key: null };
       if (id !== explorer.id) return;
       this.poles = wanted;
       this.laid = found.axes.map((axis) => ({ ...axis, places: floats(axis.places) }));
@@ -89,6 +90,7 @@ export class Axes {
       if (show && this.key && explorer.layoutKey !== this.key) this.again();
       else if (gone) explorer.trigger("input", { layout: { ...explorer.toolbar.options(), method: "umap" } });
       if (show) await (this.laid.length ? this.list() : explorer.everything());
+      if (show && axes.length) explorer.trigger("submit", { did: "axes", axes });
       explorer.remember();
       explorer.stage.dataset.axes = this.laid.map(named).join(", ");
     } catch (error) {

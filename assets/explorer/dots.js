@@ -2,11 +2,20 @@
 
 export const FADED = 0.08;
 export const BRIGHT = 0.85;
+// What fades shrinks as well, and what stays bright among it grows: a few hits are seen among thousands.
+const SHRUNK = 0.7, GROWN = 1.4;
 // So many are looked at to find a name its place.
 export const SPOTS = 3000;
 
 export function dotSize(n) {
   return n <= 30 ? 14 : n <= 300 ? 10 : n <= 2000 ? 7 : n <= 8000 ? 5.5 : n <= 25000 ? 4 : 3;
+}
+
+// The size of each of `n` dots by its strength, or of all.
+export function dotSizes(n, strengths) {
+  const size = dotSize(n);
+  const some = strengths.some((strength) => strength < 1);
+  return some ? strengths.map((strength) => size * (strength < 1 ? SHRUNK : GROWN)) : size;
 }
 
 // An even sample of `n` rows where they are more than `most`.

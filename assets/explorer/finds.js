@@ -9,8 +9,8 @@ const button = (textContent, click, more = {}) => make("button", { type: "button
 
 // What the three have in common: a body to draw in, work that is waited for, rows as text.
 class Finds {
-  constructor(body, { guarded, onMap, onPair }) {
-    Object.assign(this, { body, guarded, onMap, onPair });
+  constructor(body, { guarded, onMap, onPair, tell }) {
+    Object.assign(this, { body, guarded, onMap, onPair, tell });
     this.list = make("ol", { className: "tx-rows" });
     this.note = make("p", { className: "tx-note", role: "status" });
     this.waiting = new Waiting(this.what, () => this._stopped());
@@ -84,6 +84,7 @@ export class MostSimilar extends Finds {
     this.note.textContent = `${pairs.length ? "By cosine in all dimensions, best first." : "There is no pair of different texts."}${equal}${said ? ` ${said}` : ""}`;
     this.list.replaceChildren(...pairs.map((pair) => this._item(pair)));
     this.body.dataset.found = pairs.length;
+    this.tell({ did: "pairs" });
   }
 
   _item([left, right, score]) {
@@ -167,6 +168,7 @@ export class NearDuplicates extends Finds {
     this.list.replaceChildren(...found.listed.map((group) => this._item(group)));
     if (found.groups > found.listed.length) this.list.append(make("li", { className: "tx-note", textContent: `The ${found.listed.length} largest groups are listed; the files and the map have all.` }));
     this.body.dataset.found = `${least.toFixed(3)} ${found.groups}`;
+    this.tell({ did: "duplicates", value: least });
   }
 
   _item({ rows, size, equal }) {
@@ -213,6 +215,7 @@ export class Outliers extends Finds {
       : "One text has no neighbours: bring more to find outliers.";
     this.list.replaceChildren(...(found.k ? found.rows : []).map((row, place) => this._item(row, found.scores[place])));
     this.body.dataset.found = `${found.k} ${found.rows.length}`;
+    if (found.k) this.tell({ did: "outliers", value: found.k });
   }
 
   _item(row, score) {

@@ -66,6 +66,14 @@ export class Legend {
     this.key = key;
   }
 
+  // Those parts bright and no others, as far as there are such.
+  keep(codes) {
+    const buttons = [...this.element.querySelectorAll("button")];
+    this.kept = new Set(codes.filter((code) => buttons[code]));
+    buttons.forEach((button, code) => button.setAttribute("aria-pressed", String(this.kept.has(code))));
+    this.onFilter(this.kept);
+  }
+
   _toggle(code, button) {
     if (!this.kept.delete(code)) this.kept.add(code);
     button.setAttribute("aria-pressed", String(this.kept.has(code)));

@@ -45,7 +45,7 @@ class Explorer {
       onRow: (row) => this.guarded(() => this.focus(row)),
       onVector: (row) => wish("Vectors", { id: this.id, rows: [row] }),
     });
-    this.legend = new Legend(() => this.paint());
+    this.legend = new Legend(() => (this.paint(), this.remember()));
     this.stage = make("div", { className: "tx-plot", tabIndex: 0, role: "application", "aria-label": "Map of the texts. Arrow keys walk from a text through its neighbours." });
     this.message = make("p", { className: "tx-message", role: "status" });
     root.replaceChildren(
@@ -56,6 +56,7 @@ class Explorer {
       onClick: (row) => this.guarded(() => this.focus(row)),
       onSelect: (rows) => this.guarded(() => this.select(this.bright(rows))),
       describe: (row) => card(this, row),
+      onView: () => this.about && this.remember(),
     });
     this.searching = new Searching(this);
     this.colouring = new Colouring(this);
@@ -224,7 +225,8 @@ class Explorer {
     this.stage.scrollIntoView({ block: "nearest" });
   }
 
-  async focus(row, { show = true } = {}) {
+  // `told`: somebody chose this text, so the code tab is to show how its neighbours are found.
+  async focus(row, { show = true, told = true } = {}) {
     this.row = row;
     const [near, vector] = await Promise.all([this.api.neighbours(row, NEIGHBOURS), this.api.vector(row)]);
     if (this.row !== row) return;
@@ -243,6 +245,7 @@ class Explorer {
     this.panel.vector(vector);
     this.panel.mark(row);
     this.stage.dataset.focus = row;
+    if (told) this.trigger("submit", { did: "near", row });
     this.remember();
   }
 

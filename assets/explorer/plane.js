@@ -1,13 +1,13 @@
 // A layout of two dimensions: dots on a plotly canvas, contours of their density below them.
 
 import { contourColours, rest } from "./colours.js";
-import { BRIGHT, FADED, SPOTS, along, bounds, dotSize, sampled } from "./dots.js";
+import { BRIGHT, FADED, SPOTS, along, bounds, dotSize, dotSizes, sampled } from "./dots.js";
 import { Marks } from "./marks.js";
 
 const SVG_POINTS = 3000;
 const GL_POINTS = 60000;
 const TWEENED_POINTS = 12000;
-const TWEEN_MS = 350;
+const TWEEN_MS = 250;
 const DOUBLE_PX = 8;
 const DOTS = 0, CONTOURS = 1;
 
@@ -112,8 +112,20 @@ export class Plane {
     return this.plotly.relayout(this.canvas, { dragmode: mode });
   }
 
-  showAll() {
-    return this.drawn && this._relayout(bounds(this.drawn.x, this.drawn.y));
+  async showAll() {
+    if (!this.drawn) return;
+    await this._relayout(bounds(this.drawn.x, this.drawn.y));
+    this.zoomed = false;
+  }
+
+  // The part that is looked at, as left, right, bottom, top; null where that is all.
+  get view() {
+    const { x, y } = this.zoomed ? this._ranges() : { x: null };
+    return x && [...x, ...y];
+  }
+
+  async setView([left, right, bottom, top]) {
+    await this._relayout({ x: [left, right], y: [bottom, top] });
   }
 
   // What is on screen for a picture of its own: names as plotly's annotations.
@@ -190,21 +202,27 @@ export class Plane {
       if (Math.hypot(x - wasX, y - wasY) < DOUBLE_PX) this.showAll();
     });
     this.canvas.on("plotly_relayouting", () => this.calls.onMove());
-    this.canvas.on("plotly_relayout", () => this.calls.onMoved());
+    this.canvas.on("plotly_relayout", (changed) => {
+      if (Object.keys(changed).some((name) => name.startsWith("xaxis.range"))) this.zoomed = true;
+      this.calls.onMoved();
+    });
   }
 
   async _place(x, y, ranges) {
     const looks = this.look && (this.lookIsNew || x.length !== this.canvas.data[DOTS].marker.opacity?.length) ? this._looks() : {};
-    const shared = { x: [x], y: [y], "marker.size": dotSize(x.length), ...looks };
+    const shared = { x: [x], y: [y], ...(this.look ? looks : { "marker.size": dotSize(x.length) }) };
     await this.plotly.update(this.canvas, shared, { "xaxis.range": ranges.x, "yaxis.range": ranges.y }, [DOTS]);
+    this.zoomed = false;
     this.moved(x.length * this.dimensions === this.positions.length ? [x, y] : null);
   }
 
   _looks() {
     const [colourOf, strengthOf] = this.look;
     this.lookIsNew = false;
-    const opacity = this.rows.map((row) => FADED + (BRIGHT - FADED) * strengthOf(row));
-    return { "marker.color": [this.rows.map(colourOf)], "marker.opacity": [opacity], "marker.size": dotSize(this.rows.length) };
+    const strengths = this.rows.map(strengthOf);
+    const opacity = strengths.map((strength) => FADED + (BRIGHT - FADED) * strength);
+    const sizes = dotSizes(this.rows.length, strengths);
+    return { "marker.color": [this.rows.map(colourOf)], "marker.opacity": [opacity], "marker.size": Array.isArray(sizes) ? [sizes] : sizes };
   }
 
   _ranges() {

@@ -15,13 +15,15 @@ export function hasWebgl() {
 }
 
 export class Plot {
-  constructor(element, plotly, { onClick, onSelect, describe, onHover = () => {} }) {
+  constructor(element, plotly, { onClick, onSelect, describe, onHover = () => {}, onView = () => {} }) {
     this.plotly = plotly;
     this.element = element;
     this.webgl = hasWebgl();
     Object.assign(this, { describe, heard: onHover });
     this.placeLabels = this.placeLabels.bind(this);
-    const onMoved = debounced(this.placeLabels, 60);
+    const told = debounced(onView, 300);
+    const moved = debounced(this.placeLabels, 60);
+    const onMoved = () => (moved(), told());
     this.calls = { onClick, onSelect, onHover: (row, event) => this._hover(row, event), onMove: this.placeLabels, onMoved };
     this.labels = new Labels();
     this.card = make("div", { className: "tx-card", hidden: true, role: "tooltip" });
@@ -121,6 +123,16 @@ export class Plot {
 
   showAll() {
     return this.shown.showAll();
+  }
+
+  // What part is looked at, or from where, in numbers; null where it is as it was drawn.
+  get view() {
+    return this.shown.view ?? null;
+  }
+
+  // Only as many numbers as the picture has.
+  async setView(numbers) {
+    if (numbers.length === (this.dimensions === 3 ? 9 : 4) && numbers.every(Number.isFinite)) await this.shown.setView(numbers);
   }
 
   bringIntoView(row) {

@@ -9,7 +9,8 @@ const percent = (share) => `${(100 * share).toFixed(share > 0.995 && share < 1 ?
 const bytes = (number) => `${number.toLocaleString("en")} bytes`;
 
 export class Retention {
-  constructor() {
+  // `onChosen`: a visitor has set the slider.
+  constructor(onChosen) {
     this.slider = make("input", { type: "range", min: 1, id: "tx-width", "aria-label": "Dimensions kept" });
     this.shown = make("output", { htmlFor: "tx-width", className: "tx-kept" });
     this.progress = make("div", { className: "tx-measuring", role: "status" });
@@ -21,6 +22,7 @@ export class Retention {
     this.element = make("section", { className: "tx-section", "aria-label": "How small can these vectors be?" }, make("h2", { textContent: "How small can these vectors be?" }), this.body, this.instead);
     const ask = debounced(() => this._measure(String(this.slider.value)).then(() => this._show()), 200);
     this.slider.addEventListener("input", () => (this._show(), this.plan && !this.found.has(this.slider.value) && ask()));
+    this.slider.addEventListener("change", () => this.plan && onChosen(Number(this.slider.value)));
     new ResizeObserver(debounced(() => this._draw(), 80)).observe(this.picture);
     new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this._begin()).observe(this.element);
   }

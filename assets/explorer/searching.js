@@ -60,7 +60,7 @@ export class Searching {
       toolbar.setScores(found.scores, this.slides, least);
       await explorer.colouring.choices();
       await this.setLeast(least);
-      if (found.way === "semantic" || found.way === "hybrid") explorer.trigger("submit", { query });
+      explorer.trigger("submit", { did: "search", query, mode, prompt, ...(examples ?? {}) });
       explorer.remember();
       explorer.stage.dataset.found = `${found.way} ${query}`;
     });
@@ -125,7 +125,7 @@ export class Searching {
   step(by) {
     if (!this.hits.length) return undefined;
     this.at = (this.at + by + this.hits.length) % this.hits.length;
-    return this.explorer.guarded(() => this.explorer.focus(this.hits[this.at], { show: false }));
+    return this.explorer.guarded(() => this.explorer.focus(this.hits[this.at], { show: false, told: false }));
   }
 
   // Plus and minus examples: the search goes on from what it has.

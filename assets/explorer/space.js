@@ -1,10 +1,11 @@
 // A layout of three dimensions, turned by dragging. Needs WebGL.
 
 import { accent, ground, rest, withStrength } from "./colours.js";
-import { BRIGHT, FADED, along, dotSize, sampled } from "./dots.js";
+import { BRIGHT, FADED, along, dotSize, dotSizes, sampled } from "./dots.js";
 
 const SPACE_POINTS = 30000;
 const AXES = ["x", "y", "z"];
+const CAMERA = ["eye", "center", "up"];
 // A dot of a space is drawn smaller than one of a plane: the nearest ones would hide the rest.
 const DOT_SHARE = 0.75;
 const CLICK_PX = 5;
@@ -28,7 +29,8 @@ export class Space {
     this.rows = sampled(positions.length / dimensions, this.largest);
     this.at = (row, axis) => positions[dimensions * row + axis];
     const places = Object.fromEntries(AXES.map((name, axis) => [name, [along(positions, this.rows, axis, dimensions)]]));
-    await this.plotly.restyle(this.canvas, { ...places, "marker.size": dotSize(this.rows.length) * DOT_SHARE }, [OF_DOTS]);
+    const size = this.look ? {} : { "marker.size": dotSize(this.rows.length) * DOT_SHARE };
+    await this.plotly.restyle(this.canvas, { ...places, ...size }, [OF_DOTS]);
     if (this.look) await this.setLook(...this.look);
   }
 
@@ -41,8 +43,11 @@ export class Space {
     await this.ready;
     this.keepLook(colourOf, strengthOf);
     if (!this.rows.length) return;
-    const color = this.rows.map((row) => withStrength(colourOf(row), (FADED + (BRIGHT - FADED) * strengthOf(row)) / BRIGHT));
-    await this.plotly.restyle(this.canvas, { "marker.color": [color] }, [OF_DOTS]);
+    const strengths = this.rows.map(strengthOf);
+    const color = this.rows.map((row, place) => withStrength(colourOf(row), (FADED + (BRIGHT - FADED) * strengths[place]) / BRIGHT));
+    const sizes = dotSizes(this.rows.length, strengths);
+    const size = Array.isArray(sizes) ? [sizes.map((one) => one * DOT_SHARE)] : sizes * DOT_SHARE;
+    await this.plotly.restyle(this.canvas, { "marker.color": [color], "marker.size": size }, [OF_DOTS]);
   }
 
   async setFocus(row, others = []) {
@@ -70,8 +75,19 @@ export class Space {
 
   setMode() {}
 
-  showAll() {
-    return this.plotly.relayout(this.canvas, { "scene.camera": camera() });
+  async showAll() {
+    await this.plotly.relayout(this.canvas, { "scene.camera": camera() });
+    this.turned = null;
+  }
+
+  // From where and to where the camera looks, and what is up, three numbers each; null where nobody has turned it.
+  get view() {
+    return this.turned && CAMERA.flatMap((end) => AXES.map((axis) => this.turned[end][axis]));
+  }
+
+  async setView(numbers) {
+    const ends = CAMERA.map((end, place) => [end, Object.fromEntries(AXES.map((axis, at) => [axis, numbers[3 * place + at]]))]);
+    await this.plotly.relayout(this.canvas, { "scene.camera": Object.fromEntries(ends) });
   }
 
   picture(labels, background, ink) {
@@ -126,7 +142,10 @@ export class Space {
     });
     this.canvas.on("plotly_unhover", () => this.calls.onHover((pointed = undefined)));
     this.canvas.on("plotly_relayouting", () => this.calls.onMove());
-    this.canvas.on("plotly_relayout", () => this.calls.onMoved());
+    this.canvas.on("plotly_relayout", (changed) => {
+      this.turned = changed["scene.camera"] ?? this.turned;
+      this.calls.onMoved();
+    });
   }
 }
 

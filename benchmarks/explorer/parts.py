@@ -49,7 +49,7 @@ LONG = Effort(
     file_rounds=3, paste_rounds=9, clicks=60, paint_rounds=5, idle_probes=300, real_texts=5000, peer=True
 )
 SHORT = Effort(
-    file_rounds=1, paste_rounds=3, clicks=15, paint_rounds=1, idle_probes=50, real_texts=1000, peer=False
+    file_rounds=1, paste_rounds=2, clicks=10, paint_rounds=1, idle_probes=50, real_texts=1000, peer=False
 )
 
 

@@ -26,15 +26,16 @@ async def ready(request: Request) -> Response:
     """200 once the default model is ready, 503 before, and when the server stops; every model's state."""
     context = context_of(request)
     engine = context.engine
-    models = [{"id": status.id, "state": status.state} for status in engine.models()]
+    statuses = engine.models()
+    models = [{"id": status.id, "state": status.state} for status in statuses]
     if context.leaving.is_set():
         error = error_body("The server is shutting down.", "server_error", code="shutting_down")
         return json_response({**error, "status": "leaving", "models": models}, status=503)
     if engine.ready:
         return json_response({"status": "ready", "models": models})
-    failed = bool(models) and models[0]["state"] == "failed"
+    failed = bool(statuses) and statuses[0].state == "failed"
     message = (
-        "The default model could not be loaded. The server's log says why."
+        f"The default model {statuses[0].error}"
         if failed
         else "The default model is still loading. Ask again in a moment."
     )

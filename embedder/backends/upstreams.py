@@ -45,7 +45,7 @@ class Upstreams:
         """Ask every server for a vector of one known text.
 
         Raises:
-            ModelUnavailable: none answers; the connections are closed.
+            ModelUnavailable: none answers, and one may later; the connections are closed.
         """
         self._model_id = model_id
         self._upstreams = list(upstreams)
@@ -123,7 +123,10 @@ class Upstreams:
                 upstream.failed(error)
         if not samples:
             self.close()
-            raise ModelUnavailable(f"No upstream of {self._model_id} answers ({type(failures[0]).__name__}).")
+            raise ModelUnavailable(
+                f"No upstream of {self._model_id} answers ({type(failures[0]).__name__}).",
+                retry_after_s=FIRST_PAUSE_S,
+            )
         return samples
 
     def _ask(self, texts: list[str]) -> NDArray[np.float32]:

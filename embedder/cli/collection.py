@@ -133,7 +133,7 @@ async def _export(args: argparse.Namespace) -> int:
     async with _stored() as collections:
         opened = await collections.open(args.name)
         with _bar(await opened.count(), args.progress) as bar:
-            count = await export_collection(opened, Path(args.file), progress=_told(bar))
+            count = await export_collection(collections, args.name, Path(args.file), progress=_told(bar))
     say(f"{counted(count, 'text')} written to {args.file}.")
     return 0
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from embedder.collections.carrying import copy_map, map_of_now
 from embedder.collections.catalogue import HIDDEN, MOVED_FROM, Collections, check_name
 from embedder.collections.collection import Collection
 from embedder.collections.rows import Rows, same_columns
@@ -72,7 +73,8 @@ async def move(
 ) -> Moved:
     """Copy the collection `name` of `source` into `target`, under the same name or `new_name`.
 
-    It appears there when all of it is there and has been read back and compared. Until then others may
+    It appears there when all of it is there and has been read back and compared, with the map that is kept
+    with it. Until then others may
     write to `source`, which stays unless `delete` is set. Where it was stopped or killed, the next call
     goes on.
 
@@ -106,7 +108,9 @@ async def move(
             )
         info = await asyncio.to_thread(lambda: dict(old.table.info))
         await asyncio.to_thread(new.write_info, info)
+        until = await asyncio.to_thread(_mark_of, new)
         await asyncio.to_thread(target.store.rename, hidden, new_name)
+        await _carry_map(source, old, await target.open(new_name), target, until)
         if delete:
             if await asyncio.to_thread(_mark_of, old.table) != mark:
                 raise BackendFailed(
@@ -115,6 +119,16 @@ async def move(
             await source.delete(name)
         return moved
     raise BackendFailed(f"Others write to {name!r} faster than it can be moved. Try again when they rest.")
+
+
+async def _carry_map(
+    source: Collections, old: Collection, new: Collection, target: Collections, mark: int
+) -> None:
+    """Its map goes along where it has one of now; without it what was moved is whole, too."""
+    with suppress(StoreFailed):
+        kept = await asyncio.to_thread(map_of_now, source, old)
+        if kept is not None:
+            await copy_map(kept, target, new, mark)
 
 
 def forget_deleted(old: Table, new: Table) -> None:

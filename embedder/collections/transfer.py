@@ -1,7 +1,8 @@
 """A collection as one file and back: Parquet, which the page and other programs read too.
 
-Columns: `id`, `text`, `document`, `columns` (a JSON object), `embedding` (float32 list). What the
-collection is stands in the schema's metadata, its model under the names that our other files use.
+Columns: `id`, `text`, `document`, `columns` (a JSON object), `embedding` (float32 list), and those of the
+map that is kept with it, if one is (`carrying`). What the collection is stands in the schema's metadata,
+its model under the names that our other files use.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedder.collections.carrying import HEAD_KEY, MapColumns, MapRows, keep_carried, map_of_now
 from embedder.collections.catalogue import Collections
 from embedder.collections.collection import Collection
 from embedder.collections.rows import Rows, check_columns, check_id, check_text
@@ -28,14 +30,21 @@ _FORMAT_KEY, _METADATA_KEY, _FORMAT = b"tessera:collection", b"tessera:metadata"
 OnProgress = Callable[[int, int], None]
 
 
-async def export_collection(collection: Collection, path: Path, *, progress: OnProgress | None = None) -> int:
+async def export_collection(
+    collections: Collections, name: str, path: Path, *, progress: OnProgress | None = None
+) -> int:
     """Write every row into a Parquet file, which appears when it is whole; returns how many.
+
+    The map that is kept with the collection comes along if it is of the texts that are there now.
 
     Raises:
         ConfigError: the file cannot be written.
-        StoreFailed
+        UnknownCollection, StoreFailed
     """
-    return await asyncio.to_thread(_write, collection, path, progress)
+    opened = await collections.open(name)
+    kept = await asyncio.to_thread(map_of_now, collections, opened)
+    places = await asyncio.to_thread(MapColumns, kept) if kept else None
+    return await asyncio.to_thread(_write, opened, path, places, progress)
 
 
 async def import_collection(
@@ -49,6 +58,7 @@ async def import_collection(
     """
     file = await asyncio.to_thread(_opened, path)
     about = file.schema_arrow.metadata
+    carried = MapRows(about[HEAD_KEY]) if HEAD_KEY in about else None
     dimensions = file.schema_arrow.field("embedding").type.list_size
     made = await collections.create_for_vectors(
         name,
@@ -59,30 +69,33 @@ async def import_collection(
     try:
         metadata = json.loads(about.get(_METADATA_KEY, b"{}"))
         await asyncio.to_thread(made.table.write_info, {**made.table.info, "metadata": metadata})
-        await asyncio.to_thread(_read, file, made.table, progress)
+        await asyncio.to_thread(_read, file, made.table, carried, progress)
+        if carried is not None:
+            await keep_carried(collections, made, carried)
     except BaseException:
         await asyncio.shield(collections.delete(name))
         raise
     return made
 
 
-def _write(collection: Collection, path: Path, progress: OnProgress | None) -> int:
+def _write(collection: Collection, path: Path, places: MapColumns | None, progress: OnProgress | None) -> int:
     import pyarrow.parquet as pq
 
     about, total, done = collection.about, collection.table.count(), 0
-    schema = _schema(about.dimensions).with_metadata(
+    schema = _schema(about.dimensions, places).with_metadata(
         {
             _FORMAT_KEY: _FORMAT,
             MODEL_KEY: about.model.encode(),
             FINGERPRINT_KEY: about.fingerprint.encode(),
             _METADATA_KEY: json.dumps(dict(about.metadata)).encode(),
+            **({HEAD_KEY: places.head} if places else {}),
         }
     )
     part = path.with_name(f".{path.name}.part")
     try:
         with pq.ParquetWriter(part, schema, compression="zstd") as writer:
             for rows in collection.table.scan(_BATCH_ROWS):
-                writer.write_batch(_batch(rows, schema))
+                writer.write_batch(_batch(rows, schema, places))
                 done += len(rows)
                 if progress:
                     progress(done, max(done, total))
@@ -94,21 +107,22 @@ def _write(collection: Collection, path: Path, progress: OnProgress | None) -> i
     return done
 
 
-def _schema(dimensions: int) -> pa.Schema:
+def _schema(dimensions: int, places: MapColumns | None) -> pa.Schema:
     import pyarrow as pa
 
     strings = [(name, pa.string()) for name in ("id", "text", "document", "columns")]
-    return pa.schema([*strings, ("embedding", pa.list_(pa.float32(), dimensions))])
+    embedding = ("embedding", pa.list_(pa.float32(), dimensions))
+    return pa.schema([*strings, embedding, *(places.fields if places else [])])
 
 
-def _batch(rows: Rows, schema: pa.Schema) -> pa.RecordBatch:
+def _batch(rows: Rows, schema: pa.Schema, places: MapColumns | None) -> pa.RecordBatch:
     import orjson
     import pyarrow as pa
 
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(rows.vectors.ravel()), rows.vectors.shape[1])
     cells = [orjson.dumps(dict(columns)).decode() for columns in rows.columns]
     strings = [pa.array(part, pa.string()) for part in (rows.ids, rows.texts, rows.documents, cells)]
-    return pa.record_batch([*strings, vectors], schema=schema)
+    return pa.record_batch([*strings, vectors, *(places.arrays(rows.ids) if places else [])], schema=schema)
 
 
 def _opened(path: Path) -> Any:
@@ -133,7 +147,7 @@ def _is_ours(schema: pa.Schema) -> bool:
     import pyarrow as pa
 
     names = ("id", "text", "document", "columns", "embedding")
-    if schema.names != list(names):
+    if tuple(schema.names[: len(names)]) != names:
         return False
     kind = schema.field("embedding").type
     return bool(pa.types.is_fixed_size_list(kind) and kind.value_type == pa.float32()) and all(
@@ -141,16 +155,16 @@ def _is_ours(schema: pa.Schema) -> bool:
     )
 
 
-def _read(file: Any, table: Table, progress: OnProgress | None) -> None:
+def _read(file: Any, table: Table, carried: MapRows | None, progress: OnProgress | None) -> None:
     done = 0
-    for rows in _rows_of(file):
+    for rows in _rows_of(file, carried):
         table.upsert(rows)
         done += len(rows)
         if progress:
             progress(done, file.metadata.num_rows)
 
 
-def _rows_of(file: Any) -> Iterator[Rows]:
+def _rows_of(file: Any, carried: MapRows | None) -> Iterator[Rows]:
     import numpy as np
     import orjson
     import pyarrow as pa
@@ -162,12 +176,15 @@ def _rows_of(file: Any) -> Iterator[Rows]:
             vectors = np.asarray(flat, dtype=np.float32).reshape(len(ids), -1)
             if not np.isfinite(vectors).all():
                 raise InvalidInput("A vector is not finite.")
-            yield Rows(
+            rows = Rows(
                 [check_id(one) for one in ids],
                 [check_text(one) for one in texts],
                 [one and check_id(one, "document") for one in documents],
                 [check_columns(orjson.loads(one)) for one in cells],
                 vectors,
             )
-    except (pa.ArrowException, OSError, ValueError, TypeError, InvalidInput) as error:
+            if carried is not None:
+                carried.take(batch, rows)
+            yield rows
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, InvalidInput) as error:
         raise FileUnreadable(f"The file is broken: {str(error)[:120]} Export it again.") from None

@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import Literal
+from itertools import chain
+from typing import Literal, Self
 
 from embedder.corpus.json_formats import is_json_row
 from embedder.corpus.rows import MAX_TEXT_CHARS, Record, Row, SkippedRow, lines_of
@@ -18,6 +19,8 @@ Format = Literal["txt", "csv", "jsonl"]
 _DELIMITERS = (",", "\t", ";", "|")
 _NO_DELIMITER = "\x1f"  # a control character no cell of a one-column file holds
 _SNIFFED_LINES = 50
+_MOST_LEFT_OPEN = 20
+"""So many rows whose quote is never closed are left out; each makes the lines after it be read again."""
 _EXTENSIONS: dict[str, Format] = {
     ".txt": "txt",
     ".text": "txt",
@@ -53,7 +56,8 @@ def read_csv(text: str, suffix: str = ".csv", column: str | None = None) -> Iter
     """RFC 4180 with the delimiter found out; the first row is the header unless it cannot be one.
 
     Raises:
-        FileUnreadable: a quote is never closed, a cell is too long, or there are too many columns.
+        FileUnreadable: the header or more than 20 rows hold a quote that is never closed, or there are too
+            many columns.
     """
     csv.field_size_limit(MAX_TEXT_CHARS)
     text, first_line, delimiter = _delimiter(text, suffix)
@@ -62,44 +66,62 @@ def read_csv(text: str, suffix: str = ".csv", column: str | None = None) -> Iter
 
 def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[Cells | SkippedRow]:
     lines = _Remembered(text)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader, read_before, left = csv.reader(lines, delimiter=delimiter, strict=True), 0, _MOST_LEFT_OPEN
     while True:
-        line = first_line + reader.line_num
+        line = first_line + read_before + reader.line_num
         lines.forget()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            if "field limit" in str(error):
-                why = f"a cell is longer than {MAX_TEXT_CHARS:,} characters; is a quote left open?"
-                raise FileUnreadable(f"Line {line}: {why}", line=line) from None
-            if "unexpected end of data" in str(error):
-                raise FileUnreadable(
-                    f'Line {line}: a quote (") is opened and never closed, so the rows after it '
-                    "cannot be told apart.",
-                    line=line,
-                ) from None
-            yield SkippedRow(line, f"broken quoting: {error}", lines.seen)
+            why = _left_open(error)
+            if not why:
+                yield SkippedRow(line, f"broken quoting: {error}", lines.seen)
+                continue
+            # Without a header nothing says which column is which; many readings of a long file take long.
+            if line == first_line or not left:
+                raise FileUnreadable(f"Line {line}: {why.rstrip('?')}.", line=line) from None
+            left -= 1
+            yield SkippedRow(line, why, lines.give_back())
+            reader, read_before = csv.reader(lines, delimiter=delimiter, strict=True), line + 1 - first_line
             continue
         yield Cells(line, cells, lines.seen) if cells else SkippedRow(line, "blank line")
+
+
+def _left_open(error: csv.Error) -> str:
+    """Why a row took in those after it, if it did."""
+    if "field limit" in str(error):
+        return f"a cell is longer than {MAX_TEXT_CHARS:,} characters: is a quote left open?"
+    if "unexpected end of data" in str(error):
+        return 'a quote (") is opened and never closed'
+    return ""
 
 
 class _Remembered:
     """The lines of a text, of which those of the present row are remembered."""
 
     def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
+        self._lines: Iterator[str] = io.StringIO(text, newline="")
         self._seen: list[str] = []
 
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self._seen.append(line)
-            yield line
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._seen.append(line)
+        return line
 
     def forget(self) -> None:
         """A new row begins."""
         self._seen = []
+
+    def give_back(self) -> str:
+        """The first line of the present row; those after it are read again."""
+        first, *others = self._seen
+        self._lines = chain(others, self._lines)
+        return first.rstrip("\r\n")
 
     @property
     def seen(self) -> str:

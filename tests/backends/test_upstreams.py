@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable
@@ -201,6 +202,29 @@ async def test_where_none_answers_callers_are_told_when_to_come_again(
         assert "halving" not in caplog.text
         # Three parts at each server, each with a check, and with a question whether the texts are at fault.
         assert first.refused + second.refused <= 18
+
+
+async def test_where_none_answers_at_the_start_it_is_asked_again_until_one_does() -> None:
+    with small() as far:
+        settings = settings_of(far, open=True)
+        far.status = 503
+        async with Engine(settings) as engine:
+            transport = httpx.ASGITransport(app=create_api(engine, settings))
+            async with httpx.AsyncClient(transport=transport, base_url="http://front") as client:
+                early = await client.post("/v1/embeddings", json={"model": "far", "input": "x"})
+                ready = await client.get("/ready")
+                assert (early.status_code, ready.status_code) == (503, 503), early.text
+                for refused in (early, ready):
+                    assert "is tried again" in refused.json()["error"]["message"]
+                assert early.headers["Retry-After"] == "1"
+                far.status = 200
+                for _ in range(200):
+                    if (await client.get("/ready")).status_code == 200:
+                        break
+                    await asyncio.sleep(0.05)
+                answer = await client.post("/v1/embeddings", json={"model": "far", "input": "x"})
+        made = np.array(answer.json()["data"][0]["embedding"], np.float32)
+        np.testing.assert_array_equal(made, np.array(far.vector("x"), np.float32))
 
 
 def test_requests_that_fail_side_by_side_are_one_failure() -> None:

@@ -456,6 +456,52 @@ def test_a_reload_keeps_selection_threshold_and_examples(open_page: OpenPage, tm
     shown.locator("h2", has_text="3 texts selected").wait_for()
 
 
+RANGE = "document.querySelector('#map .tx-canvas')._fullLayout.xaxis.range.map(Number)"
+
+
+def test_a_reload_keeps_what_the_legend_leaves_and_the_part_looked_at(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    watched = open_page()
+    page = watched.page
+    upload_topics(page, tmp_path)
+    page.locator(".tx-legend button", has_text="food").click()
+    page.wait_for_function("location.search.includes('only=')")
+    frame = page.locator("#map .tx-canvas").bounding_box()
+    assert frame is not None
+    page.mouse.move(frame["x"] + frame["width"] / 3, frame["y"] + frame["height"] / 3)
+    assert "at=" not in page.url, "all is looked at"
+    page.mouse.wheel(0, -400)
+    page.wait_for_function("location.search.includes('at=')")
+    page.wait_for_timeout(600)
+    before = page.evaluate(RANGE)
+    watched.reload()
+    page.wait_for_function(
+        f"before => {RANGE}.every((end, place) => Math.abs(end - before[place]) < 0.01)", arg=before
+    )
+    assert page.locator(".tx-legend button[aria-pressed='true']").inner_text().startswith("food")
+    opacity = page.evaluate("document.querySelector('#map .tx-canvas').data[0].marker.opacity")
+    assert sum(one > 0.5 for one in opacity) == 4
+    page.get_by_role("button", name="Show all", exact=True).click()
+    page.wait_for_function("!location.search.includes('at=')")
+    page.locator(".tx-legend button", has_text="food").click()
+    page.wait_for_function("!location.search.includes('only=')")
+
+
+def test_hits_are_larger_than_what_fades(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+    upload_topics(page, tmp_path)
+    search(page, "soup", "regex")
+    sizes, opacity = page.evaluate(
+        "(({ marker }) => [marker.size, marker.opacity])(document.querySelector('#map .tx-canvas').data[0])"
+    )
+    hits = {size for size, one in zip(sizes, opacity, strict=True) if one > 0.5}
+    assert len(hits) == 1
+    assert hits.pop() == max(sizes) > 1.9 * min(sizes)
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.querySelector('#map .tx-canvas').data[0].marker.size === 14")
+
+
 def test_texts_are_never_markup(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page().page
     texts = upload_topics(page, tmp_path)

@@ -187,6 +187,61 @@ def test_the_code_runs_as_it_stands(open_page: OpenPage, server: Server) -> None
         assert server.base in code_of(page, language)
 
 
+def test_the_code_is_of_what_was_done_last(open_page: OpenPage) -> None:
+    page = open_page().page
+    paste(page, FIVE)
+    wait_for_status(page, "5 texts")
+    wait_for_points(page, 5)
+    note = page.locator("#views .note .status:visible").first
+
+    def said(sentence: str, package: str) -> str:
+        view(page, "Code")
+        page.wait_for_function("words => document.body.innerText.includes(words)", arg=sentence)
+        page.wait_for_timeout(300)
+        assert sentence in note.inner_text()
+        assert package in code_of(page, "Python package")
+        return code_of(page, "curl")
+
+    page.locator("#tx-panel-Selection .tx-row button").first.click()
+    page.wait_for_selector("#map .tx-plot[data-focus]")
+    assert "lovely today" in said("whose nearest are looked for", "top_k(asked")
+    view(page, "Map")
+    page.locator("#tx-mode").select_option("keyword")
+    page.locator("#tx-query").fill("sunny")
+    page.locator("#tx-query").press("Enter")
+    assert "there is no call" in said("a search by words", "KeywordIndex(texts)")
+    assert page.locator("#payload textarea, #payload input").first.input_value() == ""
+    view(page, "Map")
+    page.locator("#tx-layout").select_option("pca")
+    assert "lovely today" in said("texts embedded.", "LayoutOptions(method='pca')")
+    view(page, "Map")
+    page.locator(".tx-axes summary").click()
+    page.locator("#tx-pole-0-0").fill("bad weather")
+    page.locator("#tx-pole-0-1").fill("good weather")
+    page.locator(".tx-axes").get_by_role("button", name="Show", exact=True).click()
+    assert "bad weather" in said("at the ends of the axes", "axis_between(")
+    view(page, "Similarity")
+    page.get_by_role("tab", name="Outliers").click()
+    said("to find outliers", "most_alone(")
+    view(page, "Similarity")
+    page.get_by_role("tab", name="Near-duplicates").click()
+    said("to find near-duplicates", "find_alike(vectors, texts).groups(0.95)")
+
+
+def test_texts_brought_while_others_come_take_their_place(open_page: OpenPage) -> None:
+    page = open_page().page
+    words = "it is a long and winding road through many different sentences about subject number "
+    paste(page, [f"{words}{i}" for i in range(4000)])
+    wait_for_status(page, "of 4,000 texts")
+    paste(page, FIVE)
+    wait_for_status(page, "5 texts")
+    wait_for_points(page, 5)
+    page.wait_for_timeout(1500)
+    assert "4,000" not in page.locator("#status").inner_text()
+    assert page.locator("#cancel").is_hidden()
+    assert points(page) == 5
+
+
 def test_run_uses_the_visitors_key_and_never_shows_it_to_the_page(
     open_page: OpenPage, server: Server
 ) -> None:

@@ -95,8 +95,16 @@ def test_a_space_is_turned_clicked_shared_and_left_again(open_page: OpenPage, tm
     page.mouse.up()
     page.wait_for_function(f"before => JSON.stringify(({PLACES})()) !== before", arg=unturned)
     page.wait_for_function("location.search.includes('layout=umap-15-0.1-42-3d')")
+    page.wait_for_function("location.search.includes('at=')")
+    turned = places(page)
     watched.reload()
     page.wait_for_selector(f"{SPACE}[data-focus='{row}']")
+    again = places(page)
+    assert all(
+        abs(a - b) < 3
+        for one, other in zip(turned, again, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
     page.get_by_role("button", name="2-D", exact=True).click()
     page.wait_for_selector(FLAT)
     assert page.locator("#map .tx-space").is_hidden()

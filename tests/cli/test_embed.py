@@ -173,7 +173,7 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["missing.txt"], "missing.txt cannot be read: No such file or directory."),
-        (["open.csv"], "Line 2: a quote"),
+        (["open.csv"], "Line 1: a quote"),
         (["blank.txt"], "The file has only blank lines."),
         (["texts.csv", "--column", "nope"], "No column 'nope' in the first 1,000 rows."),
         (["texts.csv", "--format", "npz"], "Name a file with -o."),
@@ -188,7 +188,7 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
 def test_errors_are_one_sentence_and_leave_nothing(tmp_path: Path, arguments: list[str], says: str) -> None:
     (tmp_path / "texts.csv").write_text(CSV)
     (tmp_path / "blank.txt").write_text("\n\n")
-    (tmp_path / "open.csv").write_text('id,text\n1,"never closed\n')
+    (tmp_path / "open.csv").write_text('id,"text\n1,never closed\n')
     (tmp_path / "long.txt").write_text("x" * 900_000 + "\n" + "short\n" * 1000)
     before = listing(tmp_path)
     refused = run(tmp_path, "embed", *arguments)

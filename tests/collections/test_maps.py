@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from embedder.analysis.neighbours import nearest_neighbours
@@ -23,7 +25,9 @@ from embedder.collections.map_parts import placed_rows
 from embedder.collections.map_rows import is_of_now
 from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
 from embedder.collections.maps import KeptMaps
-from embedder.errors import InvalidInput, StoreFailed
+from embedder.collections.moving import move
+from embedder.collections.transfer import export_collection, import_collection
+from embedder.errors import FileUnreadable, InvalidInput, StoreFailed
 
 from .stores import EVERYWHERE, opened
 
@@ -276,6 +280,78 @@ async def test_what_is_damaged_or_of_another_collection_is_none(mapped: Collecti
     assert mapped.maps.load(NAME, replace(collection.about, created=1)) is None
     assert mapped.maps.load(NAME, replace(collection.about, fingerprint="another")) is None
     assert mapped.maps.load("others", collection.about) is None
+
+
+def everything_of(kept: KeptMap) -> dict[str, object]:
+    """A map read whole, but for what tells its collection from others."""
+    near = kept.neighbours()
+    arrays = (kept.points(), kept.clusters(), kept.digests(), near.indices, near.distances)
+    return {
+        "ids": kept.ids(),
+        "arrays": [array.tolist() for array in arrays],
+        "head": replace(kept.head, created=0, mark=0),
+    }
+
+
+@EVERYWHERE
+async def test_it_goes_along_in_a_file_and_to_another_store(mapped: Collections, tmp_path: Path) -> None:
+    kept = everything_of(await kept_elsewhere(mapped))
+    file = tmp_path / "things.parquet"
+    assert await export_collection(mapped, NAME, file) == 120
+    again = await import_collection(mapped, "again", file)
+    assert mapped.maps is not None
+    carried = mapped.maps.load("again", again.about)
+    assert carried is not None
+    assert everything_of(carried) == kept
+    assert await asyncio.to_thread(is_of_now, carried, again.table)
+    await again.delete(["t3"])
+    assert not await asyncio.to_thread(is_of_now, carried, again.table)
+    store = opened("lance", str(tmp_path / "another"))
+    async with Collections(store, None, KeptMaps(tmp_path / "elsewhere", "another")) as other:
+        await move(mapped, NAME, other, delete=True)
+        assert other.maps is not None
+        moved = await other.open(NAME)
+        carried = other.maps.load(NAME, moved.about)
+        assert carried is not None
+        assert everything_of(carried) == kept
+        assert await asyncio.to_thread(is_of_now, carried, moved.table)
+    async with Collections(store, None) as unmapped:
+        assert await (await import_collection(unmapped, "bare", file)).count() == 120
+
+
+async def test_a_map_of_other_texts_or_a_broken_one_is_left_behind(
+    mapped: Collections, tmp_path: Path
+) -> None:
+    await kept_elsewhere(mapped)
+    good, old = tmp_path / "good.parquet", tmp_path / "old.parquet"
+    await export_collection(mapped, NAME, good)
+    await (await mapped.open(NAME)).delete(["t3"])
+    await export_collection(mapped, NAME, old)
+    assert "x" in pq.read_schema(good).names
+    assert "x" not in pq.read_schema(old).names, "it is not of now"
+    table = pq.read_table(good)
+    spoilt = {
+        "fewer rows": table.slice(0, 100),
+        "no numbers": table.set_column(
+            table.schema.names.index("x"), "x", pa.array([float("nan")] * 120, pa.float32())
+        ),
+        "short lists": table.set_column(
+            table.schema.names.index("neighbours"),
+            "neighbours",
+            pa.array([near and near[:4] for near in table["neighbours"].to_pylist()], pa.binary()),
+        ),
+        "another head": table.replace_schema_metadata({**table.schema.metadata, b"tessera:map": b"{}"}),
+    }
+    assert mapped.maps is not None
+    for number, (what, made) in enumerate(spoilt.items()):
+        pq.write_table(made, tmp_path / "spoilt.parquet")
+        read = await import_collection(mapped, f"read-{number}", tmp_path / "spoilt.parquet")
+        assert await read.count() == len(made), what
+        assert mapped.maps.load(read.name, read.about) is None, what
+    pq.write_table(table.drop_columns(["distances"]), tmp_path / "spoilt.parquet")
+    with pytest.raises(FileUnreadable):
+        await import_collection(mapped, "lost", tmp_path / "spoilt.parquet")
+    assert "lost" not in await mapped.names()
 
 
 async def test_it_goes_with_its_collection(

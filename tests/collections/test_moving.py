@@ -42,7 +42,7 @@ async def test_a_file_holds_all_of_it(
     await filled.add([NewText("三", "odd'id", columns={"s": "x", "b": True, "f": 0.5})])
     told: list[tuple[int, int]] = []
     path = tmp_path / "things.parquet"
-    assert await export_collection(filled, path, progress=lambda *done: told.append(done)) == 6
+    assert await export_collection(collections, "things", path, progress=lambda *done: told.append(done)) == 6
     assert told[-1] == (6, 6)
     assert not await asyncio.to_thread(lambda: list(tmp_path.glob(".*.part")))
     made = await import_collection(collections, "again", path)
@@ -58,7 +58,7 @@ async def test_a_file_holds_all_of_it(
     assert (table.model, table.fingerprint) == (WIDE, filled.about.fingerprint)
     assert table.vectors is not None
     with pytest.raises(ConfigError):
-        await export_collection(filled, tmp_path / "none" / "out.parquet")
+        await export_collection(collections, "things", tmp_path / "none" / "out.parquet")
 
 
 async def test_what_is_no_such_file_leaves_nothing(
@@ -67,7 +67,7 @@ async def test_what_is_no_such_file_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     good = tmp_path / "good.parquet"
-    await export_collection(filled, good)
+    await export_collection(collections, "things", good)
     (tmp_path / "text.txt").write_text("no")
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "other.parquet")
     (tmp_path / "cut.parquet").write_bytes(good.read_bytes()[:-100])

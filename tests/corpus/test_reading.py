@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from embedder.corpus import formats
 from embedder.corpus.formats import MAX_TEXT_CHARS
 from embedder.corpus.reading import SkippedRow, parse_texts, read_texts
 from embedder.corpus.rows import MAX_COLUMNS
@@ -223,7 +224,7 @@ def test_of_a_broken_array_the_rows_before_are_kept_and_the_line_is_named(data: 
         (b"\xef\xbb\xbf\n", ".txt", 1, "only blank lines"),
         (b"id,text\n", ".csv", 1, "no rows"),
         (b"id,text\n1,\n2,\n", ".csv", 2, "empty text"),
-        (b'id,text\n1,ok\n2,"never closed\n3,x\n', ".csv", 3, "never closed"),
+        (b'id,"text\n1,ok\n2,never closed\n', ".csv", 1, "never closed"),
         (b"PK\x03\x04" + bytes(40), ".csv", None, "Excel"),
         (b"a\x00b\x00c\x00", ".txt", None, "NUL"),
         ("id,text\n".encode("utf-16") + b"\x00", ".csv", None, "UTF-16"),
@@ -234,6 +235,29 @@ def test_broken_files_say_where_and_what(data: bytes, suffix: str, line: int | N
     with pytest.raises(FileUnreadable, match=says) as caught:
         parse_texts(data, suffix=suffix)
     assert caught.value.line == line
+
+
+def test_a_quote_that_is_never_closed_costs_its_own_row() -> None:
+    data = b'id,text\n1,"two\nlines"\n2,"never closed\n3,x\n\n4,y \n'
+    table = parse_texts(data, suffix=".csv")
+    assert table.texts == ["two\nlines", "x", "y "]
+    assert table.columns["id"] == ["1", "3", "4"]
+    assert table.skipped == [
+        SkippedRow(4, 'a quote (") is opened and never closed', '2,"never closed'),
+        SkippedRow(6, "blank line"),
+    ]
+
+
+def test_a_cell_that_is_too_long_costs_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "x" * 1_000_001
+    opened = f'id,text\n1,{long}\n2,"open\n' + "3,y\n" * 300_000
+    table = parse_texts(opened.encode(), suffix=".csv")
+    assert [row.line for row in table.skipped] == [2, 3]
+    assert table.texts == ["y"] * 300_000
+    monkeypatch.setattr(formats, "_MOST_LEFT_OPEN", 1)
+    with pytest.raises(FileUnreadable, match=r"Line 3: .* is a quote left open\.") as caught:
+        parse_texts(opened.encode(), suffix=".csv")
+    assert caught.value.line == 3
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from embedder import Settings
+from embedder.analysis.projection import LayoutOptions
 from embedder.errors import FileUnreadable, InvalidInput
 from ui import code, loading, similarity, upload, vectors
 from ui import map as map_view
+from ui.heard import heard
+from ui.last_call import LastCall
 from ui.layout import LayoutWorker
 from ui.page import cancel, with_cancel
 from ui.preview import OUTPUTS, look, looked_at, read
 from ui.session import Session
-from ui.snippets import LastCall
 from ui.view import Desk, as_gradio, bind_stream, sentence_of, status, uploads_folder
 
 from .conftest import hashing_engine
@@ -268,59 +270,158 @@ async def test_a_slower_load_does_not_replace_a_newer_one(desk: Desk) -> None:
     assert session.dataset.texts == ["new"]
 
 
+async def tell(desk: Desk, session: Session, told: object) -> LastCall | None:
+    """What the code tab would show after a view's script told that."""
+    async for _ in heard(desk, session, told):
+        pass
+    return session.last_call
+
+
 async def test_a_search_on_the_map_is_the_last_call(desk: Desk) -> None:
     session = desk.sessions.of("a")
-    await map_view.searched(desk, session, {"query": "before there were texts"})
-    assert session.last_call is None
+    assert await tell(desk, session, {"did": "search", "query": "before there were texts"}) is None
     await paste(desk, session, "apples and pears\nan engine")
-    await map_view.searched(desk, session, {"query": " an engine "})
+    asked = {"did": "search", "query": " an engine ", "mode": "semantic", "prompt": None}
+    call = await tell(desk, session, asked)
     shown = await code.show(desk, session)
     assert json.loads(shown[1]) == [
         {"model": desk.settings.default_model, "input": ["an engine"], "input_type": "query"}
     ]
-    for told in ({"query": "x" * 5000}, {"query": 5}):
+    for wrong in (
+        {"did": "search", "query": "x" * 20_001},
+        {"did": "search", "query": 5},
+        {"did": "search", "query": "  "},
+        {"did": "search", "query": "x", "mode": "magic"},
+        {"did": "search", "like": [2]},
+        {"query": "x"},
+        {"did": "dance"},
+        {},
+        None,
+        [],
+    ):
         with pytest.raises(InvalidInput):
-            await map_view.searched(desk, session, told)
-    for told in ({}, {"query": "  "}, None, []):
-        await map_view.searched(desk, session, told)
-    assert session.last_call is not None
-    assert session.last_call.texts == ("an engine",)
+            await tell(desk, session, wrong)
+    assert session.last_call == call
+
+
+async def test_every_way_to_search_is_a_last_call_of_its_own(desk: Desk) -> None:
+    session, model = desk.sessions.of("a"), desk.settings.default_model
+    await paste(desk, session, "apples\npears\nan engine")
+    texts = ["apples", "pears", "an engine"]
+
+    async def search(**asked: object) -> LastCall | None:
+        return await tell(desk, session, {"did": "search", **asked})
+
+    assert await search(query="a", mode="hybrid") == LastCall.search(model, "a", texts, "hybrid")
+    prompted = await search(query="a", prompt="query: ")
+    assert prompted is not None
+    assert prompted.bodies == [{"model": model, "input": ["query: a"]}]
+    for mode in ("keyword", "regex"):
+        call = await search(query="an ", mode=mode)
+        assert call is not None
+        assert (call.action, call.texts, call.bodies) == (mode, ("an ",), [])
+        sentence, payload, *blocks = await code.show(desk, session)
+        assert payload == ""
+        assert "EMBED_KEY" not in sentence
+        assert [block.split()[0] for block in blocks] == ["#", "#", "#", "//", "from"]
+    like = await search(query="fruit", like=[0], unlike=[2])
+    assert like == LastCall.like(model, (["apples"], ["an engine"]), texts, "fruit")
+    assert like.bodies == [
+        {"model": model, "input": ["apples", "an engine"]},
+        {"model": model, "input": ["fruit"], "input_type": "query"},
+    ]
+
+
+async def test_what_was_done_in_a_view_is_the_last_call(desk: Desk) -> None:
+    session, model = desk.sessions.of("a"), desk.settings.default_model
+    await paste(desk, session, "apples\npears\nan engine")
+    texts = ["apples", "pears", "an engine"]
+    assert await tell(desk, session, {"did": "near", "row": 1}) == LastCall.near(model, "pears", texts)
+    alike = LastCall.all_with_all(model, texts, "duplicates", 0.9)
+    assert await tell(desk, session, {"did": "duplicates", "value": 0.9}) == alike
+    alone = LastCall.all_with_all(model, texts, "outliers", 2)
+    assert await tell(desk, session, {"did": "outliers", "value": 2}) == alone
+    laid = {"did": "axes", "axes": [{"start": "cheap | poor", "end": "dear"}]}
+    assert await tell(desk, session, laid) == LastCall.axes(model, [["cheap", "poor"], ["dear"]], texts)
+    cut = await tell(desk, session, {"did": "cut", "dimensions": 4})
+    assert cut == LastCall.compare(model, texts, model, 4)
+    for wrong in (
+        {"did": "near", "row": 3},
+        {"did": "near"},
+        {"did": "duplicates", "value": float("nan")},
+        {"did": "axes", "axes": [{"start": "", "end": "x"}]},
+        {"did": "cut", "dimensions": 0},
+    ):
+        with pytest.raises(InvalidInput):
+            await tell(desk, session, wrong)
+    assert session.last_call == cut
 
 
 async def test_what_was_looked_at_closely_is_the_last_call(desk: Desk) -> None:
     session = desk.sessions.of("a")
 
-    async def look(told: object) -> None:
-        async for _ in code.looked(desk, session, told):
-            pass
+    async def look(items: object) -> LastCall | None:
+        return await tell(desk, session, {"did": "look", "items": items})
 
-    await look({"items": [{"row": 0}]})
-    assert session.last_call is None, "before there were texts"
+    assert await look([{"row": 0}]) is None, "before there were texts"
     await paste(desk, session, "apples\npears\nan engine")
-    await look({"items": [{"row": 2}, {"row": 0}]})
-    assert session.last_call == LastCall.pair(desk.settings.default_model, "an engine", "apples")
-    await look({"items": [{"row": 1}, {"text": "my own", "kind": None}]})
-    assert session.last_call == LastCall.pair(desk.settings.default_model, "pears", "my own")
-    await look({"items": [{"text": "a question", "kind": "query"}]})
+    pair = LastCall.pair(desk.settings.default_model, "an engine", "apples")
+    assert await look([{"row": 2}, {"row": 0}]) == pair
+    mixed = LastCall.pair(desk.settings.default_model, "pears", "my own")
+    assert await look([{"row": 1}, {"text": "my own", "kind": None}]) == mixed
+    assert await look([{"row": 1}, {"text": "two kinds", "kind": "query"}]) == mixed
     asked = LastCall.of(desk.settings.default_model, ["a question"], "query")
-    assert session.last_call == asked
+    assert await look([{"text": "a question", "kind": "query"}]) == asked
     for wrong in (
         None,
         [],
-        {},
-        {"items": []},
-        {"items": [{"row": 3}]},
-        {"items": [{"row": -1}]},
-        {"items": [{"row": True}]},
-        {"items": [{"row": 0, "more": 1}]},
-        {"items": [{"text": 5}]},
-        {"items": [{"text": " "}, {"row": 0}]},
-        {"items": [{"text": "x" * 200_001}]},
-        {"items": [{"row": 0}] * 3},
+        [{"row": 3}],
+        [{"row": -1}],
+        [{"row": True}],
+        [{"row": 0, "more": 1}],
+        [{"text": 5}],
+        [{"text": " "}, {"row": 0}],
+        [{"text": "x" * 200_001}],
+        [{"row": 0}] * 3,
     ):
         with pytest.raises(InvalidInput):
             await look(wrong)
     assert session.last_call == asked
+
+
+async def test_another_layout_is_the_last_call(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "\n".join(f"text number {number}" for number in range(8)))
+    async for _ in map_view.arrange(desk, session, {"layout": {"method": "pca", "dimensions": 3}}):
+        pass
+    assert session.last_call is not None
+    assert session.last_call.layout == LayoutOptions(method="pca", dimensions=3)
+
+
+async def test_what_is_brought_while_other_texts_come_takes_their_place(tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path, batch_tokens=64)
+    async with hashing_engine(settings, delay_s=0.02) as engine:
+        desk = Desk(engine, settings, LayoutWorker(settings.cache_dir))
+        session = desk.sessions.of("a")
+        stream = with_cancel(loading.from_paste)
+        first = stream(desk, session, "\n".join(f"old {number}" for number in range(3000)), None, None)
+        await anext(first)
+        await anext(first)
+
+        async def rest() -> list[object]:
+            return [step async for step in first]
+
+        going_on = asyncio.create_task(rest())
+        with pytest.raises(InvalidInput):
+            _ = [step async for step in loading.from_paste(desk, session, " ", None, None)]
+        await asyncio.sleep(0.05)
+        assert not going_on.done(), "nothing came in their place"
+        newer = [step async for step in stream(desk, session, "new", None, None)]
+        with pytest.raises(Exception, match="Replaced"):
+            await asyncio.wait_for(going_on, 2)
+        assert "1 text" in newer[-1][0]
+        assert session.dataset is not None
+        assert session.dataset.texts == ["new"]
 
 
 async def test_texts_are_on_the_map_before_all_have_vectors(tmp_path: Path) -> None:

