@@ -2,8 +2,10 @@
 
 export const FADED = 0.08;
 export const BRIGHT = 0.85;
-// What fades shrinks as well, and what stays bright among it grows: a few hits are seen among thousands.
+// What fades shrinks as well, and what stays bright among it grows where it is little: a few hits are seen among
+// thousands.
 const SHRUNK = 0.7, GROWN = 1.4;
+const FEW = 200;
 // So many are looked at to find a name its place.
 export const SPOTS = 3000;
 
@@ -14,8 +16,10 @@ export function dotSize(n) {
 // The size of each of `n` dots by its strength, or of all.
 export function dotSizes(n, strengths) {
   const size = dotSize(n);
-  const some = strengths.some((strength) => strength < 1);
-  return some ? strengths.map((strength) => size * (strength < 1 ? SHRUNK : GROWN)) : size;
+  const bright = strengths.filter((strength) => strength === 1).length;
+  if (bright === strengths.length) return size;
+  const grown = bright <= FEW ? GROWN : 1;
+  return strengths.map((strength) => size * (strength < 1 ? SHRUNK : grown));
 }
 
 // An even sample of `n` rows where they are more than `most`.
