@@ -27,7 +27,7 @@ _MANY, _MORE_OF_MANY = 64, 1.3
 _BATCH_ROWS = 16_384
 _LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 500
 _MOST_SMALL = 2000
-"""So many partitions are that small; to make ever more of them takes ever longer, so then they grow up to twice that."""
+"""So many are that small; ever more take ever longer to make, so they grow then, up to twice that."""
 
 
 def build(table: Any, rows: int, still: Callable[[], Any]) -> VectorIndex:
