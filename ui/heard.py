@@ -22,7 +22,13 @@ from ui.view import Desk
 from ui.wire import Closed, Row, check_row
 
 
-class Searched(Search):
+class Told(Closed):
+    """Something was done with the texts `id`: those that the view has, which may still be growing."""
+
+    id: Annotated[str, Field(max_length=64)]
+
+
+class Searched(Told, Search):
     """Texts were searched."""
 
     did: Literal["search"]
@@ -35,7 +41,8 @@ class Searched(Search):
             plus, minus = (
                 [texts[check_row(dataset, row)] for row in rows] for rows in (self.like, self.unlike)
             )
-            return LastCall.like(model, (plus, minus), texts, query)
+            call = LastCall.like(model, (plus, minus), texts)
+            return call.asked_too(query, self.prompt) if query else call
         if not query:
             raise InvalidInput("There is nothing to look for yet. Write a few words.")
         if self.mode == "semantic":
@@ -45,7 +52,7 @@ class Searched(Search):
         return LastCall.search(model, self.query, texts, "regex" if self.mode == "regex" else "keyword")
 
 
-class Clicked(Closed):
+class Clicked(Told):
     """A text's neighbours were looked for."""
 
     did: Literal["near"]
@@ -56,7 +63,7 @@ class Clicked(Closed):
         return LastCall.near(dataset.model.id, dataset.texts[check_row(dataset, self.row)], dataset.texts)
 
 
-class Compared(Closed):
+class Compared(Told):
     """Each text was compared with each; `value` is the least cosine, or the neighbour's number."""
 
     did: Literal["pairs", "duplicates", "outliers"]
@@ -67,7 +74,7 @@ class Compared(Closed):
         return LastCall.all_with_all(dataset.model.id, dataset.texts, self.did, self.value)
 
 
-class Laid(Axes):
+class Laid(Told, Axes):
     """Axes were laid."""
 
     did: Literal["axes"]
@@ -79,7 +86,7 @@ class Laid(Axes):
         return LastCall.axes(dataset.model.id, ends, dataset.texts)
 
 
-class Cut(Closed):
+class Cut(Told):
     """All vectors were cut to fewer dimensions."""
 
     did: Literal["cut"]
@@ -92,7 +99,7 @@ class Cut(Closed):
         return LastCall.compare(model, dataset.texts, model, min(self.dimensions, whole))
 
 
-class Examined(LookedAt):
+class Examined(Told, LookedAt):
     """One text was looked at closely, or two."""
 
     did: Literal["look"]
@@ -126,7 +133,7 @@ async def heard(desk: Desk, session: Session, told: Any) -> AsyncGenerator[None,
         did = _DID.validate_python(told)
     except ValidationError:
         raise InvalidInput("The page told of something that it can't do. Reload it.") from None
-    dataset = session.dataset
+    dataset = desk.datasets.get(did.id)
     if dataset is not None and dataset.model.runtime != RUNTIME:
         session.last_call = did.call(dataset) or session.last_call
     yield None

@@ -39,8 +39,8 @@ class LastCall:
 
     Where texts were searched, `texts` is what was looked for and `searched` the first of those that were
     looked through. `ends` parts `texts` into examples that are to be like and unlike, or into the ends of
-    axes; the examples of `like` may come with a `question`, and that of
-    `hybrid` is as it was written. `value` is the least cosine of near-duplicates
+    axes; the examples of `like` may come with a `question`. `prompt` goes
+    before a question in place of the model's own. `value` is the least cosine of near-duplicates
     or the number of the neighbour that outliers are far from. `other` is the model that was compared
     with, `dimensions` what it was cut to, if it was. `shortened` where a text was longer than `SHOWN_CHARS`.
     """
@@ -56,6 +56,7 @@ class LastCall:
     shortened: bool = False
     ends: tuple[int, ...] = ()
     question: str = ""
+    prompt: str | None = None
     value: float = 0.0
     layout: LayoutOptions | None = None
 
@@ -85,10 +86,9 @@ class LastCall:
         *,
         prompt: str | None = None,
     ) -> LastCall:
-        """A question to `texts`; `prompt`, in place of the model's own, is sent as a part of it."""
-        kind: Kind | None = "query" if prompt is None and action not in WORDS_ONLY else None
-        made = cls._among(model, [(prompt or "") + query], texts, kind, action)
-        return replace(made, question=query[:SHOWN_CHARS] if action == "hybrid" else "")
+        """A question to `texts`."""
+        kind: Kind | None = None if action in WORDS_ONLY else "query"
+        return replace(cls._among(model, [query], texts, kind, action), prompt=prompt)
 
     @classmethod
     def near(cls, model: str, text: str, texts: Sequence[str]) -> LastCall:
@@ -97,15 +97,14 @@ class LastCall:
 
     @classmethod
     def like(
-        cls,
-        model: str,
-        examples: tuple[Sequence[str], Sequence[str]],
-        texts: Sequence[str],
-        question: str = "",
+        cls, model: str, examples: tuple[Sequence[str], Sequence[str]], texts: Sequence[str]
     ) -> LastCall:
         """A search by texts to be like and texts to be unlike."""
-        made = cls._by_ends(model, examples, texts, "like")
-        return replace(made, question=question[:SHOWN_CHARS])
+        return cls._by_ends(model, examples, texts, "like")
+
+    def asked_too(self, question: str, prompt: str | None = None) -> LastCall:
+        """The same with a question beside its examples."""
+        return replace(self, question=question[:SHOWN_CHARS], prompt=prompt)
 
     @classmethod
     def axes(cls, model: str, ends: Sequence[Sequence[str]], texts: Sequence[str]) -> LastCall:
@@ -143,22 +142,24 @@ class LastCall:
         return cls(model, asked, len(asked), kind, action, searched, shortened=asked_shortened or shortened)
 
     @property
-    def body(self) -> dict[str, Any]:
-        """The request body of the API."""
-        body: dict[str, Any] = {"model": self.model, "input": list(self.texts)}
-        return body | ({"input_type": self.kind} if self.kind else {})
-
-    @property
     def bodies(self) -> list[dict[str, Any]]:
-        """One request body a model and kind of text; none where there is nothing to embed."""
+        """One request body of the API a model and kind of text; none where there is nothing to embed."""
         if self.action in WORDS_ONLY:
             return []
-        if self.action == "like" and self.question:
-            return [self.body, {"model": self.model, "input": [self.question], "input_type": "query"}]
+        if self.action == "like":
+            asked = [self._body((self.question,), "query")] if self.question else []
+            return [self._body(self.texts, None), *asked]
+        first = self._body(self.texts, self.kind)
         if self.other is None:
-            return [self.body]
+            return [first]
         cut = {"dimensions": self.dimensions} if self.dimensions else {}
-        return [self.body, {**self.body, "model": self.other, **cut}]
+        return [first, {**first, "model": self.other, **cut}]
+
+    def _body(self, texts: tuple[str, ...], kind: Kind | None) -> dict[str, Any]:
+        """A prompt of the visitor's own is a part of the text: the API has no other place for it."""
+        if self.prompt is not None and kind == "query":
+            return {"model": self.model, "input": [self.prompt + text for text in texts]}
+        return {"model": self.model, "input": list(texts)} | ({"input_type": kind} if kind else {})
 
 
 def _shown(texts: Sequence[str], most: int = SHOWN_TEXTS) -> tuple[tuple[str, ...], bool]:

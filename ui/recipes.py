@@ -11,7 +11,7 @@ from ui.last_call import WORDS_ONLY, Action, LastCall
 
 _BEGIN = """import asyncio
 
-from embedder import Engine, Settings
+from embedder import {own}
 {imports}
 
 texts = {texts}{left_out}
@@ -103,6 +103,7 @@ def package(call: LastCall, base: str = "") -> str:
     more = f", models=({call.other!r},)" if call.other not in (None, call.model) else ""
     left = 0 if call.searched else call.total - len(texts)
     return _BEGIN.format(
+        own="Engine, Settings" if call.prompt is None else "EmbedOptions, Engine, Settings",
         imports=imports,
         texts=shown,
         left_out=f"  # and {left:,} more" if left > 0 else "",
@@ -120,13 +121,15 @@ def _embedding(call: LastCall) -> str:
         return f"        {name} = (await engine.embed({texts}, {model}{more})).vectors"
 
     kind = f", kind={call.kind!r}" if call.kind else ""
+    prompt = "" if call.prompt is None else f", options=EmbedOptions(prompt={call.prompt!r})"
     if call.searched:
+        wanted = kind + (prompt if call.kind else "")
         lines = [
             line("vectors", "texts"),
-            line(_WANTED.get(call.action, "question"), _listed(call.texts), kind),
+            line(_WANTED.get(call.action, "question"), _listed(call.texts), wanted),
         ]
-        if call.action == "like" and call.question:
-            lines.append(line("question", repr([call.question]), ", kind='query'"))
+        if call.question:
+            lines.append(line("question", repr([call.question]), f", kind='query'{prompt}"))
         return "\n".join(lines)
     lines = [line("vectors", "texts", kind)]
     if call.action == "compare":
@@ -178,7 +181,7 @@ def _like(call: LastCall) -> tuple[str, str]:
 
 def _hybrid(call: LastCall) -> tuple[str, str]:
     imports = f"import numpy as np\n{_imported('KeywordIndex', 'fused', 'top_k')}"
-    return imports, _HYBRID.format(query=repr(call.question))
+    return imports, _HYBRID.format(query=repr(call.texts[0]))
 
 
 def _axes(call: LastCall) -> tuple[str, str]:

@@ -28,6 +28,8 @@ class Session:
     base: str = ""
     job: int = 0
     looks: int = 0
+    embedded: str = ""
+    """The file whose texts are on screen, or were: it is not there any more."""
     touched_s: float = field(default=0.0)
     loads: Stopper = field(default_factory=Stopper)
     comparisons: Stopper = field(default_factory=Stopper)

@@ -16,6 +16,7 @@ from ui.loading import Brought, Step, load
 from ui.owned import owned_of, places_of
 from ui.preview import MAX_COLUMNS, OUTPUTS, looked_at, read, remarks, still_there
 from ui.session import Session
+from ui.stopping import Replaced
 from ui.view import QUIET, Desk, bind, bind_stream, many, sentence_of, status
 
 FILE_TYPES = list(SUFFIXES)
@@ -133,6 +134,9 @@ async def from_file(desk: Desk, session: Session, *values: Any) -> AsyncGenerato
     `values` are those of `UploadView.sources`, of which chunks may be left out, and the model.
     """
     path, column, take, *wish, model = values
+    if path and path == session.embedded:  # a second click on its button
+        raise Replaced
+    yield Step(status("Reading the file…", share=0))
     try:
         table = await asyncio.to_thread(read, desk, path, column, take)
         chunking = chunking_of(tuple(wish))
@@ -152,4 +156,5 @@ async def from_file(desk: Desk, session: Session, *values: Any) -> AsyncGenerato
     async with aclosing(load(desk, session, brought, model)) as updates:
         async for update in updates:
             yield update
+    session.embedded = path
     await asyncio.to_thread(Path(path).unlink, missing_ok=True)

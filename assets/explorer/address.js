@@ -62,10 +62,18 @@ export async function restore(explorer, wanted) {
   }
   if (!explorer.searching.scores && rows("rows").length) await explorer.select(rows("rows").slice(0, MOST_ROWS));
   if (wanted.has("view")) showTab(wanted.get("view"));
-  if (wanted.has("only")) explorer.legend.keep(wanted.get("only").split(".").map(Number));
   const row = Number(wanted.get("text"));
   if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row, { show: !explorer.selected, told: false });
-  if (wanted.has("at") && (wanted.get("layout") ?? explorer.layoutKey) === explorer.layoutKey) await explorer.plot.setView(wanted.get("at").split("_").map(Number));
+  await restorePart(explorer, wanted);
+}
+
+// What of the map was looked at; of a layout that is still being made, once it is there.
+export async function restorePart(explorer, wanted) {
+  const here = [null, explorer.layoutKey].includes(wanted.get("layout"));
+  explorer.partial = here ? null : wanted;
+  if (!here) return;
+  if (wanted.has("only")) explorer.legend.keep(wanted.get("only").split(".").map(Number));
+  if (wanted.has("at")) await explorer.plot.setView(wanted.get("at").split("_").map(Number));
 }
 
 export function followViews(explorer) {

@@ -90,7 +90,7 @@ export class Axes {
       if (show && this.key && explorer.layoutKey !== this.key) this.again();
       else if (gone) explorer.trigger("input", { layout: { ...explorer.toolbar.options(), method: "umap" } });
       if (show) await (this.laid.length ? this.list() : explorer.everything());
-      if (show && axes.length) explorer.trigger("submit", { did: "axes", axes });
+      if (show && axes.length) explorer.trigger("submit", { id, did: "axes", axes });
       explorer.remember();
       explorer.stage.dataset.axes = this.laid.map(named).join(", ");
     } catch (error) {

@@ -1,7 +1,7 @@
 // The map and what stands around it. The server is asked by `Api`; Gradio only says which texts are on
 // screen (`watch`), and hears of a search or another layout (`trigger`), whose code or work it does.
 
-import { followViews, remember, restore } from "./address.js";
+import { followViews, remember, restore, restorePart } from "./address.js";
 import { Api, Gone } from "./api.js";
 import { Axes } from "./axes.js";
 import { card } from "./card.js";
@@ -131,7 +131,9 @@ class Explorer {
     document.getElementById("first-sight")?.remove();
     const wanted = this.wanted;
     if (fresh && about.whole) this.wanted = new URLSearchParams();
+    if (fresh) this.partial = null;
     if (fresh && about.whole && wanted.get("data") === id) await restore(this, wanted);
+    else if (this.partial?.get("layout") === key) await restorePart(this, this.partial);
     this.remember();
   }
 
@@ -245,7 +247,7 @@ class Explorer {
     this.panel.vector(vector);
     this.panel.mark(row);
     this.stage.dataset.focus = row;
-    if (told) this.trigger("submit", { did: "near", row });
+    if (told) this.trigger("submit", { id: this.id, did: "near", row });
     this.remember();
   }
 

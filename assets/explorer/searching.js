@@ -60,7 +60,7 @@ export class Searching {
       toolbar.setScores(found.scores, this.slides, least);
       await explorer.colouring.choices();
       await this.setLeast(least);
-      explorer.trigger("submit", { did: "search", query, mode, prompt, ...(examples ?? {}) });
+      explorer.trigger("submit", { id: explorer.id, did: "search", query, mode, prompt, ...(examples ?? {}) });
       explorer.remember();
       explorer.stage.dataset.found = `${found.way} ${query}`;
     });

@@ -32,7 +32,7 @@ class Similarity {
       guarded: (run) => this.guarded(run),
       onMap: (rows, title, note) => this.select(rows, title, note),
       onPair: (left, right) => this.compare(left, right),
-      tell: (did) => this.trigger("input", did),
+      tell: (did) => this.trigger("input", { id: this.id, ...did }),
     };
     this.tabs = new Tabs("sx", "Pairs and lists", LISTS, (id) => this.turnTo(id));
     this.pair = new Pair(this.tabs.bodies.pair, { onMap: (rows) => this.select(rows, "Two texts compared", "From the similarity view.") });
@@ -117,7 +117,7 @@ class Similarity {
 
   compare(left, right) {
     this.tabs.show("pair");
-    if (left !== right) this.trigger("input", { did: "look", items: [{ row: left }, { row: right }] });
+    if (left !== right) this.trigger("input", { id: this.id, did: "look", items: [{ row: left }, { row: right }] });
     return this.guarded(() => this.pair.show(this.api, left, right));
   }
 

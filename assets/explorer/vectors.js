@@ -40,7 +40,7 @@ class Vectors {
     const saving = saveMenu([...picture("the strips", (format) => this.saveStrips(format)), ...picture("what is kept", (format) => this.saveKept(format))]);
     this.message = make("p", { className: "tx-message", role: "status" });
     this.detail = make("div", { className: "tx-detail" });
-    this.retention = new Retention((dimensions) => this.trigger("input", { did: "cut", dimensions }));
+    this.retention = new Retention((dimensions) => this.trigger("input", { id: this.id, did: "cut", dimensions }));
     this.all = make("p", { className: "tx-note tx-all" });
     root.replaceChildren(
       make("div", { className: "tx-choosing" }, ...this.pickers.flatMap((picker, place) => [make("div", { className: "tx-slot" }, picker.element, this.kinds[place])]), make("div", { className: "tx-actions" }, this.swap, this.alone, saving)),
@@ -104,7 +104,7 @@ class Vectors {
     this.swap.hidden = this.alone.hidden = items.length < 2;
     this.chosen.forEach((choice, place) => this.pickers[place].set(choice ? (choice.text ?? `${choice.row + 1}. ${found.items[place].text.slice(0, 200)}`) : ""));
     this.repaint();
-    if (told) this.trigger("input", { did: "look", items });
+    if (told) this.trigger("input", { id: this.id, did: "look", items });
     this.root.dataset.shown = items.map((item) => item.row ?? "text").join(" ");
   }
 

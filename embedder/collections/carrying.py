@@ -67,7 +67,10 @@ async def keep_carried(collections: Collections, made: Collection, carried: MapR
     """
 
     def fill(folder: Path) -> MapHead | None:
-        head = carried.write(folder)
+        try:
+            head = carried.write(folder)
+        except OSError as error:
+            raise StoreFailed(f"The map could not be kept: {error.strerror or 'the disk failed'}.") from None
         return head and _head_for(head, made, made.table.mark)
 
     return await _kept(collections, made, fill)
@@ -148,17 +151,29 @@ class MapRows:
         self._ids: list[str] = []
         self._digests: list[NDArray[np.uint64]] = []
         self._columns: list[list[Any]] = []
+        self._broken = False
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> MapRows | None:
+        """For a file of that schema; None where no map is in it, or not all of one."""
+        head = (schema.metadata or {}).get(HEAD_KEY)
+        wanted = {*_AXES[:2], _CLUSTER, _NEIGHBOURS, _DISTANCES}
+        return cls(head) if head and wanted <= set(schema.names) else None
 
     def take(self, batch: pa.RecordBatch, rows: Rows) -> None:
         """What stands of the map in a batch of the file, which was read as `rows`."""
+        try:
+            self._take(batch, rows)
+        except (ValueError, TypeError):  # as other programs may leave it: then it is made again
+            self._broken = True
+
+    def _take(self, batch: pa.RecordBatch, rows: Rows) -> None:
         import numpy as np
 
         has_place = batch.column(_NEIGHBOURS).is_valid()
         there = np.asarray(has_place)
         if not there.any():
             return
-        self._ids += [row_id for row_id, known in zip(rows.ids, there, strict=True) if known]
-        self._digests.append(digests_of(rows.vectors[there]))
         axes = [axis for axis in _AXES if axis in batch.schema.names]
         known = batch.filter(has_place)
         *places, clusters = (known.column(one).to_numpy(zero_copy_only=False) for one in (*axes, _CLUSTER))
@@ -167,6 +182,8 @@ class MapRows:
             for name, kind in ((_NEIGHBOURS, "<i4"), (_DISTANCES, "<f4"))
         )
         self._columns.append([np.stack(places, axis=1), clusters, near, far])
+        self._ids += [row_id for row_id, placed in zip(rows.ids, there, strict=True) if placed]
+        self._digests.append(digests_of(rows.vectors[there]))
 
     def write(self, folder: Path) -> MapHead | None:
         """Write it where `KeptMap` reads it; None if it isn't whole, for it can be made again."""
@@ -174,6 +191,8 @@ class MapRows:
 
         from embedder.analysis.neighbours import Neighbours
 
+        if self._broken:
+            return None
         try:
             head = MapHead(**json.loads(self._head))
             points, clusters, near, far = (np.concatenate(part) for part in zip(*self._columns, strict=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from embedder.collections.collection import Collection
 from embedder.collections.rows import Rows, check_columns, check_id, check_text
 from embedder.collections.store import Table
 from embedder.corpus.parquet_format import FINGERPRINT_KEY, MODEL_KEY
-from embedder.errors import ConfigError, FileUnreadable, InvalidInput
+from embedder.errors import ConfigError, FileUnreadable, InvalidInput, StoreFailed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +59,7 @@ async def import_collection(
     """
     file = await asyncio.to_thread(_opened, path)
     about = file.schema_arrow.metadata
-    carried = MapRows(about[HEAD_KEY]) if HEAD_KEY in about else None
+    carried = MapRows.of(file.schema_arrow)
     dimensions = file.schema_arrow.field("embedding").type.list_size
     made = await collections.create_for_vectors(
         name,
@@ -70,11 +71,12 @@ async def import_collection(
         metadata = json.loads(about.get(_METADATA_KEY, b"{}"))
         await asyncio.to_thread(made.table.write_info, {**made.table.info, "metadata": metadata})
         await asyncio.to_thread(_read, file, made.table, carried, progress)
-        if carried is not None:
-            await keep_carried(collections, made, carried)
     except BaseException:
         await asyncio.shield(collections.delete(name))
         raise
+    if carried is not None:
+        with suppress(StoreFailed):  # a map can be made again
+            await keep_carried(collections, made, carried)
     return made
 
 
@@ -186,5 +188,5 @@ def _rows_of(file: Any, carried: MapRows | None) -> Iterator[Rows]:
             if carried is not None:
                 carried.take(batch, rows)
             yield rows
-    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, InvalidInput) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, InvalidInput) as error:
         raise FileUnreadable(f"The file is broken: {str(error)[:120]} Export it again.") from None

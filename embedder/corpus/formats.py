@@ -19,8 +19,8 @@ Format = Literal["txt", "csv", "jsonl"]
 _DELIMITERS = (",", "\t", ";", "|")
 _NO_DELIMITER = "\x1f"  # a control character no cell of a one-column file holds
 _SNIFFED_LINES = 50
-_MOST_LEFT_OPEN = 20
-"""So many rows whose quote is never closed are left out; each makes the lines after it be read again."""
+_MOST_REREAD = 20
+"""So many rows with a quote too many are left out alone; each makes the lines after it be read again."""
 _EXTENSIONS: dict[str, Format] = {
     ".txt": "txt",
     ".text": "txt",
@@ -65,8 +65,8 @@ def read_csv(text: str, suffix: str = ".csv", column: str | None = None) -> Iter
 
 
 def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[Cells | SkippedRow]:
-    lines = _Remembered(text)
-    reader, read_before, left = csv.reader(lines, delimiter=delimiter, strict=True), 0, _MOST_LEFT_OPEN
+    lines, header = _Remembered(text), True
+    reader, read_before, left = csv.reader(lines, delimiter=delimiter, strict=True), 0, _MOST_REREAD
     while True:
         line = first_line + read_before + reader.line_num
         lines.forget()
@@ -75,17 +75,22 @@ def _csv_rows(text: str, first_line: int, delimiter: str) -> Iterator[Cells | Sk
         except StopIteration:
             return
         except csv.Error as error:
-            why = _left_open(error)
-            if not why:
-                yield SkippedRow(line, f"broken quoting: {error}", lines.seen)
-                continue
+            left_open = _left_open(error)
             # Without a header nothing says which column is which; many readings of a long file take long.
-            if line == first_line or not left:
-                raise FileUnreadable(f"Line {line}: {why.rstrip('?')}.", line=line) from None
-            left -= 1
-            yield SkippedRow(line, why, lines.give_back())
-            reader, read_before = csv.reader(lines, delimiter=delimiter, strict=True), line + 1 - first_line
+            if left_open and (header or not left):
+                raise FileUnreadable(f"Line {line}: {left_open.rstrip('?')}.", line=line) from None
+            why = left_open or f"broken quoting: {error}"
+            if left_open or (lines.several and left):
+                left -= 1
+                yield SkippedRow(line, why, lines.give_back())
+                reader, read_before = (
+                    csv.reader(lines, delimiter=delimiter, strict=True),
+                    line + 1 - first_line,
+                )
+            else:
+                yield SkippedRow(line, why, lines.seen)
             continue
+        header = header and not cells
         yield Cells(line, cells, lines.seen) if cells else SkippedRow(line, "blank line")
 
 
@@ -116,6 +121,11 @@ class _Remembered:
     def forget(self) -> None:
         """A new row begins."""
         self._seen = []
+
+    @property
+    def several(self) -> bool:
+        """Whether the row goes over more than one line: the quote that took them in may be at fault."""
+        return len(self._seen) > 1
 
     def give_back(self) -> str:
         """The first line of the present row; those after it are read again."""

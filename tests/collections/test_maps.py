@@ -18,7 +18,7 @@ import pytest
 from embedder.analysis.neighbours import nearest_neighbours
 from embedder.analysis.projection import LayoutOptions, Projection
 from embedder.analysis.similarity import unit_rows
-from embedder.collections import Collection, Collections, NewText
+from embedder.collections import Collection, Collections, NewText, carrying
 from embedder.collections import deleted as bin_
 from embedder.collections.kept_map import KeptMap
 from embedder.collections.map_parts import placed_rows
@@ -27,7 +27,7 @@ from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
 from embedder.collections.maps import KeptMaps
 from embedder.collections.moving import move
 from embedder.collections.transfer import export_collection, import_collection
-from embedder.errors import FileUnreadable, InvalidInput, StoreFailed
+from embedder.errors import InvalidInput, StoreFailed
 
 from .stores import EVERYWHERE, opened
 
@@ -340,6 +340,12 @@ async def test_a_map_of_other_texts_or_a_broken_one_is_left_behind(
             "neighbours",
             pa.array([near and near[:4] for near in table["neighbours"].to_pylist()], pa.binary()),
         ),
+        "a column less": table.drop_columns(["distances"]),
+        "lists of several lengths": table.set_column(
+            table.schema.names.index("distances"),
+            "distances",
+            pa.array([bytes(4 * (1 + row % 2)) for row in range(120)], pa.binary()),
+        ),
         "another head": table.replace_schema_metadata({**table.schema.metadata, b"tessera:map": b"{}"}),
     }
     assert mapped.maps is not None
@@ -348,10 +354,22 @@ async def test_a_map_of_other_texts_or_a_broken_one_is_left_behind(
         read = await import_collection(mapped, f"read-{number}", tmp_path / "spoilt.parquet")
         assert await read.count() == len(made), what
         assert mapped.maps.load(read.name, read.about) is None, what
-    pq.write_table(table.drop_columns(["distances"]), tmp_path / "spoilt.parquet")
-    with pytest.raises(FileUnreadable):
-        await import_collection(mapped, "lost", tmp_path / "spoilt.parquet")
-    assert "lost" not in await mapped.names()
+
+
+async def test_a_map_that_cannot_be_kept_costs_no_import(
+    mapped: Collections, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept_elsewhere(mapped)
+    await export_collection(mapped, NAME, tmp_path / "things.parquet")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(carrying, "write_arrays", full)
+    again = await import_collection(mapped, "again", tmp_path / "things.parquet")
+    assert await again.count() == 120
+    assert mapped.maps is not None
+    assert mapped.maps.load("again", again.about) is None
 
 
 async def test_it_goes_with_its_collection(

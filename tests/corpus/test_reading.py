@@ -248,13 +248,26 @@ def test_a_quote_that_is_never_closed_costs_its_own_row() -> None:
     ]
 
 
+def test_a_quote_that_another_rows_quote_closes_costs_its_own_row() -> None:
+    data = b'id,text\n1,good\n2,"left open\n3,three\n4,four\n5,"a quoted one"\n6,six\n'
+    table = parse_texts(data, suffix=".csv")
+    assert table.columns["id"] == ["1", "3", "4", "5", "6"]
+    assert table.texts == ["good", "three", "four", "a quoted one", "six"]
+    assert [(row.line, row.raw) for row in table.skipped] == [(3, '2,"left open')]
+
+
+def test_a_header_with_an_open_quote_is_named_though_blank_lines_come_first() -> None:
+    with pytest.raises(FileUnreadable, match="Line 2"):
+        parse_texts(b'\nid,"text\n1,ok\n', suffix=".csv")
+
+
 def test_a_cell_that_is_too_long_costs_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
     long = "x" * 1_000_001
     opened = f'id,text\n1,{long}\n2,"open\n' + "3,y\n" * 300_000
     table = parse_texts(opened.encode(), suffix=".csv")
     assert [row.line for row in table.skipped] == [2, 3]
     assert table.texts == ["y"] * 300_000
-    monkeypatch.setattr(formats, "_MOST_LEFT_OPEN", 1)
+    monkeypatch.setattr(formats, "_MOST_REREAD", 1)
     with pytest.raises(FileUnreadable, match=r"Line 3: .* is a quote left open\.") as caught:
         parse_texts(opened.encode(), suffix=".csv")
     assert caught.value.line == 3

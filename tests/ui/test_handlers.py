@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,8 @@ async def test_a_slower_load_does_not_replace_a_newer_one(desk: Desk) -> None:
 
 async def tell(desk: Desk, session: Session, told: object) -> LastCall | None:
     """What the code tab would show after a view's script told that."""
+    if isinstance(told, dict):
+        told = {"id": session.dataset_id or "nothing yet", **told}
     async for _ in heard(desk, session, told):
         pass
     return session.last_call
@@ -325,11 +328,22 @@ async def test_every_way_to_search_is_a_last_call_of_its_own(desk: Desk) -> None
         assert "EMBED_KEY" not in sentence
         assert [block.split()[0] for block in blocks] == ["#", "#", "#", "//", "from"]
     like = await search(query="fruit", like=[0], unlike=[2])
-    assert like == LastCall.like(model, (["apples"], ["an engine"]), texts, "fruit")
+    assert like == LastCall.like(model, (["apples"], ["an engine"]), texts).asked_too("fruit")
     assert like.bodies == [
         {"model": model, "input": ["apples", "an engine"]},
         {"model": model, "input": ["fruit"], "input_type": "query"},
     ]
+
+
+async def test_what_is_done_with_texts_that_still_come_is_of_those(desk: Desk) -> None:
+    session, model = desk.sessions.of("a"), desk.settings.default_model
+    await paste(desk, session, "apples\npears")
+    assert session.dataset is not None
+    growing = replace(session.dataset, texts=["one", "two", "three"], id="growing", whole=False)
+    desk.datasets.put(growing)
+    near = LastCall.near(model, "three", growing.texts)
+    assert await tell(desk, session, {"id": "growing", "did": "near", "row": 2}) == near
+    assert await tell(desk, session, {"id": "gone by now", "did": "near", "row": 9}) == near
 
 
 async def test_what_was_done_in_a_view_is_the_last_call(desk: Desk) -> None:

@@ -98,7 +98,9 @@ def test_a_click_finds_the_text_itself_first() -> None:
 
 @pytest.mark.model
 def test_a_search_by_example_goes_towards_some_and_away_from_others() -> None:
-    call = LastCall.like(DEFAULT_MODEL, (["stormy weather"], ["food"]), TEXTS, "what's the weather?")
+    call = LastCall.like(DEFAULT_MODEL, (["stormy weather"], ["food"]), TEXTS)
+    call = call.asked_too("what's the weather?", "query: ")
+    assert "EmbedOptions(prompt='query: ')" in package(call)
     lines = printed(call).strip().splitlines()
     assert len(lines) == 4
     assert "salty" in lines[-1]

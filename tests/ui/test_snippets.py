@@ -102,7 +102,7 @@ def test_a_comparison_calls_both_models_with_the_same_texts(
 @pytest.mark.parametrize(("write", "command"), WAYS)
 def test_examples_and_a_question_are_two_calls(write: Any, command: list[str], recorder: Any) -> None:
     base, seen = recorder
-    run(write, command, LastCall.like("org/one", (NASTY[:1], NASTY[1:2]), NASTY, NASTY[2]), base)
+    run(write, command, LastCall.like("org/one", (NASTY[:1], NASTY[1:2]), NASTY).asked_too(NASTY[2]), base)
     assert [call["input"] for call in seen] == [NASTY[:2], NASTY[2:3]]
     assert [call.get("input_type") for call in seen] == [None, "query"]
     assert {call["model"] for call in seen} == {"org/one"}
