@@ -182,7 +182,7 @@ def test_two_models_side_by_side(open_page: OpenPage, two: Server) -> None:
 @two_models
 def test_a_comparison_is_cancelled_and_done_again(open_page: OpenPage, two: Server) -> None:
     page = open_page(base=two.base).page
-    texts = [f"{text}, number {place}" for place in range(20) for text in TEXTS]
+    texts = [f"{text}, number {place}" for place in range(60) for text in TEXTS]
     paste(page, texts)
     wait_for_status(page, f"{len(texts):,} texts ·")  # all are there, and not only embedded
     view(page, "Compare")
