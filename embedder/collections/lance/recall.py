@@ -20,14 +20,12 @@ _BITS = 4
 """Of each dimension; with one ten times as many rows have to be looked at in full, which is what it costs."""
 _REFINES = (2, 3, 5, 10, 20, 40)
 """So many times the wanted rows are looked at again in full; bits say less of vectors of few dimensions."""
-_PROBES = (128, 192, 256, 384)
+_PROBES = (64, 96, 128, 192, 256)
 """Fewer cost hardly less, and find less for questions that are like no row than for a table's own rows."""
 _LEAST_REFINE = 2
 _MANY, _MORE_OF_MANY = 64, 1.3
 _BATCH_ROWS = 16_384
-_LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 500
-_MOST_SMALL = 2000
-"""So many are that small; ever more take ever longer to make, so they grow then, up to twice that."""
+_LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 1000
 
 
 def build(table: Any, rows: int, still: Callable[[], Any]) -> VectorIndex:
@@ -88,8 +86,7 @@ def asked(table: Any, vector: Floats, k: int, index: VectorIndex) -> Any:
 
 
 def _partitions(rows: int) -> int:
-    small = min(rows // _ROWS_A_PARTITION, _MOST_SMALL)
-    return max(_LEAST_PARTITIONS, small, rows // (2 * _ROWS_A_PARTITION))
+    return max(_LEAST_PARTITIONS, rows // _ROWS_A_PARTITION)
 
 
 def _sample(table: Any) -> tuple[Floats, list[str]]:

@@ -41,10 +41,10 @@ _SOON_S = 10.0
 _BUSY_S = 60.0
 _CARE_WAIT_S = 3600.0
 """An index of ten million rows takes that long."""
-_RETRAINED = 2
-"""The index is trained anew when its partitions have grown so many times as large as they were,"""
+_RETRAINED = 4
+"""The index is trained anew when there are so many times the rows it was trained with,"""
 _MEASURED_AGAIN = 1.25
-"""and measured when there are so many times the rows of the last time; who asks for upkeep has it trained."""
+"""and measured when there are so many times those it was measured with: among more rows it finds fewer."""
 
 
 class LanceTable:
@@ -215,7 +215,7 @@ class LanceTable:
         with self._files.caring(_CARE_WAIT_S):
             with self._files.writing() as table:
                 self._optimise(table)
-            self._index(_MEASURED_AGAIN)
+            self._index()
 
     def close(self) -> None:
         """Wait for upkeep."""
@@ -285,7 +285,7 @@ class LanceTable:
         if written:  # what is older by now is kept until then, also if nobody writes again
             self._upkeep.ask_in(_KEPT.total_seconds() + _SOON_S)
 
-    def _index(self, grown: float = _RETRAINED) -> None:
+    def _index(self) -> None:
         """Make or measure the index of vectors where the table has outgrown it. Others write meanwhile."""
         manifest = self._files.manifest()
         table = self._files.table()
@@ -293,7 +293,7 @@ class LanceTable:
         if count <= self._exact_rows:
             return
         # One that never said with how many rows it was measured has one bit a dimension.
-        if index is None or not index.measured_rows or count > grown * index.rows:
+        if index is None or not index.measured_rows or count > _RETRAINED * index.rows:
             made = recall.build(table, count, self._files.still)
         elif count > _MEASURED_AGAIN * index.measured_rows:
             made = recall.tuned(self._files.still(), index.rows)
