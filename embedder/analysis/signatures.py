@@ -116,7 +116,7 @@ def near(
 
 def _lowest(told: NDArray[np.uint16], count: int) -> Places:
     """Where the `count` lowest are, and some that equal the last of them."""
-    edge = np.partition(told, count - 1)[count - 1]  # a tenth of what `argpartition` takes
+    edge = np.partition(told, count - 1)[count - 1]  # sooner than `argpartition`
     return np.flatnonzero(told <= edge)[: _MOST_TIES * count]
 
 

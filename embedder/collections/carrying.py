@@ -7,7 +7,6 @@ bytes. How the map was made stands in the schema's metadata.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from embedder.collections.catalogue import Collections
 from embedder.collections.collection import Collection
 from embedder.collections.kept_map import KeptMap, MapHead, write_arrays, write_rows
 from embedder.collections.map_rows import MAX_ROWS, digests_of, is_of_now
+from embedder.collections.mapping import keep_filled
 from embedder.collections.rows import Rows
 from embedder.errors import StoreFailed
 
@@ -56,7 +56,7 @@ async def copy_map(kept: KeptMap, target: Collections, new: Collection, mark: in
             raise StoreFailed("The map that is kept with the collection could not be copied.") from None
         return _head_for(kept.head, new, mark)
 
-    return await _kept(target, new, fill)
+    return await keep_filled(target, new, fill)
 
 
 async def keep_carried(collections: Collections, made: Collection, carried: MapRows) -> KeptMap | None:
@@ -73,23 +73,7 @@ async def keep_carried(collections: Collections, made: Collection, carried: MapR
             raise StoreFailed(f"The map could not be kept: {error.strerror or 'the disk failed'}.") from None
         return head and _head_for(head, made, made.table.mark)
 
-    return await _kept(collections, made, fill)
-
-
-async def _kept(collections: Collections, opened: Collection, fill: Any) -> KeptMap | None:
-    """The map that `fill` puts into a folder, kept with a collection."""
-    maps = collections.maps
-    if maps is None:
-        return None
-    folder = await asyncio.to_thread(maps.begin)
-    try:
-        head = await asyncio.to_thread(fill, folder)
-        if head is None:
-            return None
-        names = await asyncio.to_thread(collections.store.names)
-        return await asyncio.to_thread(maps.keep, opened.name, folder, head, names)
-    finally:
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
+    return await keep_filled(collections, made, fill)
 
 
 def _head_for(head: MapHead, opened: Collection, mark: int) -> MapHead:

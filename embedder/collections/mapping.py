@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,16 +126,28 @@ async def keep_map(collections: Collections, name: str, made: MadeMap) -> KeptMa
     Raises:
         UnknownCollection, StoreFailed
     """
-    opened, maps = await collections.open(name), collections.maps
+    opened = await collections.open(name)
+    return await keep_filled(collections, opened, lambda folder: _written(opened, folder, made))
+
+
+async def keep_filled(
+    collections: Collections, opened: Collection, fill: Callable[[Path], MapHead | None]
+) -> KeptMap | None:
+    """Keep what `fill` puts into a folder, in a thread, as a collection's map; None where it gives none.
+
+    Raises:
+        StoreFailed
+    """
+    maps = collections.maps
     if maps is None:
         return None
     folder = await asyncio.to_thread(maps.begin)
     try:
-        head = await asyncio.to_thread(_written, opened, folder, made)
+        head = await asyncio.to_thread(fill, folder)
         if head is None:
             return None
         names = await asyncio.to_thread(collections.store.names)
-        return await asyncio.to_thread(maps.keep, name, folder, head, names)
+        return await asyncio.to_thread(maps.keep, opened.name, folder, head, names)
     finally:
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True))
 
