@@ -27,6 +27,7 @@ from embedder.collections.mapping import MadeMap, MapWish, keep_map, make_map
 from embedder.collections.maps import KeptMaps
 from embedder.collections.moving import move
 from embedder.collections.transfer import export_collection, import_collection
+from embedder.corpus.reading import read_texts
 from embedder.errors import InvalidInput, StoreFailed
 
 from .stores import EVERYWHERE, opened
@@ -354,6 +355,18 @@ async def test_a_map_of_other_texts_or_a_broken_one_is_left_behind(
         read = await import_collection(mapped, f"read-{number}", tmp_path / "spoilt.parquet")
         assert await read.count() == len(made), what
         assert mapped.maps.load(read.name, read.about) is None, what
+
+
+async def test_an_exported_map_is_places_for_whoever_reads_the_file(
+    mapped: Collections, tmp_path: Path
+) -> None:
+    await (await mapped.open(NAME)).delete(["t5"])  # which has no direction, and so no place
+    kept = await kept_elsewhere(mapped)
+    await export_collection(mapped, NAME, tmp_path / "things.parquet")
+    table = read_texts(tmp_path / "things.parquet", take_vectors=True)
+    assert table.points is not None
+    place_of = dict(zip(kept.ids(), kept.points().tolist(), strict=True))
+    assert table.points.tolist() == [place_of[row_id] for row_id in table.columns["id"]]
 
 
 async def test_a_map_that_cannot_be_kept_costs_no_import(
