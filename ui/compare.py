@@ -27,6 +27,7 @@ from ui.map import key_of, laid_out
 from ui.owned import RUNTIME
 from ui.session import Session
 from ui.stopping import Stopped
+from ui.turns import WAITING, in_turn
 from ui.view import QUIET, Desk, bind, bind_told, sentence_of, status
 
 EMPTY = "No texts yet. Paste some, upload a file, or choose a sample above."
@@ -69,11 +70,8 @@ def wire(desk: Desk, view: CompareView, loads: list[Any]) -> Any:
         bind_told(desk, compare),
         [],
         view.outputs,
-        show_progress="hidden",
-        concurrency_limit=desk.settings.page_max_jobs,
-        concurrency_id="embedding",
-        api_visibility="private",
         trigger_mode="always_last",
+        **QUIET,
     )
     view.cancel.click(bind(desk, cancel), [], None, **QUIET)
     return job
@@ -148,7 +146,8 @@ async def compare(desk: Desk, session: Session, told: Any) -> AsyncGenerator[Any
         choice = beside.choice_of(
             desk.settings, dataset, told.get("with") if isinstance(told, dict) else None
         )
-        running = session.comparisons.under(_stages(desk, session, dataset, choice))
+        stages_of = in_turn(desk.turns, _stages(desk, session, dataset, choice), (WAITING, None))
+        running = session.comparisons.under(stages_of)
         async with aclosing(running) as stages:
             async for line, value in stages:
                 if session.dataset is not dataset:  # other texts came meanwhile, with a view of their own

@@ -21,6 +21,7 @@ from ui.map import shown
 from ui.owned import RUNTIME, Owned, add_places, dataset_of, maker_of
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
+from ui.turns import WAITING, in_turn
 from ui.view import Desk, as_text, many, sentence_of, status
 
 if TYPE_CHECKING:
@@ -127,12 +128,20 @@ async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> As
     Raises:
         TesseraError: said in a status line before.
     """
-    if brought.owned is not None:
-        async with aclosing(take(desk, session, brought, brought.owned)) as steps:
-            async for step in steps:
-                yield step
-        return
     job = session.begin()
+    if brought.owned is not None:
+        loading = take(desk, session, brought, brought.owned, job)
+    else:
+        loading = embed(desk, session, brought, model, job)
+    async with aclosing(in_turn(desk.turns, loading, Step(WAITING))) as steps:
+        async for step in steps:
+            yield step
+
+
+async def embed(
+    desk: Desk, session: Session, brought: Brought, model: Any, job: int
+) -> AsyncGenerator[Step, None]:
+    """`load` of texts without vectors."""
     growing = Growing(desk.datasets, brought)
     try:
         if model is not None and not isinstance(model, str):
@@ -160,13 +169,10 @@ async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> As
         growing.drop()
 
 
-async def take(desk: Desk, session: Session, brought: Brought, owned: Owned) -> AsyncGenerator[Step, None]:
-    """Put texts on screen whose vectors came with them; nothing is embedded.
-
-    Raises:
-        TesseraError: said in a status line before.
-    """
-    job = session.begin()
+async def take(
+    desk: Desk, session: Session, brought: Brought, owned: Owned, job: int
+) -> AsyncGenerator[Step, None]:
+    """`load` of texts whose vectors came with them; nothing is embedded."""
     yield Step(status(f"Taking {many(len(brought.texts), 'vector')} from the file…", share=0))
     try:
         model = await maker_of(desk.engine, owned, tuple(desk.settings.allowed_models))

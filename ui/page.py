@@ -132,12 +132,6 @@ def wire_inputs(
     """
     import gradio as gr
 
-    heavy = {
-        "show_progress": "hidden",
-        "concurrency_limit": desk.settings.page_max_jobs,
-        "concurrency_id": "embedding",
-        "api_visibility": "private",
-    }
     names = {name: gr.State(name) for name in inputs.samples}
     address = gr.Textbox(visible="hidden", elem_id="address")
     ways = [
@@ -163,13 +157,13 @@ def wire_inputs(
             outputs,
             js=js,
             trigger_mode="multiple",
-            **heavy,
+            **QUIET,
         )
         for trigger, handler, sources, js in ways
     ]
     first = loads[-1]
     opened = bind_told(desk, with_cancel(sidebar.show_opened))
-    loads.append(shelf.shelf.input(opened, [inputs.model], outputs, trigger_mode="always_last", **heavy))
+    loads.append(shelf.shelf.input(opened, [inputs.model], outputs, trigger_mode="always_last", **QUIET))
     for loaded in loads:
         loaded.success(bind_stream(desk, arrange_after_load), [], outputs, **QUIET)
     laid = explorer.input(bind_told(desk, arrange), [], outputs, trigger_mode="always_last", **QUIET)

@@ -5,6 +5,7 @@ with any values, so each checks its own. What it raises becomes a sentence.
 """
 
 # Gradio reads annotations of handlers at run time, so they are not postponed in this module.
+import asyncio
 import html
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -26,7 +27,7 @@ from ui.snippets import base_url
 log = logging.getLogger("tessera.page")
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
-"""For cheap events: no overlay, no queue of their own, not part of any documented API."""
+"""No overlay, no queue of Gradio's, not part of any documented API; who embeds waits by `ui.turns`."""
 
 GENERIC = "Something went wrong on the server; what you entered is still here. Try again."
 
@@ -51,8 +52,11 @@ class Desk:
     datasets: Datasets = field(init=False)
     secret: str = field(default_factory=new_id)
     """Part of ids that would be known otherwise, where the page asks for a login."""
+    turns: asyncio.Semaphore = field(init=False)
+    """Who embeds takes one (`ui.turns`)."""
 
     def __post_init__(self) -> None:
+        self.turns = asyncio.Semaphore(self.settings.page_max_jobs)
         collections = self.collections or open_collections(self.settings, self.engine)
         self.shelf = Shelf(collections, self.settings)
         self.datasets = Datasets(self.settings.page_session_s, find_neighbours=self.worker.neighbours)

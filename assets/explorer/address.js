@@ -3,9 +3,9 @@
 import { onTab, showTab, shownTab } from "./dom.js";
 import { part } from "./keeper.js";
 import { optionsOf } from "./settings.js";
+import { rowsOf, writeViewed, written } from "./viewed.js";
 
 const QUERY_CHARS = 500;
-const MOST_ROWS = 300; // a selection of more would make an address that mail and chats cut
 const MAP = "Map";
 
 // What the page was opened with, whatever its address says since.
@@ -29,11 +29,12 @@ export function remember({ id, about, toolbar, layoutKey, searching, selected, r
   }
   for (const sign of ["like", "unlike"]) if (searching.examples?.[sign].length) state.set(sign, searching.examples[sign].join("."));
   if (searching.moved) state.set("least", searching.least.toFixed(4));
-  if (selected && selected.length <= MOST_ROWS) state.set("rows", selected.join("."));
+  if (written(selected)) state.set("rows", written(selected));
   if (legend.kept.size) state.set("only", [...legend.kept].join("."));
   if (row !== null) state.set("text", row);
   if (plot.view) state.set("at", plot.view.map((number) => Number(number.toPrecision(5))).join("_"));
   axes.remember(state);
+  writeViewed(state, id);
   history.replaceState(history.state, "", `?${state}${location.hash}`);
 }
 
@@ -52,7 +53,7 @@ export async function restore(explorer, wanted) {
     explorer.prompting.value = wanted.get("prompt");
     await explorer.searching.run({ fresh: true });
   }
-  const rows = (name) => [...new Set((wanted.get(name) ?? "").split(".").filter(Boolean).map(Number))].filter((one) => Number.isInteger(one) && one >= 0 && one < about.n);
+  const rows = (name) => rowsOf(wanted.get(name), about.n);
   const examples = { like: rows("like"), unlike: rows("unlike") };
   if (examples.like.length || examples.unlike.length) await explorer.searching.run({ examples: (explorer.searching.examples = examples), fresh: true });
   const least = Number(wanted.get("least"));
@@ -60,11 +61,12 @@ export async function restore(explorer, wanted) {
     toolbar.setLeast(least);
     await explorer.searching.setLeast(least, { moved: true });
   }
-  if (!explorer.searching.scores && rows("rows").length) await explorer.select(rows("rows").slice(0, MOST_ROWS));
-  if (wanted.has("view")) showTab(wanted.get("view"));
-  const row = Number(wanted.get("text"));
-  if (wanted.has("text") && Number.isInteger(row) && row >= 0 && row < about.n) await explorer.focus(row, { show: !explorer.selected, told: false });
+  if (!explorer.searching.scores && rows("rows").length) await explorer.select(rows("rows"));
+  const [row] = rows("text");
+  if (row !== undefined) await explorer.focus(row, { show: !explorer.selected, told: false });
   await restorePart(explorer, wanted);
+  // Last: another view may show what is selected, or in focus, on the map.
+  if (wanted.has("view")) showTab(wanted.get("view"));
 }
 
 // What of the map was looked at; of a layout that is still being made, once it is there.
@@ -78,4 +80,5 @@ export async function restorePart(explorer, wanted) {
 
 export function followViews(explorer) {
   onTab(() => explorer.about && remember(explorer));
+  document.addEventListener("tessera:viewed", () => explorer.about && remember(explorer));
 }

@@ -9,6 +9,7 @@ import { Legend } from "./legend.js";
 import { tend } from "./menus.js";
 import { Plot } from "./plot.js";
 import { fromAddress, saveMenu, savePicture, sheet } from "./saving.js";
+import { nowViewed, rowsOf, viewed, written } from "./viewed.js";
 
 const NEIGHBOURS = 10;
 const TOOLS = { pan: "Move", lasso: "Lasso", select: "Box" };
@@ -19,7 +20,7 @@ class Comparing {
   constructor(root, plotly, trigger) {
     this.trigger = trigger;
     this.with = make("select", { id: "cx-with", "aria-label": "Compare with" });
-    this.go = make("button", { type: "button", className: "primary", id: "cx-go", textContent: "Compare", on: { click: () => this.ask() } });
+    this.go = make("button", { type: "button", className: "primary", id: "cx-go", textContent: "Compare", on: { click: () => ((this.before = {}), this.ask()) } });
     this.colour = make("select", { id: "cx-colour", "aria-label": "Colour both maps by" });
     this.colour.addEventListener("change", () => this.guarded(() => this.recolour(this.colour.selectedOptions[0].textContent)));
     this.tools = Object.entries(TOOLS).map(([mode, name]) =>
@@ -104,6 +105,7 @@ class Comparing {
 
   // Texts on screen, with or without another model's view of them, or more of that view than before.
   async show(value) {
+    if (value.id !== this.value?.id) this.recall(viewed("compare", value.id));
     const fresh = value.id !== this.value?.id || value.version !== this.value?.version || value.other?.id !== this.value?.other?.id;
     this.value = value;
     this.api = fresh ? new Api(document.baseURI, value.id) : this.api;
@@ -112,15 +114,41 @@ class Comparing {
     this.advice.textContent = value.advice;
     const chosen = this.with.value;
     this.with.replaceChildren(...value.choices.map((choice) => make("option", { value: choice.value, textContent: choice.label })));
+    const offered = (wanted) => value.choices.some((choice) => choice.value === wanted);
     const wanted = value.other?.choice ?? chosen;
-    if (value.choices.some((choice) => choice.value === wanted)) this.with.value = wanted;
+    if (offered(wanted)) this.with.value = wanted;
     this.go.disabled = !value.choices.length;
     this.maps.hidden = this.below.hidden = !value.other;
     for (const element of this.looking) element.hidden = !value.other;
     this.intro.hidden = Boolean(value.other);
     this.problem.hidden = true;
+    if (this.untold && offered(this.before.with) && value.other?.choice !== this.before.with) {
+      this.with.value = this.before.with;
+      this.ask();
+    }
+    this.untold = false;
     if (value.other) await this.load(value);
     else this.introduce(await this.api.about());
+  }
+
+  // What the address says of these texts; it holds until all of it is there, or a visitor asks for something else.
+  recall(kept) {
+    this.before = kept;
+    this.untold = true;
+    if (kept.colour) this.colouring.picked = kept.colour;
+  }
+
+  async takeUp({ rows, text }) {
+    this.before = {};
+    const { n } = this.about;
+    if (rows) await this.select(rowsOf(rows, n));
+    const [row] = rowsOf(text, n);
+    if (row !== undefined) await this.focus(row);
+  }
+
+  remember() {
+    const colour = this.colouring.picked === OVERLAP ? null : this.colouring.picked;
+    nowViewed("compare", this.value.id, this.before.with ? this.before : { with: this.value.other?.choice, colour, rows: written(this.selected), text: this.row });
   }
 
   introduce({ n, model }) {
@@ -151,6 +179,8 @@ class Comparing {
     if (this.compared.overlap) await this.list();
     for (const stage of this.stages) stage.dataset.painted = `${layout} ${this.about.n}`;
     this.stages[1].dataset.overlap = this.compared.overlap ? this.compared.mean : "";
+    if (this.compared.overlap && value.other.choice === this.before.with) await this.takeUp(this.before);
+    this.remember();
   }
 
   say(layout) {
@@ -179,6 +209,7 @@ class Comparing {
     this.colouring.picked = name;
     await this.colouring.choices();
     await this.paint();
+    this.remember();
   }
 
   async paint() {
@@ -212,6 +243,7 @@ class Comparing {
     this.selected = rows;
     await this.paint();
     if (this.compared.overlap) await this.list();
+    this.remember();
   }
 
   list() {
@@ -231,6 +263,7 @@ class Comparing {
     this.plots.forEach((plot) => plot.bringIntoView(row));
     await this.agreement.focus(this.api, row, near, this.compared);
     for (const stage of this.stages) stage.dataset.focus = row;
+    this.remember();
   }
 
   mark() {

@@ -4,6 +4,8 @@ import { count, debounced, make } from "./dom.js";
 import { Waiting } from "./waiting.js";
 
 const START_LEAST = 0.95;
+const MOST = 50; // pairs
+const K = 10;
 const SHOWN_OF_GROUP = 3;
 const button = (textContent, click, more = {}) => make("button", { type: "button", textContent, on: { click }, ...more });
 
@@ -23,6 +25,13 @@ class Finds {
     this.list.replaceChildren();
     delete this.body.dataset.found;
   }
+
+  // What of its controls the address holds, and back; most have none.
+  get state() {
+    return {};
+  }
+
+  recall() {}
 
   // When it comes into view: once for these texts.
   open() {
@@ -53,11 +62,20 @@ export class MostSimilar extends Finds {
 
   constructor(body, calls) {
     super(body, calls);
-    this.most = make("select", { "aria-label": "How many pairs" }, ...[20, 50, 200].map((n) => make("option", { value: n, textContent: `${n} pairs`, selected: n === 50 })));
+    this.most = make("select", { "aria-label": "How many pairs" }, ...[20, 50, 200].map((n) => make("option", { value: n, textContent: `${n} pairs`, selected: n === MOST })));
     this.equal = make("input", { type: "checkbox", id: "sx-equal" });
     this.all = button("Show all on the map", () => this.onMap([...new Set(this.pairs.flatMap(([left, right]) => [left, right]))], `Most similar: ${count(this.pairs.length, "pair")}`, this.note.textContent));
     for (const control of [this.most, this.equal]) control.addEventListener("change", () => this.guarded(() => this._fill()));
     body.replaceChildren(this._heading("Most similar pairs", this.all), make("div", { className: "sx-controls" }, this.most, make("label", { htmlFor: "sx-equal" }, this.equal, "equal texts too")), this.note, this.waiting.element, this.list);
+  }
+
+  get state() {
+    return { most: this.most.value, equal: this.equal.checked ? "1" : "" };
+  }
+
+  recall({ most, equal }) {
+    this.most.value = [...this.most.options].some(({ value }) => value === most) ? most : MOST;
+    this.equal.checked = equal === "1";
   }
 
   async find() {
@@ -127,6 +145,14 @@ export class NearDuplicates extends Finds {
     this.count.textContent = "";
   }
 
+  get state() {
+    return { least: this.done ? this.slider.value : this.wanted };
+  }
+
+  recall({ least }) {
+    this.wanted = Number(least) > 0 ? Number(least) : null;
+  }
+
   async find() {
     const { api } = this;
     this.note.textContent = "";
@@ -138,7 +164,7 @@ export class NearDuplicates extends Finds {
     const lowest = found.all ? Math.min(Math.max(found.lowest, 0), START_LEAST) : found.lowest;
     this.low = Math.min(Math.ceil(lowest * 1000) / 1000, 1);
     this.slider.min = this.low;
-    this.slider.value = Math.max(START_LEAST, this.low);
+    this.slider.value = Math.max(this.wanted ?? START_LEAST, this.low);
     this.tools.hidden = false;
     const ends = found.lowest > 1 - 1e-6 ? " Of the pairs with a cosine of 1 not all are known." : ` Pairs are known down to ${this.low.toFixed(3)}, where the slider ends.`;
     const known = found.all ? "" : ends;
@@ -194,10 +220,19 @@ export class Outliers extends Finds {
 
   constructor(body, calls) {
     super(body, calls);
-    this.k = make("input", { type: "number", min: 1, max: 100, value: 10, id: "sx-k" });
+    this.k = make("input", { type: "number", min: 1, max: 100, value: K, id: "sx-k" });
     this.k.addEventListener("change", () => this.k.reportValidity() && this.guarded(() => this.find()));
     this.all = button("Show all on the map", () => this.onMap(this.rows, `Outliers: ${count(this.rows.length, "text")}`, this.note.textContent), { hidden: true });
     body.replaceChildren(this._heading("Outliers", this.all), make("div", { className: "sx-controls" }, make("label", { htmlFor: "sx-k" }, "Distance to neighbour number", this.k)), this.note, this.waiting.element, this.list);
+  }
+
+  get state() {
+    return { k: this.k.value };
+  }
+
+  recall({ k }) {
+    this.k.value = k ?? K;
+    if (!this.k.checkValidity()) this.k.value = K;
   }
 
   async find() {

@@ -39,6 +39,7 @@ class Explorer {
       onContours: (wanted) => this.guarded(async () => (await this.layouts.contours(wanted), this.remember())),
       onAll: () => this.plot.showAll(),
       onPicture: (format) => this.guarded(() => this.savePicture(format)),
+      onScores: (format) => this.guarded(() => this.searching.picture(format)),
       onThreshold: debounced((least) => this.guarded(() => this.searching.setLeast(least, { moved: true })), 60),
     });
     this.panel = new Panel({
@@ -113,7 +114,7 @@ class Explorer {
       this.axes.forget();
       this.prompting.use(about.model);
       this.colouring.picked = this.wanted.get("data") === id ? this.wanted.get("colour") : null;
-      this.toolbar.found.hidden = true;
+      this.toolbar.setNothing();
       await this.unfocus();
     }
     this.toolbar.offerFile(about.layouts.includes("file"), key === "file");
@@ -220,7 +221,7 @@ class Explorer {
     showTab("Map");
     this.searching.forget();
     this.toolbar.query.value = "";
-    this.toolbar.found.hidden = true;
+    this.toolbar.setNothing();
     await this.colouring.choices();
     await this.select(wanted, { title, note });
     this.remember();
@@ -268,7 +269,7 @@ class Explorer {
     this.searching.forget();
     this.selected = null;
     this.toolbar.query.value = "";
-    this.toolbar.found.hidden = true;
+    this.toolbar.setNothing();
     await this.colouring.choices();
     await this.paint();
     if (narrowed) await this.everything();

@@ -27,8 +27,10 @@ export class Retention {
     new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this._begin()).observe(this.element);
   }
 
-  use(api) {
+  // `width`: dimensions that the slider is set to, where they are known from before.
+  use(api, width = NaN) {
     this.api = api;
+    this.width = width;
     this.plan = null;
     this.found = new Map();
     this.running = (this.running ?? 0) + 1;
@@ -40,6 +42,12 @@ export class Retention {
     this.shown.textContent = this.note.textContent = "";
     this.instead.hidden = true;
     this._look();
+  }
+
+  // The dimensions that somebody has set it to, fewer than there are.
+  get chosen() {
+    if (!this.plan) return this.width || null;
+    return Number(this.slider.value) < this.plan.dimensions ? Number(this.slider.value) : null;
   }
 
   repaint() {
@@ -63,10 +71,11 @@ export class Retention {
       if (plan.why_not) return void this._say(plan.why_not, "tx-note");
       this.plan = plan;
       this.slider.max = plan.dimensions;
-      this.slider.value = plan.dimensions;
+      this.slider.value = this.width || plan.dimensions;
       this.note.textContent = plan.said;
       if (plan.n <= AT_ONCE) await this._run();
       else this.progress.replaceChildren(make("button", { type: "button", textContent: `Measure over ${count(plan.n, "text")}`, on: { click: () => this._run() } }));
+      if (this.chosen) await this._measure(this.slider.value).then(() => this._show());
     } catch (error) {
       if (turn === this.running) this._fail(error);
     }

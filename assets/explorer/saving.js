@@ -5,6 +5,7 @@ import { draw, make } from "./dom.js";
 const PNG_SCALE = 2;
 const MARGIN = 16;
 const HEADING = 26;
+const NAME_CHARS = 110;
 // What a style sheet gives a chart, which outside the page has none.
 const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-family", "font-size", "font-weight"];
 
@@ -59,6 +60,12 @@ export function sheet(figures, element, { across = false } = {}) {
   });
   const ground = draw("rect", { width: "100%", height: "100%", fill: groundOf(element) });
   return draw("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, ground, ...parts);
+}
+
+// A text as the name of a figure.
+export function shortened(text, most = NAME_CHARS) {
+  const letters = [...text.replaceAll(/\s+/g, " ")];
+  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : letters.join("");
 }
 
 export async function savePicture(chart, format, name) {

@@ -4,8 +4,10 @@ import { Gone } from "./api.js";
 import { count, make } from "./dom.js";
 import { listed, searchEverywhere } from "./everywhere.js";
 import { part, reachesFurther } from "./keeper.js";
+import { savePicture, sheet, shortened } from "./saving.js";
 
 const HITS = 10;
+const QUERY_CHARS = 60; // in the name of a picture
 
 export class Searching {
   constructor(explorer) {
@@ -55,7 +57,7 @@ export class Searching {
       // It became known meanwhile that there is more to search.
       if (!found.everywhere && this._further(mode, examples)) return this.run({ fresh: true });
       explorer.selected = null;
-      Object.assign(this, { asked, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1, everywhere: found.everywhere ?? null });
+      Object.assign(this, { asked, words: query, scores: found.scores, ranked: found.rows, total: found.total, way: found.way, said: found.score, at: -1, everywhere: found.everywhere ?? null });
       const least = found.rows.length ? found.scores[found.rows[Math.min(HITS, found.rows.length) - 1]] : 0;
       toolbar.setScores(found.scores, this.slides, least);
       await explorer.colouring.choices();
@@ -97,6 +99,14 @@ export class Searching {
       clear: () => explorer.clear(),
       about: this.examples ? this._exampleList() : null,
     });
+  }
+
+  // The histogram of all scores, as a file.
+  async picture(format) {
+    const { stage, about } = this.explorer;
+    const asked = this.examples ? "examples" : `“${shortened(this.words, QUERY_CHARS)}”`;
+    const chart = this.toolbar.histogram.chart({ ink: getComputedStyle(stage).color, least: this.least, name: "Cosine" });
+    await savePicture(sheet([{ name: `${count(about.n, "text")} beside ${asked}: ${count(this.hits.length, "hit")} from ${this.least.toFixed(2)}`, chart }], stage), format, "tessera-scores");
   }
 
   // It is known by now of which collection the texts on screen are: all of it is searched.

@@ -9,6 +9,7 @@ import { onMap } from "./onmap.js";
 import { Pair } from "./pair.js";
 import { save, saveMenu } from "./saving.js";
 import { Tabs } from "./tabs.js";
+import { nowViewed, rowsOf, viewed } from "./viewed.js";
 
 const CHOICES = { spread: "spread over all", rows: "selection on the map", near: "neighbours of the text in focus", clusters: "cluster means" };
 const NOTHING = {
@@ -32,7 +33,7 @@ class Similarity {
       guarded: (run) => this.guarded(run),
       onMap: (rows, title, note) => this.select(rows, title, note),
       onPair: (left, right) => this.compare(left, right),
-      tell: (did) => this.trigger("input", { id: this.id, ...did }),
+      tell: (did) => (this.trigger("input", { id: this.id, ...did }), this.remember()),
     };
     this.tabs = new Tabs("sx", "Pairs and lists", LISTS, (id) => this.turnTo(id));
     this.pair = new Pair(this.tabs.bodies.pair, { onMap: (rows) => this.select(rows, "Two texts compared", "From the similarity view.") });
@@ -54,12 +55,37 @@ class Similarity {
   // Other texts on screen; they are asked for when somebody looks.
   show({ id, n }) {
     if (id === this.id) return;
-    Object.assign(this, { id, n, api: new Api(document.baseURI, id), answer: null });
+    Object.assign(this, { id, n, api: new Api(document.baseURI, id), answer: null, asked: null });
     this.choice.options[0].textContent = n > 60 ? CHOICES.spread : `all ${count(n, "text")}`;
     this.pair.forget();
-    for (const list of Object.values(this.lists)) list.forget(this.api);
-    this.tabs.show("pair");
-    if (this.heat.element.clientWidth) this.load({ shown: "auto" });
+    const kept = viewed("similarity", id);
+    this.first = { shown: "auto" };
+    if (kept.shown in CHOICES) this.first = { shown: kept.shown };
+    if (kept.shown === "between") this.first = { shown: "between", clusters: rowsOf(kept.clusters, Infinity) };
+    for (const list of Object.values(this.lists)) {
+      list.forget(this.api);
+      list.recall(kept);
+    }
+    this.compared = rowsOf(kept.pair, n);
+    this.tabs.show(kept.list in LISTS ? kept.list : "pair");
+    if (this.compared.length) this.guarded(() => this.pair.show(this.api, ...this.both));
+    if (this.heat.element.clientWidth) this.load(this.first);
+  }
+
+  // Rows of the cell that was clicked; of one on the diagonal a text twice.
+  get both() {
+    return [this.compared[0], this.compared.at(-1)];
+  }
+
+  remember() {
+    const { shown, clusters } = this.asked ?? this.first;
+    const list = this.lists[this.tabs.shown];
+    nowViewed("similarity", this.id, {
+      shown: shown === "auto" ? null : shown,
+      clusters: clusters?.join("."),
+      pair: this.compared.join("."),
+      ...(list && { list: this.tabs.shown, ...list.state }),
+    });
   }
 
   // Looked at (again): first, or clusters may have come meanwhile, or another selection.
@@ -68,7 +94,8 @@ class Similarity {
     const other = this.answer?.clusters_known && this._layout() !== this.asked.layout;
     if (other && ["auto", "clusters", "between"].includes(this.asked.shown)) return void this.load({ shown: this.asked.shown === "auto" ? "auto" : "clusters" });
     const stale = this.asked?.shown in { rows: 0, near: 0 } && JSON.stringify(this._rows(this.asked.shown)) !== JSON.stringify(this.asked.rows);
-    if (!this.answer || (this.asked.shown === "auto" && !this.answer.clusters_known)) this.load({ shown: "auto" });
+    if (!this.answer) this.load(this.first);
+    else if (this.asked.shown === "auto" && !this.answer.clusters_known) this.load({ shown: "auto" });
     else if (stale) this.load({ shown: this.asked.shown });
     else this.heat.repaint();
   }
@@ -99,6 +126,7 @@ class Similarity {
       if (answer.shown in CHOICES) this.choice.value = answer.shown;
       this.back.hidden = answer.shown !== "between";
       this.message.textContent = this._said(answer);
+      this.remember();
       await this.heat.draw(this.answer);
     });
   }
@@ -116,6 +144,7 @@ class Similarity {
   }
 
   compare(left, right) {
+    this.compared = rowsOf(`${left}.${right}`, this.n);
     this.tabs.show("pair");
     if (left !== right) this.trigger("input", { id: this.id, did: "look", items: [{ row: left }, { row: right }] });
     return this.guarded(() => this.pair.show(this.api, left, right));
@@ -124,6 +153,7 @@ class Similarity {
   turnTo(id) {
     for (const [name, list] of Object.entries(this.lists ?? {})) if (name === id) list.open();
     else list.leave();
+    if (this.id) this.remember();
   }
 
   select(rows, title, note) {

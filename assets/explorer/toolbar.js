@@ -1,6 +1,7 @@
 // Above the map: search, colours, tools, layout. Each control is a plain HTML one.
 
 import { make } from "./dom.js";
+import { Histogram } from "./histogram.js";
 import { tend } from "./menus.js";
 import { saveMenu } from "./saving.js";
 import { LayoutSettings } from "./settings.js";
@@ -9,17 +10,16 @@ const MODES = { semantic: "Meaning", hybrid: "Meaning + words", keyword: "Words 
 const LAYOUTS = { umap: "UMAP", tsne: "t-SNE", pca: "PCA" };
 const TOOLS = { pan: "Move", lasso: "Lasso", select: "Box" };
 const FILES = { csv: "CSV", jsonl: "JSONL", parquet: "Parquet", npz: "NPZ (numpy)", projector: "TSV pair (Embedding Projector)", html: "HTML, opens offline" };
-const BINS = 48;
 const NAMES = { name: "Keywords", nearest: "Text nearest the centre", none: "None" };
 
 export class Toolbar {
-  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold, onPicture, onDimensions, onNames, onContours }) {
+  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold, onPicture, onScores, onDimensions, onNames, onContours }) {
     this.query = make("input", { type: "search", placeholder: "Search these texts   /", maxLength: 4000, id: "tx-query", "aria-label": "Search these texts", autocomplete: "off" });
     this.mode = select(MODES, "How to search", "tx-mode");
     this.colour = make("select", { id: "tx-colour", "aria-label": "Colour by" });
     this.layout = select(LAYOUTS, "Layout", "tx-layout");
     this.hits = make("span", { className: "tx-hits", role: "status" });
-    this.histogram = make("canvas", { width: BINS, height: 20, className: "tx-histogram", role: "img", "aria-label": "How many texts have which score" });
+    this.histogram = new Histogram();
     this.threshold = make("input", { type: "range", min: 0, max: 1000, "aria-label": "Least score of a hit", id: "tx-threshold" });
     this.shownThreshold = make("output", { htmlFor: "tx-threshold" });
     const step = (by, text, title) => make("button", { type: "button", className: "tx-step", textContent: text, title, "aria-label": title, on: { click: () => onStep(by) } });
@@ -27,7 +27,7 @@ export class Toolbar {
       "div",
       { className: "tx-found", hidden: true },
       this.hits,
-      make("span", { className: "tx-slider" }, this.histogram, this.threshold),
+      make("span", { className: "tx-slider" }, this.histogram.element, this.threshold),
       this.shownThreshold,
       step(-1, "‹", "Hit before this"),
       step(1, "›", "Next hit"),
@@ -59,7 +59,7 @@ export class Toolbar {
       this._view(onNames, onContours),
       make("div", { className: "tx-tools", role: "group", "aria-label": "What dragging does" }, ...this.tools),
       make("button", { type: "button", textContent: "Show all", on: { click: onAll } }),
-      this._save(onPicture),
+      this._save(onPicture, onScores),
       this.found,
     );
     tend(this.element);
@@ -102,6 +102,11 @@ export class Toolbar {
     this.colour.value = chosen;
   }
 
+  setNothing() {
+    this.found.hidden = true;
+    this._slides(false);
+  }
+
   // How many were found, in words; without any there is none to walk to.
   setHits(sentence, some) {
     this.hits.textContent = sentence;
@@ -112,7 +117,7 @@ export class Toolbar {
   setProblem(sentence) {
     this.found.hidden = false;
     this.found.dataset.problem = "";
-    this.histogram.parentElement.hidden = this.shownThreshold.hidden = true;
+    this._slides(false);
     this.hits.textContent = sentence;
   }
 
@@ -120,27 +125,26 @@ export class Toolbar {
   setScores(scores, sliding, least) {
     this.found.hidden = false;
     delete this.found.dataset.problem;
-    this.histogram.parentElement.hidden = this.shownThreshold.hidden = !sliding;
+    this._slides(sliding);
     if (!sliding) return;
-    const sorted = Float32Array.from(scores).sort();
-    [this.low, this.high] = [sorted[0], sorted[sorted.length - 1]];
-    const bins = new Array(BINS).fill(0);
-    for (const score of scores) bins[Math.min(BINS - 1, Math.floor(((score - this.low) / (this.high - this.low || 1)) * BINS))] += 1;
-    const pen = this.histogram.getContext("2d");
-    pen.clearRect(0, 0, BINS, 20);
-    pen.fillStyle = "#8a919c";
-    const most = Math.max(...bins);
-    bins.forEach((bin, place) => bin && pen.fillRect(place, 20 - Math.max(1, (bin / most) * 20), 1, 20));
+    this.histogram.show(scores);
     this.setLeast(least);
   }
 
+  _slides(sliding) {
+    this.histogram.element.parentElement.hidden = this.shownThreshold.hidden = !sliding;
+    for (const button of this.pictures) button.hidden = !sliding;
+  }
+
   setLeast(least) {
-    this.threshold.value = Math.round(((least - this.low) / (this.high - this.low || 1)) * 1000);
+    const { low, high } = this.histogram;
+    this.threshold.value = Math.round(((least - low) / (high - low || 1)) * 1000);
     this.shownThreshold.textContent = `≥ ${least.toFixed(2)}`;
   }
 
   _least() {
-    const least = this.low + (Number(this.threshold.value) / 1000) * (this.high - this.low);
+    const { low, high } = this.histogram;
+    const least = low + (Number(this.threshold.value) / 1000) * (high - low);
     this.shownThreshold.textContent = `≥ ${least.toFixed(2)}`;
     return least;
   }
@@ -158,10 +162,11 @@ export class Toolbar {
     for (const [format, link] of Object.entries(this.files)) link.href = addressOf(format);
   }
 
-  _save(onPicture) {
+  _save(onPicture, onScores) {
     this.files = Object.fromEntries(Object.entries(FILES).map(([format, textContent]) => [format, make("a", { textContent, download: "" })]));
     const pictures = ["png", "svg"].map((format) => [`${format.toUpperCase()} of the map`, () => onPicture(format)]);
-    return saveMenu([...Object.values(this.files), ...pictures]);
+    this.pictures = ["png", "svg"].map((format) => make("button", { type: "button", hidden: true, textContent: `${format.toUpperCase()} of the scores`, on: { click: () => onScores(format) } }));
+    return saveMenu([...Object.values(this.files), ...pictures, ...this.pictures]);
   }
 
   // What stands on and under the dots.

@@ -7,14 +7,15 @@ import { count, make } from "./dom.js";
 import { tend } from "./menus.js";
 import { Picker } from "./picker.js";
 import { Retention } from "./retention.js";
-import { saveMenu, savePicture, sheet, withLooks } from "./saving.js";
+import { saveMenu, savePicture, sheet, shortened, withLooks } from "./saving.js";
 import { bar, furthest, signed, strip, stripChart } from "./strip.js";
 import { tokens } from "./tokens.js";
+import { nowViewed, rowsOf, viewed } from "./viewed.js";
 import { taken } from "./wishes.js";
 
 const VIEW = "Vectors";
 const LETTERS = ["A", "B"];
-const NAME_CHARS = 110;
+const ADDRESS_CHARS = 500; // of a text that was written here; a longer one is not kept
 
 class Vectors {
   constructor(root, trigger) {
@@ -40,7 +41,7 @@ class Vectors {
     const saving = saveMenu([...picture("the strips", (format) => this.saveStrips(format)), ...picture("what is kept", (format) => this.saveKept(format))]);
     this.message = make("p", { className: "tx-message", role: "status" });
     this.detail = make("div", { className: "tx-detail" });
-    this.retention = new Retention((dimensions) => this.trigger("input", { id: this.id, did: "cut", dimensions }));
+    this.retention = new Retention((dimensions) => (this.trigger("input", { id: this.id, did: "cut", dimensions }), this.remember()));
     this.all = make("p", { className: "tx-note tx-all" });
     root.replaceChildren(
       make("div", { className: "tx-choosing" }, ...this.pickers.flatMap((picker, place) => [make("div", { className: "tx-slot" }, picker.element, this.kinds[place])]), make("div", { className: "tx-actions" }, this.swap, this.alone, saving)),
@@ -62,9 +63,10 @@ class Vectors {
     this.about = await this.api.about();
     if (this.id !== id) return;
     for (const picker of this.pickers) picker.use(this.api, this.about.n);
-    for (const kinds of this.kinds) kinds.hidden = true;
-    this.chosen = [{ row: 0 }, null];
-    this.retention.use(this.api);
+    const kept = viewed("vectors", id);
+    this.chosen = LETTERS.map((letter) => this.recalled(kept, letter.toLowerCase()));
+    if (!this.chosen[0]) this.chosen = this.chosen[1] ? [this.chosen[1], null] : [{ row: 0 }, null];
+    this.retention.use(this.api, Number(kept.width));
     const link = (format, textContent) => make("a", { textContent, href: `${this.api.root}/export/${format}`, download: "" });
     this.all.replaceChildren(`All ${count(this.about.n, "vector")} of ${this.about.model.dimensions} dimensions by ${this.about.model.id}: `, link("npz", "NPZ (numpy)"), ", ", link("jsonl", "JSONL"), ", ", link("csv", "CSV"));
     await this.refresh({ told: await this.grant(false) });
@@ -80,9 +82,29 @@ class Vectors {
     return true;
   }
 
+  // A text that the address names.
+  recalled(kept, letter) {
+    const [row] = rowsOf(kept[letter], this.about.n);
+    if (row !== undefined) return { row };
+    const text = kept[`${letter}-text`]?.slice(0, ADDRESS_CHARS);
+    if (!text) return null;
+    const { prompts } = this.about.model;
+    return { text, kind: (prompts && kept[`${letter}-as`]) || null };
+  }
+
+  remember() {
+    const state = { width: this.retention.chosen };
+    this.chosen.forEach((choice, place) => {
+      const letter = LETTERS[place].toLowerCase();
+      if (!choice) return;
+      if (choice.text === undefined) state[letter] = choice.row;
+      else if (choice.text.length <= ADDRESS_CHARS) Object.assign(state, { [`${letter}-text`]: choice.text, [`${letter}-as`]: choice.kind });
+    });
+    nowViewed("vectors", this.id, state);
+  }
+
   choose(place, choice) {
     this.chosen[place] = choice?.text === undefined ? choice : { ...choice, kind: (this.about.model.prompts && this.kinds[place].value) || null };
-    this.kinds[place].hidden = !choice || choice.text === undefined || !this.about.model.prompts;
     if (!this.chosen[0] && this.chosen[1]) this.chosen.reverse();
     return this.guarded(() => this.refresh({ told: true }));
   }
@@ -102,8 +124,14 @@ class Vectors {
     if (turn !== this.turn) return;
     this.found = found;
     this.swap.hidden = this.alone.hidden = items.length < 2;
+    this.kinds.forEach((kinds, place) => {
+      const choice = this.chosen[place];
+      kinds.hidden = choice?.text === undefined || !this.about.model.prompts;
+      kinds.value = choice?.kind ?? "";
+    });
     this.chosen.forEach((choice, place) => this.pickers[place].set(choice ? (choice.text ?? `${choice.row + 1}. ${found.items[place].text.slice(0, 200)}`) : ""));
     this.repaint();
+    this.remember();
     if (told) this.trigger("input", { id: this.id, did: "look", items });
     this.root.dataset.shown = items.map((item) => item.row ?? "text").join(" ");
   }
@@ -164,11 +192,6 @@ class Vectors {
       this.message.dataset.problem = "";
     }
   }
-}
-
-function shortened(text) {
-  const letters = [...text.replaceAll(/\s+/g, " ")];
-  return letters.length > NAME_CHARS ? `${letters.slice(0, NAME_CHARS - 1).join("")}…` : letters.join("");
 }
 
 function compared([one, two], pair) {

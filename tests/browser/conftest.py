@@ -92,7 +92,11 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
         opened.append(watched)
         watched.page.set_default_timeout(60_000)
         watched.page.goto(base or server.base)
-        watched.page.wait_for_selector("#map .tx-plot[data-painted]")
+        # An address may show another view.
+        hidden = "view=" in (base or "")
+        watched.page.wait_for_selector(
+            "#map .tx-plot[data-painted]", state="attached" if hidden else "visible"
+        )
         return watched
 
     yield open_it

@@ -245,6 +245,37 @@ def test_with_one_model_it_says_what_to_set_and_compares_a_cut(open_page: OpenPa
 
 
 @two_models
+def test_a_reload_keeps_the_other_model_and_what_was_chosen(open_page: OpenPage, two: Server) -> None:
+    watched = open_page(base=two.base)
+    page = watched.page
+    bring_and_open(page, TEXTS)
+    compare(page, len(TEXTS), OTHER)
+    cut = page.locator("#cx-with option", has_text="192").get_attribute("value")
+    compare(page, len(TEXTS), cut)
+    compare(page, len(TEXTS), OTHER)
+    page.locator("#cx-colour").select_option(label="clusters")
+    page.locator("#compare .tx-row button").nth(2).click()
+    page.wait_for_selector("#compare .tx-plot[data-focus]")
+    page.wait_for_function("location.search.includes('compare.text=')")
+    focus = page.locator("#compare .tx-plot").first.get_attribute("data-focus")
+    address = page.url
+    assert f"compare.with={OTHER}" in address
+    watched.reload()
+    for one in (page, open_page(base=address).page):
+        one.wait_for_selector(f"#compare .tx-plot[data-focus='{focus}']", timeout=60_000)
+        assert one.locator("#cx-with").input_value() == OTHER
+        assert one.locator("#cx-colour option:checked").inner_text() == "clusters"
+    # A link that asks for a model which nobody compared with yet has it compared.
+    smaller = str(cut).replace("192", "96")
+    asked = open_page(base=address.replace(f"compare.with={OTHER}", f"compare.with={smaller}"))
+    asked.page.wait_for_selector(f"#compare .tx-plot[data-painted='{UMAP} {len(TEXTS)}']", timeout=60_000)
+    assert "96 dimensions" in asked.page.locator("#compare .cx-map h3").nth(1).inner_text()
+    # One that the server does not allow is none.
+    other = open_page(base=address.replace(f"compare.with={OTHER}", "compare.with=some/other"))
+    other.page.locator("#cx-go").wait_for()
+
+
+@two_models
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_for_those_who_hear_the_page(open_page: OpenPage, two: Server, scheme: Any) -> None:
     page = open_page(base=two.base, scheme=scheme).page

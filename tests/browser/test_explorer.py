@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Server
 
-from .test_page import OpenPage, choose_file, paste, points, view, wait_for_points, wait_for_status
+from .test_page import OpenPage, choose_file, paste, points, saved, view, wait_for_points, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -349,6 +349,25 @@ def test_hits_are_walked_through_and_bounded_by_a_score(open_page: OpenPage, tmp
     page.locator("#tx-panel-Selection .tx-chip").first.wait_for()
     assert page.locator("#tx-panel-Selection .tx-row").first.get_attribute("data-row") == first
     assert "mean of the examples" in page.locator("#tx-panel-Selection .tx-note").first.inner_text()
+
+
+def test_the_scores_are_taken_away_as_a_picture(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+    upload_topics(page, tmp_path)
+    menu = page.locator("#map .tx-save")
+    menu.locator("summary").click()
+    assert not menu.get_by_role("button", name="SVG of the scores").is_visible(), "nothing has a score yet"
+    menu.locator("summary").click()
+    search(page, "a meal")
+    written = saved(page, "#map", "SVG of the scores").decode()
+    assert "13 texts beside “a meal”" in written
+    assert "Cosine, texts a bar" in written
+    bars = page.locator("#map .tx-histogram rect").count()
+    assert 2 <= bars <= 13
+    assert saved(page, "#map", "PNG of the scores").startswith(b"\x89PNG")
+    search(page, "soup", "regex")
+    menu.locator("summary").click()
+    assert not menu.get_by_role("button", name="SVG of the scores").is_visible(), "a match has no score"
 
 
 def test_colours_legend_and_filter(open_page: OpenPage, tmp_path: Path) -> None:

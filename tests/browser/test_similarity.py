@@ -221,6 +221,45 @@ def test_near_duplicates_are_counted_as_the_slider_moves_and_one_of_each_is_kept
     assert selected(page) == [0, 3, 4]
 
 
+def test_a_reload_keeps_what_is_shown_and_the_list_with_its_settings(open_page: OpenPage) -> None:
+    watched = open_page()
+    page = watched.page
+    bring(page, FOURTEEN)
+    groups = listed(page, "Near-duplicates", "groups")
+    groups.locator("#sx-least").evaluate(
+        "(slider) => { slider.value = 0.9; slider.dispatchEvent(new Event('input')); }"
+    )
+    page.wait_for_selector("#sx-panel-groups[data-found='0.900 2']")
+    page.wait_for_function("location.search.includes('similarity.least=0.9')")
+    address = page.url
+    watched.reload()
+    for one in (page, open_page(base=address).page):
+        one.wait_for_selector("#sx-panel-groups[data-found='0.900 2']")
+        assert one.locator("#sx-tab-groups").get_attribute("aria-selected") == "true"
+    outliers = listed(page, "Outliers", "outliers")
+    outliers.locator("#sx-k").fill("2")
+    outliers.locator("#sx-k").press("Enter")
+    page.wait_for_function("location.search.includes('similarity.k=2')")
+    watched.reload()
+    page.wait_for_selector("#sx-panel-outliers[data-found='2 14']")
+    outliers.get_by_role("button", name="Show all on the map").click()
+    view(page, "Similarity")
+    page.locator("#sx-shown").select_option("rows")
+    page.wait_for_function("location.search.includes('similarity.shown=rows')")
+    pairs = listed(page, "Most similar", "pairs")
+    pairs.get_by_role("button", name="Compare").first.click()
+    page.wait_for_function("location.search.includes('similarity.pair=')")
+    texts = page.locator("#sx-panel-pair .sx-text")
+    both = [texts.nth(side).get_attribute("data-row") for side in (0, 1)]
+    assert f"similarity.pair={both[0]}.{both[1]}" in page.url
+    assert "similarity.list" not in page.url
+    watched.reload()
+    texts.nth(1).wait_for()
+    page.wait_for_selector(f"{HEAT}[data-painted$=' 14']")
+    assert page.locator("#sx-shown").input_value() == "rows"
+    assert [texts.nth(side).get_attribute("data-row") for side in (0, 1)] == both
+
+
 def test_clusters_are_drilled_into_and_a_selection_is_shown(open_page: OpenPage) -> None:
     page = open_page().page
     view(page, "Similarity")

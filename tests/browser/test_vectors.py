@@ -248,3 +248,36 @@ def test_two_texts_fit_a_phone(open_page: OpenPage, scheme: str) -> None:
     choose(page, 1, "2", "0 1")
     page.wait_for_timeout(400)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_reload_keeps_both_texts_and_the_dimensions_asked_for(open_page: OpenPage) -> None:
+    watched = open_page()
+    page = watched.page
+    paste(page, [f"{text} {number}" for number in range(5) for text in FIVE])
+    wait_for_status(page, "25 texts")
+    open_vectors(page, FIVE[0])
+    choose(page, 0, "3", "2")
+    choose(page, 1, "written here & not <b>there</b>", "2 text")
+    page.locator("#vectors .tx-retention").scroll_into_view_if_needed()
+    page.wait_for_selector("#vectors [data-measured]", timeout=60_000)
+    page.locator("#tx-width").evaluate("(slider) => { slider.value = 101; slider.focus(); }")
+    page.locator("#tx-width").press("ArrowLeft")
+    page.wait_for_selector("#vectors .tx-kept[data-width='100']")
+    page.wait_for_function("location.search.includes('vectors.width=100')")
+    address = page.url
+    watched.reload()
+    for one in (page, open_page(base=address).page):
+        one.wait_for_selector("#vectors .tx[data-shown='2 text']")
+        quotes = one.locator("#vectors blockquote").all_inner_texts()
+        assert quotes == [f"{FIVE[2]} 0", "written here & not <b>there</b>"]
+        assert one.locator("#vectors .tx-picker input").nth(1).input_value() == quotes[1]
+        one.locator("#vectors .tx-retention").scroll_into_view_if_needed()
+        one.wait_for_selector("#vectors .tx-kept[data-width='100']", timeout=60_000)
+    page.get_by_role("button", name="Only A").click()
+    page.wait_for_function("!location.search.includes('vectors.b')")
+    view(page, "Map")
+    page.wait_for_function("!location.search.includes('view=') && location.search.includes('vectors.a=2')")
+    watched.reload()
+    page.wait_for_selector("#map .tx-plot[data-painted]")
+    page.wait_for_function("location.search.includes('vectors.a=2')")
+    open_vectors(page, FIVE[2])
