@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import secrets
 import time
 from collections import OrderedDict
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 512 * 2**20
 MAX_LAYOUTS = 8
 """So many layouts of a dataset are kept: the first one and the newest."""
+MAX_SELECTIONS = 64
 PCA, PCA_3D, AXES, FROM_FILE = "pca", "pca-3d", "axes-", "file"
 """Keys: of PCA's layouts, what those by two semantic axes begin with, of places that a file has."""
 NEIGHBOURS = "neighbours"
@@ -72,6 +74,8 @@ class Workings:
     """Whether the layout is the map that was kept with a collection of older texts; a newer one is due."""
     known: KnownNeighbours | None = None
     """Lists of neighbours kept with the map of a collection of which these texts are all, or some."""
+    selections: OrderedDict[str, NDArray[np.int32]] = field(default_factory=OrderedDict)
+    """Rows that somebody selected, by a key that an address has room for; the newest `MAX_SELECTIONS`."""
     _made: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
     _waiting: dict[str, int] = field(default_factory=dict)
 
@@ -173,6 +177,16 @@ class Dataset:
             oldest = next(one for one in layouts if one != self.first_layout)
             del layouts[oldest]
             self.workings.forget(f"names {oldest}")
+
+    def keep_selection(self, rows: NDArray[np.int32]) -> str:
+        """Keep rows in their order; the key they are found by."""
+        key = hashlib.blake2b(rows.tobytes(), digest_size=9).hexdigest()
+        kept = self.workings.selections
+        kept[key] = rows
+        kept.move_to_end(key)
+        while len(kept) > MAX_SELECTIONS:
+            kept.popitem(last=False)
+        return key
 
     async def neighbours(self) -> Neighbours:
         """The `KEPT_NEIGHBOURS` nearest of every text, each itself the first; exact, found once.

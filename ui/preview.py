@@ -50,9 +50,10 @@ async def looked_at(
 
 
 def widths(columns: int) -> list[str]:
-    """Of the preview's columns: the texts' own is wide, and more than three scroll."""
+    """Of the preview's columns: the texts' own is wide; more than the page has room for scroll."""
     few = {1: ["100%"], 2: ["70%", "30%"], 3: ["50%", "25%", "25%"]}
-    return few.get(columns, ["320px", *["140px"] * (columns - 1)])
+    share = max(100 - 15 * (columns - 1), 25)
+    return few.get(columns, [f"max(320px, {share}cqw)", *["max(140px, 15cqw)"] * (columns - 1)])
 
 
 async def look(desk: Desk, session: Session, path: Any, column: Any = None, take: Any = True) -> Any:

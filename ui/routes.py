@@ -117,7 +117,13 @@ def make_routes(desk: Desk) -> FastAPI:
         if len(rows):
             check_row(dataset, int(rows[-1]))
         words = await dataset.word_counts()
-        return as_json(await asyncio.to_thread(describe.selection, dataset, rows, words))
+        special = await asyncio.to_thread(describe.selection, dataset, rows, words)
+        return as_json({**special, "key": dataset.keep_selection(np.array(asked.rows, dtype=np.int32))})
+
+    @app.get("/data/{dataset_id}/selection/{key}")
+    async def selected(dataset_id: Id, key: str) -> Response:
+        rows = found(dataset_id).workings.selections.get(key)
+        return as_json({"rows": None if rows is None else rows.tolist()})
 
     @app.post("/data/{dataset_id}/search")
     async def search(dataset_id: Id, asked: Search) -> Response:

@@ -11,7 +11,7 @@ const MAP = "Map";
 // What the page was opened with, whatever its address says since.
 export const asked = new URLSearchParams(location.search);
 
-export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting, legend, plot }) {
+export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting, selectedKey, legend, plot }) {
   const state = new URLSearchParams({ data: id });
   state.set("model", about.model.id);
   if (shownTab() !== MAP) state.set("view", shownTab());
@@ -30,6 +30,7 @@ export function remember({ id, about, toolbar, layoutKey, searching, selected, r
   for (const sign of ["like", "unlike"]) if (searching.examples?.[sign].length) state.set(sign, searching.examples[sign].join("."));
   if (searching.moved) state.set("least", searching.least.toFixed(4));
   if (written(selected)) state.set("rows", written(selected));
+  else if (selected && selectedKey) state.set("selection", selectedKey);
   if (legend.kept.size) state.set("only", [...legend.kept].join("."));
   if (row !== null) state.set("text", row);
   if (plot.view) state.set("at", plot.view.map((number) => Number(number.toPrecision(5))).join("_"));
@@ -61,7 +62,8 @@ export async function restore(explorer, wanted) {
     toolbar.setLeast(least);
     await explorer.searching.setLeast(least, { moved: true });
   }
-  if (!explorer.searching.scores && rows("rows").length) await explorer.select(rows("rows"));
+  const selected = wanted.has("selection") ? await explorer.api.selected(wanted.get("selection")) : rows("rows");
+  if (!explorer.searching.scores && selected?.length) await explorer.select(selected);
   const [row] = rows("text");
   if (row !== undefined) await explorer.focus(row, { show: !explorer.selected, told: false });
   await restorePart(explorer, wanted);

@@ -70,6 +70,11 @@ export class Api {
     return this.post("/selection", { rows });
   }
 
+  // Rows by the key of a selection; null where it is not kept any more.
+  async selected(key) {
+    return (await this.json(`/selection/${encodeURIComponent(key)}`)).rows;
+  }
+
   async search(wanted, signal) {
     const found = await this.post("/search", wanted, signal);
     return { ...found, scores: numbers(found.scores) };

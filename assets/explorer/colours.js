@@ -1,9 +1,10 @@
-// Colours that colour-blind people can tell apart (Okabe and Ito's, then Tol's), on light and on dark.
+// Colours that colour-blind people can tell apart, on light and on dark: blue and orange of Okabe and Ito's, the
+// rest chosen so that no two come near one another for any of three kinds of colour blindness (tests/ui/test_palette.py).
 
 import { isDark } from "./dom.js";
 
-const LIGHT = ["#0072b2", "#d98200", "#009e73", "#d55e00", "#b5548b", "#3c9fd8", "#882255", "#7f7f1f", "#4a3aa8", "#2f8f83"];
-const DARK = ["#4aa8e8", "#f0a830", "#1fc494", "#ff7f3a", "#e08abc", "#8fd0f5", "#e0609a", "#c4c45a", "#9d8df5", "#5fd0c0"];
+const LIGHT = ["#0072b2", "#d47e00", "#00a55e", "#9e3155", "#bd7f99", "#003d6d", "#796118", "#55240c"];
+const DARK = ["#4aa8e8", "#f0a830", "#92f3c2", "#c24924", "#ffcef3", "#49799e", "#aa616d", "#cef39e"];
 // Viridis and its like: dark to bright in one direction, so that it reads without hue.
 const AMOUNT = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"];
 // The same for dots on a dark ground, on which its first colours would not be seen.

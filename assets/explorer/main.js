@@ -197,10 +197,12 @@ class Explorer {
   async select(rows, { title, note } = {}) {
     if (!rows.length) return;
     this.selected = rows;
+    this.selectedKey = null; // until the server has said it
     this.panel.show("Selection");
     await this.paint();
     const found = await this.api.selection(rows);
     if (this.selected !== rows) return;
+    this.selectedKey = found.key;
     const share = ((100 * rows.length) / this.about.n).toFixed(rows.length * 10 < this.about.n ? 1 : 0);
     await this.panel.list("Selection", {
       title: title ?? `${count(rows.length, "text")} selected`,

@@ -7,6 +7,7 @@ the second is installed. `--folder FOLDER` takes them elsewhere, and every one l
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from embedder.backends.sources import locate_model
 from tests.conftest import ROOT, live_server
+from ui.samples import FIRST_SAMPLE, SAMPLES
 
 from .conftest import chromium
+from .test_axes import lay
 from .test_collections import open_sidebar, wait_for_message
-from .test_page import code_of, view
+from .test_page import bring, choose_file, code_of, view
+from .test_similarity import listed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -37,6 +41,53 @@ def take_map(page: Page) -> None:
 
 def take_nothing(page: Page) -> None:
     """What is there without doing anything."""
+
+
+def take_paste(page: Page) -> None:
+    """Texts about to be pasted."""
+    bring(page, "Paste")
+    page.locator("#texts textarea").fill("\n".join(SAMPLES["Emoji by name"]().texts[:9]))
+
+
+def take_upload(page: Page) -> None:
+    """A file looked at before anything is embedded; one row of it has no text."""
+    sample = SAMPLES[FIRST_SAMPLE]()
+    rows = zip(sample.texts, *sample.columns.values(), strict=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "library.csv")
+        with file.open("w", newline="", encoding="utf-8") as sink:
+            csv.writer(sink).writerows(
+                [("sentence", *sample.columns), *rows, ("", *[""] * len(sample.columns))]
+            )
+        choose_file(page, file)
+        page.locator("#embed-file").wait_for()
+        page.locator("#skipped").wait_for()
+
+
+def take_selection(page: Page) -> None:
+    """A box around some texts, and what is special about them."""
+    page.get_by_role("button", name="Box", exact=True).click()
+    frame = page.locator("#map .tx-canvas").bounding_box()
+    assert frame is not None
+    across, up = frame["width"], frame["height"]
+    page.mouse.move(frame["x"] + 0.5 * across, frame["y"] + 0.12 * up)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 0.72 * across, frame["y"] + 0.42 * up, steps=8)
+    page.mouse.up()
+    page.locator("#tx-panel-Selection h2", has_text="selected").wait_for()
+    page.mouse.move(frame["x"] - 5, frame["y"] - 5)
+
+
+def take_axes(page: Page) -> None:
+    """A map of two meanings."""
+    lay(page, ("reading and writing files", "talking over a network"), ("numbers", "text"))
+    page.wait_for_selector("#map .tx-plot[data-painted^='axes-']", timeout=LONG_MS)
+
+
+def take_lists(page: Page) -> None:
+    """Groups of near-duplicates beside the heat map."""
+    take_similarity(page)
+    listed(page, "Near-duplicates", "groups")
 
 
 def take_search(page: Page) -> None:
@@ -95,8 +146,13 @@ def take_collections(page: Page) -> None:
 
 PICTURES: dict[str, Callable[[Page], None]] = {
     "page": take_map,
+    "paste": take_paste,
+    "upload": take_upload,
+    "selection": take_selection,
     "search": take_search,
+    "axes": take_axes,
     "similarity": take_similarity,
+    "lists": take_lists,
     "vectors": take_vectors,
     "compare": take_compare,
     "space": take_space,
