@@ -10,8 +10,9 @@ from typing import Any
 
 from embedder.corpus.chunks import Chunked, Chunking, split_texts
 from embedder.errors import InvalidInput
-from ui.loading import Brought, Step
+from ui.growing import Brought
 from ui.owned import PLACES
+from ui.steps import Step
 from ui.view import Desk, many, status
 
 TOKENS, OVERLAP = 200, 32

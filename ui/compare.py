@@ -21,8 +21,8 @@ from ui import beside
 from ui.beside import Beside, Choice
 from ui.components import script_component
 from ui.datasets import PCA, Dataset
+from ui.growing import said
 from ui.last_call import LastCall
-from ui.loading import said
 from ui.map import key_of, laid_out
 from ui.owned import RUNTIME
 from ui.session import Session

@@ -21,7 +21,7 @@ MAX_NUMBERED_GROUPS = 20
 MAX_LEGEND = 40
 MAX_CELL_CHARS = 400
 MAX_NAME_CHARS = 48
-DISTINCT_GROUPS = 8
+DISTINCT_GROUPS = 10
 """As many colours as `colours.js` has for groups."""
 
 

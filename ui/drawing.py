@@ -16,8 +16,8 @@ from embedder.corpus.reading import TextTable
 from embedder.engine import Engine
 from embedder.errors import InvalidInput
 from ui.datasets import FROM_FILE, Dataset, new_id
+from ui.growing import Brought, assemble
 from ui.layout import LayoutWorker
-from ui.loading import Brought, assemble
 from ui.map import key_of, options_of
 from ui.owned import add_places, dataset_of, maker_of, owned_of, places_of
 from ui.preview import MAX_COLUMNS, remarks

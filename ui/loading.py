@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from embedder.analysis.projection import pca_2d
 from embedder.config import Settings
-from embedder.corpus.jobs import FailedText, Progress, Slice, embed_in_slices
+from embedder.corpus.jobs import embed_in_slices
 from embedder.corpus.pasting import Way, texts_of
 from embedder.errors import InvalidInput, TesseraError
-from ui.datasets import Dataset, Datasets, new_id
+from ui.carried import Carried
+from ui.datasets import Dataset
+from ui.growing import Brought, Growing, assemble, said
 from ui.last_call import LastCall
 from ui.map import shown
 from ui.owned import RUNTIME, Owned, add_places, dataset_of, maker_of
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
+from ui.steps import Step
 from ui.turns import WAITING, in_turn
 from ui.view import Desk, as_text, many, sentence_of, status
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    pass
 
-REPAINT_S = 0.7
 MAX_ADDRESS_CHARS = 4_000
 PASTE_WAYS: dict[str, Way | None] = {"Lines": "lines", "Paragraphs": "paragraphs", "Guess": None}
 GONE = status(
@@ -39,25 +37,6 @@ GONE = status(
 OPENING = status(
     "This address is of a collection. Who may see it finds it under “Collections”. A sample instead:"
 )
-
-
-class Step(NamedTuple):
-    """A line for the visitor, and what the map shows from now on, if that has changed."""
-
-    line: str
-    map_value: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """Texts before they are embedded, with vectors and places `(n, 2)` where their file has some."""
-
-    name: str
-    texts: list[str]
-    columns: dict[str, list[str]]
-    notes: tuple[str, ...] = ()
-    owned: Owned | None = None
-    places: NDArray[np.float32] | None = None
 
 
 async def from_paste(
@@ -102,6 +81,11 @@ async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) ->
     """What the address asks for, as long as it is kept; else the first sample."""
     asked = parse_qs(wanted[1:MAX_ADDRESS_CHARS]) if isinstance(wanted, str) else {}
     dataset = desk.datasets.get(asked.get("data", [""])[0])
+    if dataset is not None and dataset.id in desk.carried:
+        async with aclosing(watched(desk, session, dataset.id, session.begin())) as steps:
+            async for step in steps:
+                yield step
+        return
     if dataset is not None and dataset.whole:
         yield put_on_screen(session, dataset, asked.get("layout", [""])[0])
         return
@@ -122,6 +106,14 @@ def put_on_screen(session: Session, dataset: Dataset, key: str = "") -> Step:
     )
 
 
+async def ensure_some(desk: Desk, session: Session) -> None:
+    """The first sample for a page without texts: it came back to some that were cancelled then."""
+    if session.dataset is None:
+        known = await ready_made(desk, FIRST_SAMPLE, None)
+        if known is not None:
+            put_on_screen(session, known)
+
+
 async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> AsyncGenerator[Step, None]:
     """Embed `brought` and put it on screen, what there is of it from the first slice on.
 
@@ -130,19 +122,23 @@ async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> As
     """
     job = session.begin()
     if brought.owned is not None:
-        loading = take(desk, session, brought, brought.owned, job)
-    else:
-        loading = embed(desk, session, brought, model, job)
-    async with aclosing(in_turn(desk.turns, loading, Step(WAITING))) as steps:
+        taking = take(desk, session, brought, brought.owned, job)
+        async with aclosing(in_turn(desk.turns, taking, Step(WAITING))) as steps:
+            async for step in steps:
+                yield step
+        return
+    growing = Growing(desk.datasets, brought)
+    desk.carried[growing.id] = Carried(
+        in_turn(desk.turns, embed(desk, growing, brought, model), Step(WAITING)),
+        ended=lambda: desk.carried.pop(growing.id),
+    )
+    async with aclosing(watched(desk, session, growing.id, job)) as steps:
         async for step in steps:
             yield step
 
 
-async def embed(
-    desk: Desk, session: Session, brought: Brought, model: Any, job: int
-) -> AsyncGenerator[Step, None]:
-    """`load` of texts without vectors."""
-    growing = Growing(desk.datasets, brought)
+async def embed(desk: Desk, growing: Growing, brought: Brought, model: Any) -> AsyncGenerator[Step, None]:
+    """Grow a dataset to all of `brought`; where that fails nothing of it is kept."""
     try:
         if model is not None and not isinstance(model, str):
             raise InvalidInput("A model is named by a text.")
@@ -153,20 +149,32 @@ async def embed(
         async with aclosing(embed_in_slices(desk.engine, brought.texts, model=info.id)) as made:
             async for part in made:
                 partial = await growing.add(part)
-                yield Step(said(part.progress), shown(partial) if partial and job == session.job else None)
-        dataset = await asyncio.to_thread(assemble, brought, growing.slices, growing.id)
-    except BaseException as error:
+                yield Step(said(part.progress), shown(partial) if partial else None)
+        desk.datasets.put(await asyncio.to_thread(assemble, brought, growing.slices, growing.id))
+    except BaseException:
         growing.drop()
-        if isinstance(error, Exception):
-            yield Step(
-                status(sentence_of(error), kind="error"), shown(session.dataset) if session.dataset else None
-            )
         raise
-    if session.put(job, dataset):
-        session.last_call = LastCall.of(info.id, dataset.texts)
+
+
+async def watched(desk: Desk, session: Session, made_as: str, job: int) -> AsyncGenerator[Step, None]:
+    """What becomes of texts that are being embedded, for a page that brought them or has come back to them.
+
+    Raises:
+        TesseraError: said in a status line before.
+    """
+    try:
+        async with aclosing(desk.carried[made_as].watch()) as steps:
+            async for step in steps:
+                yield step if job == session.job else Step(step.line)
+    except Exception as error:
+        yield Step(
+            status(sentence_of(error), kind="error"), shown(session.dataset) if session.dataset else None
+        )
+        raise
+    dataset = desk.datasets.get(made_as)
+    if dataset is not None and session.put(job, dataset):
+        session.last_call = LastCall.of(dataset.model.id, dataset.texts)
         yield Step(summary(dataset), shown(dataset))
-    else:
-        growing.drop()
 
 
 async def take(
@@ -188,79 +196,6 @@ async def take(
         raise
     if session.put(job, dataset):
         yield Step(summary(dataset), shown(dataset))
-
-
-class Growing:
-    """A dataset in the making: on the map as soon as its first texts have vectors."""
-
-    def __init__(self, datasets: Datasets, brought: Brought) -> None:
-        self.slices: list[Slice] = []
-        self.id = new_id()
-        self._datasets = datasets
-        self._brought = brought
-        self._painted = 0
-        self._painted_s = 0.0
-
-    async def add(self, part: Slice) -> Dataset | None:
-        """Take a slice; the dataset so far, where it has grown enough to be painted again.
-
-        Each time it's half as large again: then all paintings together cost no more than a few.
-        """
-        self.slices.append(part)
-        done, now_s = part.progress.done, time.monotonic()
-        if done == part.progress.total or done < 1.5 * self._painted or now_s - self._painted_s < REPAINT_S:
-            return None
-        self._painted, self._painted_s = done, now_s
-        try:
-            dataset = await asyncio.to_thread(assemble, self._brought, self.slices, self.id, whole=False)
-        except InvalidInput:  # all that came so far failed
-            return None
-        self._datasets.put(dataset)
-        return dataset
-
-    def drop(self) -> None:
-        """Forget it."""
-        self._datasets.drop(self.id)
-
-
-def said(progress: Progress) -> str:
-    """Stage, rate and time left."""
-    left = f", about {progress.remaining_s:.0f} s left" if progress.remaining_s >= 1 else ""
-    return status(
-        f"Embedding: {progress.done:,} of {many(progress.total, 'text')}, "
-        f"{progress.rate_texts_s:,.0f} a second{left}",
-        share=progress.done / progress.total,
-    )
-
-
-def assemble(brought: Brought, slices: list[Slice], dataset_id: str, *, whole: bool = True) -> Dataset:
-    """One dataset of `slices`; texts that failed are left out and counted."""
-    import numpy as np
-
-    failed: list[FailedText] = [text for part in slices for text in part.failed]
-    rows = np.concatenate([part.rows for part in slices])
-    if not len(rows):
-        raise InvalidInput(f"No text could be embedded. The first one: {failed[0].message}")
-    truncated = [part.rows[index] for part in slices for index in part.embeddings.truncated]
-    place = {int(row): index for index, row in enumerate(rows)}
-    vectors = np.concatenate([part.embeddings.vectors for part in slices])
-    notes = (*brought.notes, *([f"{many(len(failed), 'text')} failed and left out"] if failed else []))
-    dataset = Dataset(
-        name=brought.name,
-        texts=[brought.texts[row] for row in rows],
-        columns={name: [column[row] for row in rows] for name, column in brought.columns.items()},
-        vectors=vectors,
-        prompt_tokens=np.concatenate([part.embeddings.prompt_tokens for part in slices]),
-        truncated=frozenset(place[int(row)] for row in truncated),
-        model=slices[0].embeddings.model,
-        flat=pca_2d(vectors),
-        notes=notes,
-        id=dataset_id,
-        whole=whole,
-    )
-    if whole and brought.places is not None:
-        add_places(dataset, brought.places[rows])
-    return dataset
 
 
 def summary(dataset: Dataset) -> str:

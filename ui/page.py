@@ -14,6 +14,7 @@ from embedder.errors import TesseraError
 from ui import code, compare, loading, map, mapped, model, sidebar, similarity, theme, upload, vectors
 from ui.samples import SAMPLES
 from ui.session import Session
+from ui.steps import Step
 from ui.stopping import Replaced, Stopped
 from ui.view import QUIET, Desk, bind, bind_stream, bind_told, sentence_of, status
 
@@ -182,7 +183,7 @@ def with_cancel(handler: Any) -> Any:
     async def stream(desk: Desk, session: Session, *values: Any) -> AsyncGenerator[Any, None]:
         import gradio as gr
 
-        step, made = loading.Step(""), handler(desk, session, *values)
+        step, made = Step(""), handler(desk, session, *values)
         async with aclosing(session.loads.under(made, replaceable=True)) as steps:
             try:
                 async for step in steps:
@@ -192,6 +193,7 @@ def with_cancel(handler: Any) -> Any:
                 yield gr.skip(), gr.skip(), gr.skip()
                 raise gr.Error("Replaced", visible=False, print_exception=False) from None
             except Stopped:
+                await loading.ensure_some(desk, session)
                 yield what_was_there(session)
                 raise gr.Error("Cancelled", visible=False, print_exception=False) from None
             except Exception as error:

@@ -13,8 +13,9 @@ from typing import Any
 
 from embedder.errors import InvalidInput
 from ui.components import script_component
-from ui.loading import Step, put_on_screen
+from ui.loading import put_on_screen
 from ui.session import Session
+from ui.steps import Step
 from ui.view import QUIET, Desk, bind
 
 EMPTY = "Reading the collections…"

@@ -40,6 +40,12 @@ _MINE: ContextVar[_Job | None] = ContextVar("_MINE", default=None)
 """The job that a stream runs under, known to all that it calls."""
 
 
+def stopped() -> bool:
+    """Whether the job that this is a part of was cancelled or replaced; not where its page only went away."""
+    job = _MINE.get()
+    return job is not None and job.stopped.is_set()
+
+
 class Stopper:
     """Ends the streams that run under it."""
 
@@ -91,7 +97,11 @@ class Stopper:
         finally:
             self._running.discard(job)
             stop.cancel()
-            await stream.aclose()
+            await asyncio.create_task(_closed(stream), context=context)
+
+
+async def _closed(stream: AsyncGenerator[Part, None]) -> None:
+    await stream.aclose()
 
 
 async def _next_of(stream: AsyncGenerator[Part, None]) -> Part:

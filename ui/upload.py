@@ -12,10 +12,12 @@ from typing import Any
 from embedder.corpus.reading import SUFFIXES
 from ui.chunking import ChunkControls, chunking_of, cut, no_chunks
 from ui.chunking import build as build_chunking
-from ui.loading import Brought, Step, load
+from ui.growing import Brought
+from ui.loading import load
 from ui.owned import owned_of, places_of
 from ui.preview import MAX_COLUMNS, OUTPUTS, looked_at, read, remarks, still_there
 from ui.session import Session
+from ui.steps import Step
 from ui.stopping import Replaced
 from ui.view import QUIET, Desk, bind, bind_stream, many, sentence_of, status
 

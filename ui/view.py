@@ -18,6 +18,7 @@ from embedder.collections import Collections, open_collections
 from embedder.config import Settings
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, TesseraError
+from ui.carried import Carried
 from ui.datasets import Datasets, new_id
 from ui.layout import LayoutWorker
 from ui.session import Session, Sessions
@@ -52,6 +53,8 @@ class Desk:
     datasets: Datasets = field(init=False)
     secret: str = field(default_factory=new_id)
     """Part of ids that would be known otherwise, where the page asks for a login."""
+    carried: dict[str, Carried] = field(default_factory=dict)
+    """Texts that are being embedded, by the id that they will have (`ui.carried`)."""
     turns: asyncio.Semaphore = field(init=False)
     """Who embeds takes one (`ui.turns`)."""
 

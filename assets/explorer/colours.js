@@ -3,8 +3,8 @@
 
 import { isDark } from "./dom.js";
 
-const LIGHT = ["#0072b2", "#d47e00", "#00a55e", "#9e3155", "#bd7f99", "#003d6d", "#796118", "#55240c"];
-const DARK = ["#4aa8e8", "#f0a830", "#92f3c2", "#c24924", "#ffcef3", "#49799e", "#aa616d", "#cef39e"];
+const LIGHT = ["#0072b2", "#d47e00", "#18aa55", "#863d61", "#9286f3", "#796118", "#b67986", "#003d79", "#610024", "#3d3d00"];
+const DARK = ["#4aa8e8", "#f0a830", "#9ef3aa", "#f36d61", "#ffcef3", "#246dc2", "#aa5561", "#cee779", "#796d9e", "#866d0c"];
 // Viridis and its like: dark to bright in one direction, so that it reads without hue.
 const AMOUNT = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"];
 // The same for dots on a dark ground, on which its first colours would not be seen.

@@ -12,11 +12,12 @@ import { part, reachesFurther } from "./keeper.js";
 import { Keyboard } from "./keyboard.js";
 import { Layouts } from "./layouts.js";
 import { Legend } from "./legend.js";
+import { legendChart } from "./legend_chart.js";
 import { lookedAt } from "./onmap.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
 import { Prompting } from "./prompting.js";
-import { save } from "./saving.js";
+import { fromAddress, savePicture, sheet, shortened } from "./saving.js";
 import { Searching } from "./searching.js";
 import { Toolbar } from "./toolbar.js";
 import { wish } from "./wishes.js";
@@ -131,9 +132,9 @@ class Explorer {
     this.stage.dataset.painted = `${key} ${about.n}`;
     document.getElementById("first-sight")?.remove();
     const wanted = this.wanted;
-    if (fresh && about.whole) this.wanted = new URLSearchParams();
+    if (about.whole) this.wanted = new URLSearchParams();
     if (fresh) this.partial = null;
-    if (fresh && about.whole && wanted.get("data") === id) await restore(this, wanted);
+    if (about.whole && wanted.get("data") === id) await restore(this, wanted);
     else if (this.partial?.get("layout") === key) await restorePart(this, this.partial);
     this.remember();
   }
@@ -300,9 +301,13 @@ class Explorer {
   }
 
   async savePicture(format) {
-    const style = getComputedStyle(this.stage);
-    const address = await this.plot.picture(format, style.backgroundColor, style.color, this.axes.notes(style.color));
-    save(address, `tessera-map.${format}`);
+    const { backgroundColor, color: ink, fontFamily: font } = getComputedStyle(this.stage);
+    const map = fromAddress(await this.plot.picture("svg", backgroundColor, ink, this.axes.notes(ink)));
+    const { toolbar, about } = this;
+    const name = `${about.name}: ${count(about.n, "text")}, ${toolbar.layout.selectedOptions[0].textContent}`;
+    const colours = legendChart(this.legend.element, { width: Number(map.getAttribute("width")), ink, font });
+    const legend = colours && { name: `Colour: ${toolbar.colour.selectedOptions[0].textContent}`, chart: colours };
+    await savePicture(sheet([{ name: shortened(name), chart: map }, ...(legend ? [legend] : [])], this.stage), format, "tessera-map");
   }
 
   async guarded(run) {

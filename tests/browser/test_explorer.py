@@ -544,7 +544,8 @@ def test_without_webgl_there_is_a_smaller_map_and_a_sentence(open_page: OpenPage
 
 
 def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None:
-    page = open_page().page
+    watched = open_page()
+    page = watched.page
     words = "it is a long and winding road through many different sentences about subject number "
     paste(page, [f"{words}{i}" for i in range(3000)])
     wait_for_status(page, "a second")
@@ -552,6 +553,12 @@ def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None
         "(() => { const n = document.querySelector('#map .tx-canvas').data[0].x.length; return n < 3000; })()"
     )
     assert "of 3,000 texts" in page.locator("#status").inner_text()
+    page.wait_for_function("!location.search.includes('data=sample')")
+    coming = page.evaluate("new URLSearchParams(location.search).get('data')")
+    watched.reload()
+    wait_for_status(page, "of 3,000 texts")
+    assert page.evaluate("new URLSearchParams(location.search).get('data')") == coming
+    assert points(page) < 3000
     page.locator("#cancel").click()
     wait_for_status(page, "Cancelled")
     wait_for_points(page, 3000)
@@ -606,3 +613,20 @@ def test_the_colour_is_chosen_by_all_texts_and_not_by_the_first_to_come(
     assert len(page.locator(".tx-legend button").all()) == 4
     page.wait_for_selector("#map .tx-plot[data-painted^='umap']", timeout=120_000)
     assert page.locator("#tx-colour option:checked").inner_text() == "topic"
+
+
+def test_a_selection_of_many_is_in_the_address_by_a_key(open_page: OpenPage) -> None:
+    watched = open_page()
+    page = watched.page
+    page.wait_for_function("location.search.includes('data=')")
+    page.evaluate(
+        "document.dispatchEvent(new CustomEvent('tessera:select', { detail: {"
+        " id: new URLSearchParams(location.search).get('data'), rows: [...Array(400).keys()].reverse() } }))"
+    )
+    page.wait_for_function("location.search.includes('selection=')")
+    assert "rows=" not in page.url
+    address = page.url
+    watched.reload()
+    for one in (page, open_page(base=address).page):
+        one.locator("#tx-panel-Selection h2", has_text="400 texts selected").wait_for()
+        assert one.locator("#tx-panel-Selection .tx-row").first.get_attribute("data-row") == "399"

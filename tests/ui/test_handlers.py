@@ -20,12 +20,13 @@ from ui.layout import LayoutWorker
 from ui.page import cancel, with_cancel
 from ui.preview import OUTPUTS, look, looked_at, read
 from ui.session import Session
+from ui.steps import Step
 from ui.view import Desk, as_gradio, bind_stream, sentence_of, status, uploads_folder
 
 from .conftest import hashing_engine
 
 
-async def collect(stream: AsyncIterator[loading.Step], lines: list[str]) -> None:
+async def collect(stream: AsyncIterator[Step], lines: list[str]) -> None:
     async for step in stream:
         lines.append(step.line)  # noqa: PERF401  (what came before an error is wanted too)
 

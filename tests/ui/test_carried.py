@@ -1,0 +1,117 @@
+"""Texts that are being embedded outlive their page for a while, and no longer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from embedder import Settings
+from embedder.errors import InvalidInput
+from ui import loading
+from ui.carried import Carried
+from ui.layout import LayoutWorker
+from ui.page import cancel, with_cancel
+from ui.session import Session
+from ui.steps import Step
+from ui.view import Desk
+
+from .conftest import hashing_engine
+
+TEXTS = [f"text number {number}" for number in range(600)]
+
+
+@pytest.fixture
+async def slow(tmp_path: Path) -> AsyncIterator[Desk]:
+    settings = Settings(cache_dir=tmp_path, batch_tokens=64)
+    async with hashing_engine(settings, delay_s=0.01) as engine:
+        await engine.model_info()
+        yield Desk(engine, settings, LayoutWorker(settings.cache_dir))
+
+
+async def begun(desk: Desk, session: Session) -> str:
+    """The id under which texts grow, once some are there and their page has gone away."""
+    stream = with_cancel(loading.from_paste)(desk, session, "\n".join(TEXTS), "Lines", None)
+    async with aclosing(stream) as updates:
+        async for _, _, value in updates:
+            if isinstance(value, str):
+                break
+    return str(json.loads(value)["id"])
+
+
+async def test_a_reload_finds_texts_that_are_still_coming(slow: Desk) -> None:
+    made_as = await begun(slow, slow.sessions.of("before"))
+    partial = slow.datasets.get(made_as)
+    assert partial is not None
+    assert not partial.whole
+    again = slow.sessions.of("after")
+    stream = with_cancel(loading.from_address)(slow, again, f"?data={made_as}", None)
+    seen = [(line, value) async for line, _, value in stream]
+    assert json.loads(seen[0][1])["id"] == made_as, "what there is of them is there at once"
+    assert "600 texts" in seen[-1][0]
+    assert again.dataset is not None
+    assert again.dataset.whole
+    assert again.dataset.texts == TEXTS
+    assert again.last_call is not None
+    assert not slow.carried
+    assert not slow.turns.locked()
+
+
+async def test_who_reloads_can_cancel_them(slow: Desk) -> None:
+    import gradio as gr
+
+    made_as = await begun(slow, slow.sessions.of("before"))
+    again = slow.sessions.of("after")
+    stream = with_cancel(loading.from_address)(slow, again, f"?data={made_as}", None)
+    await anext(stream)
+    await cancel(slow, again)
+    with pytest.raises(gr.Error, match="Cancelled"):
+        async for _ in stream:
+            pass
+    await asyncio.sleep(0)
+    assert not slow.carried
+    assert slow.datasets.get(made_as) is None
+
+
+async def test_one_of_two_pages_that_cancels_leaves_them_to_the_other(slow: Desk) -> None:
+    made_as = await begun(slow, slow.sessions.of("before"))
+    pages = [slow.sessions.of(name) for name in ("one", "two")]
+    streams = [with_cancel(loading.from_address)(slow, page, f"?data={made_as}", None) for page in pages]
+    for stream in streams:
+        await anext(stream)
+    await cancel(slow, pages[0])
+    assert [line async for line, _, _ in streams[1]]
+    assert pages[1].dataset is not None
+    assert pages[1].dataset.whole
+
+
+async def counting(most: int) -> AsyncIterator[Step]:
+    for number in range(most):
+        await asyncio.sleep(0.01)
+        yield Step(str(number))
+
+
+async def test_nobody_comes_back_and_it_ends() -> None:
+    ended = asyncio.Event()
+    carried = Carried(counting(1000), ended=ended.set, alone_s=0.05)
+    async with aclosing(carried.watch()) as steps:
+        await anext(steps)
+    assert carried.goes_on
+    await asyncio.wait_for(ended.wait(), 2)
+    with pytest.raises(InvalidInput, match="given up"):
+        async for _ in carried.watch():
+            pass
+
+
+async def test_all_who_watch_see_the_end() -> None:
+    carried = Carried(counting(5), ended=lambda: None)
+
+    async def last() -> str:
+        return [step.line async for step in carried.watch()][-1]
+
+    assert await asyncio.gather(last(), last()) == ["4", "4"]
+    assert await last() == "4", "and who comes late"
