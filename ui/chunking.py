@@ -1,10 +1,11 @@
-"""Long texts of a file, cut into overlapping chunks where the visitor wants that."""
+"""Long texts, cut into overlapping chunks where the visitor wants that."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,13 +34,23 @@ class ChunkControls:
         return [self.split, self.tokens, self.overlap]
 
 
-def build() -> ChunkControls:
-    """The controls, hidden until a file has texts longer than the model reads."""
+def build(*, of: str = "", offered: bool = False) -> ChunkControls:
+    """The controls; those of a file are hidden until it has texts longer than the model reads.
+
+    `of` begins the ids of a second set on the page.
+    """
     import gradio as gr
 
-    split = gr.Checkbox(False, label="Cut long texts into chunks", visible=False, elem_id="split")
-    tokens = gr.Number(TOKENS, label="Tokens a chunk", precision=0, visible=False, elem_id="chunk-tokens")
-    overlap = gr.Number(OVERLAP, label="Overlap, tokens", precision=0, visible=False, elem_id="chunk-overlap")
+    def number(value: int, label: str, name: str) -> Any:
+        return gr.Number(
+            value, label=label, precision=0, visible=False, elem_id=of + name, elem_classes="chunk-number"
+        )
+
+    split = gr.Checkbox(
+        False, label="Cut long texts into chunks", visible=offered, elem_id=f"{of}split", elem_classes="tick"
+    )
+    tokens = number(TOKENS, "Tokens a chunk", "chunk-tokens")
+    overlap = number(OVERLAP, "Overlap, tokens", "chunk-overlap")
     controls = ChunkControls(split, tokens, overlap)
     split.input(
         lambda wanted: [gr.update(visible=wanted is True)] * 2,
@@ -72,6 +83,23 @@ def chunking_of(wish: tuple[Any, ...]) -> Chunking | None:
         if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
             raise InvalidInput("Tokens of a chunk and tokens in two chunks are whole numbers.")
     return Chunking(int(tokens), int(overlap))
+
+
+async def in_chunks(
+    desk: Desk, brought: Brought, wish: tuple[Any, ...], model: Any
+) -> AsyncGenerator[Step | Brought, None]:
+    """`brought` as the controls' values `wish` ask for, after the steps on the way there.
+
+    Raises:
+        InvalidInput: they ask for what cannot be, or for more chunks than the page takes.
+    """
+    chunking = chunking_of(wish)
+    if chunking is None or brought.owned is not None:
+        yield brought
+        return
+    async with aclosing(cut(desk, brought, chunking, model)) as steps:
+        async for step in steps:
+            yield step
 
 
 async def cut(

@@ -13,6 +13,7 @@ from embedder.corpus.jobs import embed_in_slices
 from embedder.corpus.pasting import Way, texts_of
 from embedder.errors import InvalidInput, TesseraError
 from ui.carried import Carried
+from ui.chunking import in_chunks
 from ui.datasets import Dataset
 from ui.growing import Brought, Growing, assemble, said
 from ui.last_call import LastCall
@@ -40,9 +41,13 @@ OPENING = status(
 
 
 async def from_paste(
-    desk: Desk, session: Session, value: Any, way: Any, model: Any
+    desk: Desk, session: Session, value: Any, way: Any, *rest: Any
 ) -> AsyncGenerator[Step, None]:
-    """One text a line or a paragraph, as `way` of `PASTE_WAYS` says; blank lines are left out."""
+    """One text a line or a paragraph, as `way` of `PASTE_WAYS` says; blank lines are left out.
+
+    `rest` is what the controls of chunks say, which may be left out, and the model.
+    """
+    *wish, model = rest
     try:
         room = desk.settings.page_max_chars
         wanted = PASTE_WAYS.get(way, "lines") if isinstance(way, str) else "lines"
@@ -52,6 +57,12 @@ async def from_paste(
         if not brought.texts:
             raise InvalidInput("There is no text yet. Write or paste some, one a line.")
         check_size(brought.texts, desk.settings)
+        async with aclosing(in_chunks(desk, brought, tuple(wish), model)) as steps:
+            async for step in steps:
+                if isinstance(step, Brought):
+                    brought = step
+                else:
+                    yield step
     except TesseraError as error:
         yield Step(status(str(error), kind="error"))
         raise

@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedder.errors import TesseraError
-from ui import code, compare, loading, map, mapped, model, sidebar, similarity, theme, upload, vectors
+from ui import (
+    chunking,
+    code,
+    compare,
+    loading,
+    map,
+    mapped,
+    model,
+    sidebar,
+    similarity,
+    theme,
+    upload,
+    vectors,
+)
 from ui.samples import SAMPLES
 from ui.session import Session
 from ui.steps import Step
@@ -37,6 +50,7 @@ class Inputs:
     bring: Any
     texts: Any
     way: Any
+    chunks: chunking.ChunkControls
     embed: Any
     file: Any
     samples: dict[str, Any]
@@ -109,6 +123,8 @@ def build_inputs(desk: Desk, field: Any) -> Inputs:
                 way = gr.Radio(
                     list(loading.PASTE_WAYS), value="Guess", label="A text is a", elem_id="paste-way"
                 )
+                with gr.Row(elem_classes=["controls", "choices"]):
+                    chunks = chunking.build(of="paste-", offered=True)
                 embed = gr.Button("Embed", variant="primary", elem_id="embed")
             with gr.Tab("Upload", id="upload"):
                 file = upload.build(desk)
@@ -121,7 +137,7 @@ def build_inputs(desk: Desk, field: Any) -> Inputs:
         with gr.Column(elem_classes="line", min_width=280):
             line = gr.HTML(status("Loading a sample…"), elem_id="status")
             cancel = gr.Button("Cancel", size="sm", visible=False, elem_id="cancel")
-    return Inputs(field, bring, texts, way, embed, file, samples, cancel, line)
+    return Inputs(field, bring, texts, way, chunks, embed, file, samples, cancel, line)
 
 
 def wire_inputs(
@@ -136,7 +152,7 @@ def wire_inputs(
     names = {name: gr.State(name) for name in inputs.samples}
     address = gr.Textbox(visible="hidden", elem_id="address")
     ways = [
-        (inputs.embed.click, loading.from_paste, [inputs.texts, inputs.way], None),
+        (inputs.embed.click, loading.from_paste, [inputs.texts, inputs.way, *inputs.chunks.all], None),
         (
             inputs.file.embed.click,
             upload.from_file,

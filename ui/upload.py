@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from embedder.corpus.reading import SUFFIXES
-from ui.chunking import ChunkControls, chunking_of, cut, no_chunks
+from ui.chunking import ChunkControls, in_chunks, no_chunks
 from ui.chunking import build as build_chunking
 from ui.growing import Brought
 from ui.loading import load
@@ -141,17 +141,15 @@ async def from_file(desk: Desk, session: Session, *values: Any) -> AsyncGenerato
     yield Step(status("Reading the file…", share=0))
     try:
         table = await asyncio.to_thread(read, desk, path, column, take)
-        chunking = chunking_of(tuple(wish))
         columns = dict(list(table.columns.items())[:MAX_COLUMNS])
         name = Path(path).name[:80]
         brought = Brought(name, table.texts, columns, remarks(table), owned_of(table), places_of(table))
-        if chunking is not None and brought.owned is None:
-            async with aclosing(cut(desk, brought, chunking, model)) as steps:
-                async for step in steps:
-                    if isinstance(step, Brought):
-                        brought = step
-                    else:
-                        yield step
+        async with aclosing(in_chunks(desk, brought, tuple(wish), model)) as steps:
+            async for step in steps:
+                if isinstance(step, Brought):
+                    brought = step
+                else:
+                    yield step
     except Exception as error:
         yield Step(status(sentence_of(error), kind="error"))
         raise

@@ -291,6 +291,7 @@ class Comparing {
       if (error.name === "AbortError") return undefined;
       this.problem.textContent = error.message;
       this.problem.hidden = false;
+      this.problem.scrollIntoView({ block: "nearest" });
       return undefined;
     }
   }

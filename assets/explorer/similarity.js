@@ -182,6 +182,7 @@ class Similarity {
       if (error.name === "AbortError") return undefined;
       this.message.textContent = error.message;
       this.message.dataset.problem = "failed";
+      this.message.scrollIntoView({ block: "nearest" });
       return undefined;
     }
   }

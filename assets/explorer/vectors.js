@@ -190,6 +190,7 @@ class Vectors {
     } catch (error) {
       this.message.textContent = error.message;
       this.message.dataset.problem = "";
+      this.message.scrollIntoView({ block: "nearest" });
     }
   }
 }

@@ -13,7 +13,7 @@ import pytest
 from tests.corpus import files
 
 from .test_explorer import TOPICS, upload_topics
-from .test_page import OpenPage, choose_file, points, wait_for_points, wait_for_status
+from .test_page import OpenPage, bring, choose_file, paste, points, wait_for_points, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -177,6 +177,24 @@ def test_long_texts_become_chunks_that_know_their_document(open_page: OpenPage, 
     assert {line["columns"]["document"] for line in lines[:-1]} == {
         "1 · Sentence number 0 of a long report. Sent…"
     }
+
+
+def test_a_long_text_that_is_pasted_is_cut_where_that_is_wanted(open_page: OpenPage) -> None:
+    page = open_page().page
+    paste(page, ["A short one.", "words of a long and winding text, one after another, " * 40])
+    wait_for_status(page, "1 text longer than 256 tokens, cut there")
+    bring(page, "Paste")
+    assert page.locator("#paste-chunk-tokens").is_hidden()
+    page.locator("#paste-split input").check()
+    page.locator("#paste-chunk-tokens input").fill("8")
+    page.locator("#paste-chunk-overlap input").fill("20")
+    page.locator("#embed").click()
+    wait_for_status(page, "A chunk has 16 to 8,192 tokens")
+    page.locator("#paste-chunk-tokens input").fill("100")
+    page.locator("#embed").click()
+    said = wait_for_status(page, "1 long text cut into chunks of up to 100 tokens, 20 of them in two")
+    assert int(said.split(" texts")[0].rsplit(" ", 1)[1]) > 5
+    assert "cut there" not in said
 
 
 def test_broken_rows_are_counted_named_and_given_back(open_page: OpenPage, tmp_path: Path) -> None:
