@@ -83,9 +83,17 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
     opened: list[Watched] = []
 
     def open_it(
-        *, width: int = 1440, height: int = 900, scheme: Any = "light", base: str = "", script: str = ""
+        *,
+        width: int = 1440,
+        height: int = 900,
+        scheme: Any = "light",
+        base: str = "",
+        script: str = "",
+        touch: bool = False,
     ) -> Watched:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch
+        )
         watched = Watched(context.new_page())
         watched.page.add_init_script(script)
         watched.watch()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import MODEL, Server, live_server
 
-from .test_page import OpenPage, paste, wait_for_points, wait_for_status
+from .test_page import OpenPage, paste, saved, wait_for_points, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -88,6 +88,9 @@ def test_two_axes_are_a_map_that_an_address_brings_back(open_page: OpenPage) -> 
     assert max(y[8:10]) < min(y[10:12]), "upwards is animals to things"
     assert "cosine with both axes" in page.locator(".tx-message").inner_text()
     assert page.locator("#tx-layout").input_value() == "axes"
+    written = saved(page, "#map", "SVG of the map").decode()
+    assert written.startswith("<svg")
+    assert all(f">{end}<" in written for end in ("← cold", "hot →", "↓ animals", "↑ things"))
     page.wait_for_function(
         "location.search.includes('layout=axes-') && location.search.includes('to=things')"
     )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.corpus import files
+from ui.samples import emoji
 
 from .test_explorer import TOPICS, upload_topics
 from .test_page import OpenPage, bring, choose_file, paste, points, wait_for_points, wait_for_status
@@ -63,6 +64,71 @@ def lines_of(page: Page) -> list[dict[str, Any]]:
 
 def legend(page: Page) -> list[str]:
     return sorted(page.locator(".tx-legend button span").all_inner_texts())
+
+
+def test_the_other_sample_and_pasted_paragraphs_come_on_the_map(open_page: OpenPage) -> None:
+    page = open_page().page
+    bring(page, "Samples")
+    page.get_by_role("button", name="Emoji by name", exact=True).click()
+    count = len(emoji().texts)
+    assert f"{count} texts" in wait_for_status(page, "Emoji by name")
+    wait_for_points(page, count)
+    assert legend(page) == sorted(set(emoji().columns["group"]))
+    assert page.locator("#tx-panel-Selection .tx-text").all_inner_texts()[:3] == emoji().texts[:3]
+    written = ["It rains", "all day.", "", "", "The sun shines.", "  ", "Snow lies", "on", "the hills."]
+    bring(page, "Paste")
+    assert page.get_by_role("radio", name="Guess").is_checked()
+    paste(page, written)
+    assert "one text a paragraph" in wait_for_status(page, "· 3 texts")
+    wait_for_points(page, 3)
+    shown = page.locator("#tx-panel-Selection .tx-text")
+    assert shown.all_inner_texts() == ["It rains all day.", "The sun shines.", "Snow lies on the hills."]
+    bring(page, "Paste")
+    page.get_by_role("radio", name="Lines").check()
+    paste(page, written)
+    assert "paragraph" not in wait_for_status(page, "· 6 texts")
+    wait_for_points(page, 6)
+
+
+def test_a_preview_shows_twenty_rows_of_whatever_is_chosen(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+    preview = page.locator("#preview")
+
+    def seen(name: str, content: bytes | str, note: str) -> list[str]:
+        """Names of the columns, and the cells of the first row."""
+        if page.locator("#upload button[aria-label='Clear']").count():
+            page.locator("#upload button[aria-label='Clear']").click()
+            preview.wait_for(state="hidden")
+        choose_file(page, saved(tmp_path, name, content))
+        page.locator("#upload-note", has_text=note).wait_for()
+        first = preview.locator("[role=gridcell][data-row='0']")
+        first.first.wait_for()
+        return preview.locator("[role=columnheader]:visible").all_inner_texts() + first.all_inner_texts()
+
+    def rows() -> int:
+        return int(preview.locator("[role=grid]").get_attribute("aria-rowcount") or 0) - 1
+
+    lines = [f"k{row % 3}\ta text, number {row}" for row in range(50)]
+    assert seen("fifty.tsv", "\n".join(["kind\ttext", *lines]), "50 texts") == [
+        "text", "kind", "a text, number 0", "k0",
+    ]  # fmt: skip
+    assert rows() == 20
+    preview.locator("[role=grid]").hover()
+    page.mouse.wheel(0, 5000)
+    preview.locator("[role=gridcell]", has_text="number 19").wait_for()
+    assert preview.locator("[role=gridcell]", has_text="number 20").count() == 0
+    told = [{"title": f"headline {row}", "author": "Ada"} for row in range(3)]
+    assert seen("three.json", json.dumps(told), "3 texts") == ["title", "author", "headline 0", "Ada"]
+    assert rows() == 3
+    assert seen("two.md", "# A *heading* & more\n\n- a point\n", "2 texts") == [
+        "text",
+        "# A *heading* & more",
+    ]
+    assert preview.locator("em, h1").count() == 0, "as it is written"
+    table = "Wort;Satz\nHund;Der Hund schläft, tief 🐶\nKatze;Sie frißt\n"
+    wide = ["Satz", "Wort", "Der Hund schläft, tief 🐶", "Hund"]
+    assert seen("breit.csv", table.encode("utf-16"), "2 texts") == wide
+    assert "column “Satz”" in page.locator("#upload-note").inner_text()
 
 
 @pytest.mark.parametrize("wanted", ["parquet", "npz", "jsonl", "csv"])

@@ -7,11 +7,23 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import Server
+from tests.corpus import files
 
-from .test_page import OpenPage, choose_file, paste, points, saved, view, wait_for_points, wait_for_status
+from .test_page import (
+    PLACES,
+    OpenPage,
+    choose_file,
+    paste,
+    points,
+    saved,
+    view,
+    wait_for_points,
+    wait_for_status,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -105,6 +117,43 @@ def test_the_first_screen_is_a_map_with_named_clusters_and_a_list(open_page: Ope
     assert "neighbours stay neighbours" in page.locator(".tx-message").inner_text()
 
 
+def test_a_cluster_is_left_bright_and_its_own_words_are_searched(open_page: OpenPage) -> None:
+    page = open_page().page
+    page.locator("#tx-colour").select_option(label="clusters")
+    first = page.locator(".tx-legend button").first
+    page.wait_for_function(
+        "document.querySelector('.tx-legend span').textContent"
+        " === document.querySelector('.tx-labels span').textContent.replaceAll('\u00a0', ' ')"
+    )
+    size = int(first.locator("small").inner_text().replace(",", ""))
+    colours = page.evaluate("document.querySelector('#map .tx-canvas').data[0].marker.color")
+    first.click()
+    bright = """() => document.querySelector('#map .tx-canvas').data[0].marker.opacity
+      .flatMap((one, row) => (one > 0.5 ? [row] : []))"""
+    page.wait_for_function(f"size => ({bright})().length === size", arg=size)
+    own = page.evaluate(bright)
+    assert 0 < size < 3000
+    assert len({colours[row] for row in own}) == 1
+    page.locator("#map").get_by_role("button", name="Box", exact=True).click()
+    frame = page.locator("#map .tx-canvas").bounding_box()
+    assert frame is not None
+    page.mouse.move(frame["x"] + 2, frame["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + frame["width"] - 2, frame["y"] + frame["height"] - 2, steps=4)
+    page.mouse.up()
+    panel = page.locator("#tx-panel-Selection")
+    panel.locator("h2", has_text=f"{size:,} texts selected").wait_for()
+    special = panel.locator(".tx-special", has_text="Words more than elsewhere")
+    word, counted = (special.locator(f".tx-chip {part}").first.inner_text() for part in ("span", "small"))
+    held, total = (int(number.replace(",", "")) for number in counted.split(" of "))
+    assert held / size > total / 3000
+    special.locator(".tx-chip").first.click()
+    page.wait_for_selector(f"#map .tx-plot[data-found='keyword {word}']")
+    hits = panel.locator(".tx-text").all_inner_texts()
+    assert hits
+    assert all(word in text.lower() for text in hits[:5])
+
+
 def test_a_click_shows_neighbours_and_vector_and_arrows_walk_on(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page().page
     texts = upload_topics(page, tmp_path)
@@ -127,12 +176,25 @@ def test_a_click_shows_neighbours_and_vector_and_arrows_walk_on(open_page: OpenP
     page.locator("#map .tx-plot").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_selector(f"#map .tx-plot[data-focus='{nearest}']")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("#map .tx-plot[data-focus='2']")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(f"#map .tx-plot[data-focus='{nearest}']")
     vector = tab(page, "Vector")
     assert "384" in vector.locator("dl").inner_text()
     assert vector.locator(".tx-piece").count() > 3
     page.locator("#map .tx-plot").focus()
     page.keyboard.press("Escape")
     page.wait_for_selector("#map .tx-plot:not([data-focus])")
+
+
+def test_a_tap_on_a_phone_opens_a_dots_neighbours(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(width=390, height=844, touch=True).page
+    texts = upload_topics(page, tmp_path)
+    page.locator("#map .tx-plot").scroll_into_view_if_needed()
+    page.touchscreen.tap(*place_of(page, 9))
+    assert wait_for_focus(page) == 9
+    assert page.locator("#tx-panel-Neighbours blockquote").inner_text() == texts[9]
 
 
 def test_a_box_selects_and_says_what_is_special(open_page: OpenPage, tmp_path: Path) -> None:
@@ -401,19 +463,49 @@ def test_colours_legend_and_filter(open_page: OpenPage, tmp_path: Path) -> None:
 def test_other_layouts_and_their_settings(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page().page
     upload_topics(page, tmp_path)
-    before = page.evaluate("[...document.querySelector('#map .tx-canvas').data[0].x]")
+    before = page.evaluate(PLACES)
+    page.evaluate(
+        f"""() => {{
+          window.frames_seen = [];
+          const look = () => (window.frames_seen.push({PLACES}), requestAnimationFrame(look));
+          look();
+        }}"""
+    )
     page.locator("#tx-layout").select_option("pca")
     page.wait_for_selector("#map .tx-plot[data-painted^='pca']")
+    flat, seen = page.evaluate(PLACES), page.evaluate("window.frames_seen")
+    row = max(range(13), key=lambda row: abs(flat[row] - before[row]))
+    way = [(frame[row] - before[row]) / (flat[row] - before[row]) for frame in seen]
+    assert any(0.01 < share < 0.99 for share in way), "the dots move there"
+    assert way == sorted(way), "and never back"
     assert "two directions hold" in page.locator(".tx-message").inner_text()
     page.locator("#tx-layout").select_option("tsne")
     page.wait_for_selector("#map .tx-plot[data-painted^='tsne']", timeout=120_000)
     page.locator("#tx-layout").select_option("umap")
     page.wait_for_selector("#map .tx-plot[data-painted^='umap-15']")
     assert page.evaluate("[...document.querySelector('#map .tx-canvas').data[0].x]") == before
+
+    def lay_out(**numbers: str) -> list[float]:
+        page.locator(".tx-settings summary").click()
+        for name, number in numbers.items():
+            page.locator(f"#tx-{name}").fill(number)
+        page.get_by_role("button", name="Lay out again").click()
+        assert page.locator(".tx-settings > div").is_hidden()
+        key = "-".join(numbers.values())
+        page.wait_for_selector(f"#map .tx-plot[data-painted='umap-{key} 13']", timeout=60_000)
+        return list(page.evaluate(PLACES))
+
     page.locator(".tx-settings summary").click()
-    page.locator("#tx-n_neighbors").fill("4")
-    page.get_by_role("button", name="Lay out again").click()
-    page.wait_for_selector("#map .tx-plot[data-painted^='umap-4-']", timeout=60_000)
+    explained = page.locator(".tx-settings .tx-parameter")
+    assert explained.locator("input").count() == explained.count() == 4
+    for sentence in explained.locator("small").all_inner_texts():
+        assert re.fullmatch(r"(UMAP|t-SNE|UMAP, t-SNE): .{20,}\.", sentence)
+    page.locator(".tx-settings summary").click()
+    one = lay_out(n_neighbors="4", min_dist="0.5", seed="7")
+    other = lay_out(n_neighbors="4", min_dist="0.5", seed="8")
+    assert other != one, "another seed, another map"
+    assert lay_out(n_neighbors="4", min_dist="0.5", seed="7") == one
+    assert lay_out(n_neighbors="4", min_dist="0.01", seed="7") != one
 
 
 def test_an_address_holds_the_view_for_a_reload_and_for_others(
@@ -536,11 +628,27 @@ def test_texts_are_never_markup(open_page: OpenPage, tmp_path: Path) -> None:
     assert page.evaluate("window.attacked") is None
 
 
-def test_without_webgl_there_is_a_smaller_map_and_a_sentence(open_page: OpenPage) -> None:
+def test_without_webgl_there_is_a_smaller_map_and_a_sentence(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(script=NO_WEBGL).page
     assert page.evaluate("document.querySelector('#map .tx-canvas').data[0].type") == "scatter"
     assert "no WebGL" in page.locator(".tx-message").inner_text()
     assert page.locator("#map .scatterlayer .point").count() == 3000
+    assert "are drawn" not in page.locator(".tx-message").inner_text()
+    rng = np.random.default_rng(11)
+    texts = [f"a text, number {row}" for row in range(5000)]
+    own = {"text": np.array(texts), "x": np.arange(5000.0), "y": rng.normal(size=5000)}
+    file = tmp_path / "many.npz"
+    file.write_bytes(files.npz(vectors=rng.normal(size=(5000, 8)).astype(np.float32), **own))
+    choose_file(page, file)
+    page.locator("#embed-file", has_text="Show this file").click()
+    page.wait_for_selector("#map .tx-plot[data-painted='file 5000']")
+    assert points(page) == 3000
+    assert page.locator("#map .scatterlayer .point").count() == 3000
+    said = page.locator(".tx-message").inner_text()
+    assert "3,000 of them are drawn, all are searched." in said
+    assert "no WebGL, so the map is drawn more slowly" in said
+    undrawn = min(set(range(5000)) - set(map(round, page.evaluate(PLACES))))
+    assert search(page, f"number {undrawn}$", "regex") == [texts[undrawn]], "all are searched"
 
 
 def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None:
@@ -565,12 +673,25 @@ def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None
     assert "Python's library" in page.locator("#status").inner_text()
 
 
+def ground_of(picture: str) -> int:
+    """How bright the ground of an SVG of plotly's is, 0 to 255."""
+    colour = re.search(r"<rect [^>]*fill: rgb\((\d+), (\d+), (\d+)\)", picture)
+    assert colour is not None
+    return max(map(int, colour.groups()))
+
+
 def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Path) -> None:
     watched = open_page()
     page = watched.page
     texts = upload_topics(page, tmp_path)
     saved: dict[str, Path] = {}
-    for name in ("CSV", "HTML, opens offline", "PNG of the map", "SVG of the map"):
+    tables = {
+        "JSONL": b"{",
+        "Parquet": b"PAR1",
+        "NPZ (numpy)": b"PK",
+        "TSV pair (Embedding Projector)": b"PK",
+    }
+    for name in ("CSV", "HTML, opens offline", "PNG of the map", "SVG of the map", *tables):
         page.locator("#map .tx-save summary").click()
         with page.expect_download() as downloading:
             page.locator("#map .tx-save").get_by_text(name, exact=True).click()
@@ -580,6 +701,17 @@ def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Pa
         assert [row["text"] for row in csv.DictReader(source)] == texts
     assert saved["PNG of the map"].read_bytes().startswith(b"\x89PNG")
     assert saved["SVG of the map"].read_text().startswith("<svg")
+    assert ground_of(saved["SVG of the map"].read_text()) > 200
+    page.locator("#theme").click()
+    page.wait_for_function("document.body.classList.contains('dark')")
+    page.locator("#map .tx-save summary").click()
+    with page.expect_download() as downloading:
+        page.locator("#map .tx-save").get_by_text("SVG of the map", exact=True).click()
+    assert ground_of(downloading.value.path().read_text()) < 40, "dark in the dark"
+    for name, beginning in tables.items():
+        written = saved[name].read_bytes()
+        assert written.startswith(beginning)
+        assert len(written) > 13 * 384 * 4 * 0.8, "with all vectors"
     page.context.set_offline(True)
     page.goto(saved["HTML, opens offline"].as_uri())
     page.wait_for_selector(".tx-plot[data-painted='13']")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.request
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import Server, live_server
+from tests.corpus import files
 from ui import code, loading
 
 from .conftest import Watched
@@ -31,6 +34,9 @@ FIVE = [
     "A <b>bold</b> & brave 'text' <img src=x onerror=alert(1)>",
     "Der Hund schläft 🐶",
 ]
+
+
+PLACES = "[...document.querySelector('#map .tx-canvas').data[0].x]"
 
 
 def saved(page: Page, root: str, name: str) -> bytes:
@@ -155,6 +161,7 @@ def test_a_long_job_shows_progress_and_is_cancelled(open_page: OpenPage) -> None
     paste(page, [f"{words}{i}" for i in range(4000)])
     said = wait_for_status(page, "a second")
     assert "of 4,000 texts" in said
+    assert re.search(r"about \d+ s left", wait_for_status(page, "s left"))
     page.locator("#cancel").click()
     wait_for_status(page, "Cancelled")
     assert page.locator("#texts textarea").input_value().count("\n") == 3999
@@ -162,6 +169,34 @@ def test_a_long_job_shows_progress_and_is_cancelled(open_page: OpenPage) -> None
     assert "Cancelled" in page.locator("#status").inner_text(), "the job did not go on"
     paste(page, FIVE)
     wait_for_status(page, "5 texts")
+
+
+def test_a_layout_is_cancelled_in_mid_work(open_page: OpenPage, server: Server, tmp_path: Path) -> None:
+    page = open_page().page
+    page.set_default_timeout(180_000)  # a server's first layout comes after what compiles
+    file, count = tmp_path / "own.npz", 6000
+    file.write_bytes(files.npz(vectors=np.random.default_rng(5).normal(size=(count, 48)).astype(np.float32)))
+    choose_file(page, file)
+    page.locator("#embed-file", has_text="Show this file").click()
+    wait_for_points(page, count)
+    assert "The map can be used meanwhile" in wait_for_status(page, "UMAP: layout")
+    assert re.search(r"\d+%, about \d+ s left", wait_for_status(page, "s left"))
+    before, at_work = page.evaluate(PLACES), layout_processes(server)
+    started_s = time.monotonic()
+    page.locator("#cancel").click()
+    said = wait_for_status(page, "Cancelled; what was there before is still there.")
+    assert time.monotonic() - started_s < 2
+    assert f"{count:,} texts" in said
+    assert page.locator("#cancel").is_hidden()
+    deadline = time.monotonic() + 2
+    while set(at_work) & set(layout_processes(server)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert at_work
+    assert not set(at_work) & set(layout_processes(server)), "nothing works on for nobody"
+    page.wait_for_timeout(1000)
+    assert page.locator("#map .tx-plot").get_attribute("data-painted") == f"pca {count}"
+    assert page.locator("#tx-layout").input_value() == "pca"
+    assert page.evaluate(PLACES) == before
 
 
 def test_the_code_runs_as_it_stands(open_page: OpenPage, server: Server) -> None:
@@ -205,6 +240,10 @@ def test_the_code_is_of_what_was_done_last(open_page: OpenPage) -> None:
     page.locator("#tx-panel-Selection .tx-row button").first.click()
     page.wait_for_selector("#map .tx-plot[data-focus]")
     assert "lovely today" in said("whose nearest are looked for", "top_k(asked")
+    view(page, "Map")
+    page.locator("#tx-panel-Neighbours").get_by_role("button", name="More like this").click()
+    page.locator("#tx-panel-Selection .tx-chip").first.wait_for()
+    assert "lovely today" in said("examples to be like and unlike", "blend(examples[:1], examples[1:])")
     view(page, "Map")
     page.locator("#tx-mode").select_option("keyword")
     page.locator("#tx-query").fill("sunny")
@@ -256,7 +295,18 @@ def test_run_uses_the_visitors_key_and_never_shows_it_to_the_page(
     )
     beginning = page.locator("#answer").locator("textarea, input").input_value()
     assert '"embedding"' in beginning
+    assert re.search(
+        r"^200 OK in \d+ ms\.", page.locator("#outcome").locator("textarea, input").input_value()
+    )
     assert not any(server.key in body for body in watched.bodies)
+    for language in code.LANGUAGES:
+        assert server.key not in code_of(page, language)
+    written = page.evaluate(
+        """() => [document.body.innerText, ...[...document.querySelectorAll("input, textarea")]
+          .filter(field => !field.closest("#key")).map(field => field.value)].join("\\n")"""
+    )
+    assert "EMBED_KEY" in written
+    assert server.key not in written
     page.locator("#key input").fill("a wrong key")
     page.locator("#run").click()
     page.wait_for_function(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .test_explorer import NO_WEBGL, upload_topics, wait_for_focus
-from .test_page import OpenPage
+from .test_page import OpenPage, saved
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -94,6 +95,11 @@ def test_a_space_is_turned_clicked_shared_and_left_again(open_page: OpenPage, tm
     page.mouse.move(corner[0] + 120, corner[1] + 40, steps=6)
     page.mouse.up()
     page.wait_for_function(f"before => JSON.stringify(({PLACES})()) !== before", arg=unturned)
+    written = saved(page, "#map", "SVG of the map").decode()
+    assert written.startswith("<svg")
+    assert len(re.findall(r"<image [^>]*data:image/png;base64,([^\"]{2000,})", written)) == 1, (
+        "dots as a picture"
+    )
     page.wait_for_function("location.search.includes('layout=umap-15-0.1-42-3d')")
     page.wait_for_function("location.search.includes('at=')")
     turned = places(page)
