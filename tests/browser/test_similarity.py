@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .test_page import OpenPage, paste, view, wait_for_points, wait_for_status
+from .test_page import OpenPage, code_of, paste, view, wait_for_points, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -151,6 +151,49 @@ def test_cells_are_reached_by_keys_and_texts_are_never_markup(open_page: OpenPag
     assert any(label[1:].startswith("<img") for label in labels)
     assert any("我爱北京" in label for label in labels)
     assert any("🐶" in label for label in labels)
+
+
+OVERLAPS = """selector => {
+  const boxes = [...document.querySelectorAll(selector)].map(text => text.getBoundingClientRect());
+  boxes.sort((one, other) => one.top - other.top);
+  return boxes.filter((box, place) => place && box.top < boxes[place - 1].bottom - 1).length;
+}"""
+
+
+def test_sixty_names_stand_apart_from_each_other_and_a_cell_is_code(open_page: OpenPage) -> None:
+    page = open_page().page
+    texts = [
+        f"{text} And more of it, to be a name that is cut, number {n}" for n in range(5) for text in FOURTEEN
+    ]
+    bring(page, texts[:60])
+    names = f"{HEAT} .ytick text"
+    order, _ = drawn(page)
+    for width in (1440, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(
+            "([selector, width]) => document.querySelector(selector).layout.margin.l < 0.45 * width",
+            arg=[f"{HEAT} .sx-canvas", width],
+        )
+        page.wait_for_timeout(500)
+        assert page.locator(names).count() == 60
+        assert page.evaluate(OVERLAPS, names) == 0
+        heat = page.locator(f"{HEAT} .heatmaplayer image").first.bounding_box()
+        assert heat is not None
+        ends = page.evaluate(
+            "all => [...document.querySelectorAll(all)].map(text => text.getBoundingClientRect().right)",
+            names,
+        )
+        assert max(ends) <= heat["x"], "nor do they stand on the cells"
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.wait_for_timeout(500)
+    click_cell(page, 3, 40)
+    page.wait_for_selector(f"#sx-panel-pair[data-explained='{order[3]} {order[40]}']", timeout=60_000)
+    view(page, "Code")
+    page.locator("#views .note .status", has_text="two texts, and how alike they are").wait_for()
+    page.wait_for_timeout(300)
+    written = code_of(page, "Python package")
+    assert "cosine_similarity" in written
+    assert all(repr(texts[order[place]])[1:-1] in written for place in (3, 40))
 
 
 def test_lists_select_on_the_map(open_page: OpenPage) -> None:

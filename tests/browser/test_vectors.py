@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from .test_page import FIVE, OpenPage, paste, saved, view, wait_for_status
+from .test_page import FIVE, OpenPage, code_of, paste, saved, view, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -207,6 +207,12 @@ def test_what_survives_smaller_vectors_is_measured_and_asked_for_by_a_slider(ope
     share = float(re.findall(r"\((\d+\.\d) %\)", said)[0])
     assert 50 < share < 80
     assert shown.locator(".tx-chart circle").count() == 15
+    shown.locator("#tx-width").press("ArrowLeft")
+    page.wait_for_selector("#vectors .tx-kept[data-width='99']")
+    view(page, "Code")
+    page.locator("#views .note .status", has_text="cut to fewer dimensions").wait_for()
+    page.wait_for_timeout(300)
+    assert "dimensions=99" in code_of(page, "Python, OpenAI")
 
 
 def test_too_few_texts_to_measure_is_a_sentence(open_page: OpenPage) -> None:
