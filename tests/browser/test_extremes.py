@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 from tests.conftest import Server, free_port, live_server
 from tests.corpus import files
 
-from .test_explorer import search, tab, wait_for_focus
+from .test_explorer import place_of, search, tab, wait_for_focus
 from .test_page import (
+    PLACES,
     OpenPage,
     choose_file,
     layout_processes,
@@ -26,6 +28,8 @@ from .test_page import (
     wait_for_points,
     wait_for_status,
 )
+from .test_similarity import HEAT, click_cell, drawn
+from .test_vectors import choose, score
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -72,6 +76,16 @@ def lost_connection(watched: Watched) -> None:
     watched.complaints = [said for said in watched.complaints if not any(sign in said for sign in signs)]
 
 
+def compared(page: Page, count: int) -> str:
+    """What Compare says of the two models' neighbours once both maps are there."""
+    view(page, "Compare")
+    page.locator("#cx-go").click()
+    page.wait_for_selector(
+        f"#compare .tx-plot[data-painted$=' {count}'][data-overlap]:not([data-overlap=''])"
+    )
+    return str(page.locator("#compare .cx-mean").inner_text())
+
+
 def write_csv(file: Path, rows: Iterable[Sequence[str]]) -> Path:
     with file.open("w", newline="") as sink:
         csv.writer(sink).writerows(rows)
@@ -91,9 +105,27 @@ def test_a_few_texts_have_a_map_too(open_page: OpenPage, count: int) -> None:
     page.locator("#tx-panel-Neighbours h2").wait_for(state="attached")
     assert page.locator("#tx-panel-Neighbours .tx-row").count() == min(10, count - 1)
     assert search(page, "lemonade", "keyword")
-    for name in ("Similarity", "Vectors", "Code", "Map"):
-        view(page, name)
-        page.wait_for_timeout(300)
+    view(page, "Similarity")
+    page.wait_for_selector(f"#similarity-view .sx-heat[data-painted$=' {count}']")
+    said = page.locator("#similarity-view .tx-message").inner_text()
+    assert ("nothing to compare it with" in said) is (count == 1)
+    view(page, "Vectors")
+    page.wait_for_selector("#vectors .tx[data-shown='0']")
+    assert f"of {count}" in page.locator("#vectors h2").first.inner_text()
+    if count > 1:
+        choose(page, 1, "2", "0 1")
+        assert 0.5 < score(page, "cosine") < 1
+    small = page.get_by_role("region", name="How small can these vectors be?")
+    small.scroll_into_view_if_needed()
+    if count < 10:
+        small.locator(".tx-note", has_text="Bring more than 10").wait_for()
+    said = compared(page, count)
+    assert ("no 10 neighbours" in said) is (count < 12)
+    assert ("%" in said) is (count > 11)
+    view(page, "Code")
+    page.wait_for_timeout(300)
+    view(page, "Map")
+    page.wait_for_timeout(300)
 
 
 def test_texts_that_are_all_equal_are_one_point(open_page: OpenPage) -> None:
@@ -104,6 +136,14 @@ def test_texts_that_are_all_equal_are_one_point(open_page: OpenPage) -> None:
     page.locator(".tx-row button").nth(3).click()
     assert wait_for_focus(page) == 3
     assert {float(one) for one in tab(page, "Neighbours").locator(".tx-score").all_inner_texts()} == {1.0}
+    view(page, "Vectors")
+    page.wait_for_selector("#vectors .tx[data-shown]")
+    choose(page, 1, "2", "0 1")
+    scores = [score(page, name) for name in ("cosine", "dot", "distance")]
+    assert scores == pytest.approx([1, 1, 0], abs=1e-3)
+    compared(page, 30)
+    assert "PCA" in page.locator("#compare .tx-message").inner_text()
+    assert page.locator("#compare .tx-canvas").first.evaluate("canvas => canvas.data[0].x.length") == 30
 
 
 def test_a_text_of_a_hundred_thousand_words_is_cut_and_says_so(open_page: OpenPage) -> None:
@@ -118,6 +158,37 @@ def test_a_text_of_a_hundred_thousand_words_is_cut_and_says_so(open_page: OpenPa
     assert tab(page, "Neighbours").locator("blockquote").inner_text().startswith("word0 word1")
     pieces = tab(page, "Vector").locator(".tx-piece").count()
     assert 0 < pieces <= 512
+    x, y = place_of(page, 0)
+    page.mouse.move(x - 3, y - 3)
+    page.mouse.move(x, y)
+    card = page.locator("#map .tx-card")
+    card.wait_for()
+    box, map_box = card.bounding_box(), page.locator("#map .tx-plot").bounding_box()
+    assert box is not None
+    assert map_box is not None
+    assert 200 < box["width"] <= 342
+    assert map_box["x"] <= box["x"] <= map_box["x"] + map_box["width"] - box["width"]
+    lines = card.locator("div").first.evaluate(
+        "text => { const all = document.createRange(); all.selectNodeContents(text);"
+        " return new Set([...all.getClientRects()].map(line => line.top)).size; }"
+    )
+    assert 5 <= lines <= 12, "280 characters on several lines"
+    view(page, "Vectors")
+    page.wait_for_selector("#vectors .tx[data-shown='0']")
+    assert "The model read 256 tokens and stopped" in page.locator("#vectors .tx-cut").inner_text()
+    choose(page, 1, "2", "0 1")
+    assert -1 < score(page, "cosine") < 0.9
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+    view(page, "Similarity")
+    page.wait_for_selector(f"{HEAT}[data-painted$=' 3']")
+    order, _ = drawn(page)
+    click_cell(page, order.index(0), order.index(1))
+    page.wait_for_selector("#sx-panel-pair[data-explained='0 1']", timeout=120_000)
+    told = page.locator("#sx-panel-pair")
+    assert "Of a very long text only the beginning is shown." in told.locator(".tx-note").first.inner_text()
+    assert re.search(r"words left out in \d+ runs", told.locator(".sx-legend").inner_text())
+    assert told.locator(".sx-words").first.inner_text().startswith("word0 word1")
+    assert len(told.locator(".sx-words").first.inner_text()) <= 20_000
     assert page.evaluate("document.documentElement.scrollWidth") <= 1440
 
 
@@ -252,6 +323,21 @@ def test_two_hundred_thousand_rows_where_the_owner_takes_them(open_page: OpenPag
         assert search(page, "report 199999 ", "regex") == [texts[199_999]]
         page.locator("#tx-panel-Selection .tx-row button").first.click()
         assert wait_for_focus(page) == 199_999
+        view(page, "Vectors")
+        shown = page.locator("#vectors")
+        shown.locator("h2", has_text="Text 1 of 200,000").wait_for()
+        shown.get_by_role("button", name="Measure over 200,000 texts").wait_for()
+        view(page, "Similarity")
+        page.wait_for_selector(f"{HEAT}[data-painted^='clusters ']")
+        said = page.locator("#similarity-view .tx-message")
+        assert "Mean cosine" in said.inner_text()
+        page.locator("#similarity-view").get_by_role("tab", name="Near-duplicates").click()
+        said.filter(has_text="up to 50,000 are compared each with each").wait_for()
+        watched.complaints = [one for one in watched.complaints if "413" not in one]  # asked for just above
+        view(page, "Compare")
+        page.locator("#cx-go").click()
+        status = page.locator("#compare-status")
+        status.filter(has_text=re.compile(r"Embedding: [\d,]+ of 200,000 texts, .* s left")).wait_for()
         page.close()
 
 
@@ -284,9 +370,11 @@ def test_a_server_that_went_away_and_came_back_says_what_is_lost(open_page: Open
     with live_server(tmp_path, port=port) as first:
         watched = open_page(base=first.base)
         page = watched.page
-        paste(page, [f"a text that a restart will lose, number {number}" for number in range(6)])
-        wait_for_points(page, 6)
-        page.wait_for_function("location.search.includes('data=')")
+        texts = [f"a text that a restart will lose, number {number}" for number in range(6)]
+        paste(page, texts)
+        page.wait_for_selector("#map .tx-plot[data-painted='umap-15-0.1-42 6']", timeout=180_000)
+        before = page.evaluate(PLACES)
+        page.wait_for_function("location.search.includes('layout=umap')")
         address = page.url
     page.locator(".tx-row button").first.click()
     page.locator(".tx-message", has_text="The server does not answer").wait_for()
@@ -299,5 +387,8 @@ def test_a_server_that_went_away_and_came_back_says_what_is_lost(open_page: Open
         page.wait_for_selector("#map .tx-plot[data-painted]")
         wait_for_status(page, "The texts of this address are no longer here")
         wait_for_points(page, 3000)
+        paste(page, texts)
+        page.wait_for_selector("#map .tx-plot[data-painted='umap-15-0.1-42 6']", timeout=180_000)
+        assert page.evaluate(PLACES) == before, "the same seed, the same map, computed anew"
         lost_connection(watched)
         page.close()
