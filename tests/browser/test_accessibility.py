@@ -11,10 +11,12 @@ from axe_playwright_python.sync_playwright import Axe
 from tests.conftest import Server
 
 from .test_page import OpenPage, bring, choose_file, code_of, paste, view
+from .test_similarity import click_cell, drawn, listed
 
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 GRAVE = {"serious", "critical"}
+LISTS = {"Most similar": "pairs", "Near-duplicates": "groups", "Outliers": "outliers"}
 
 
 def grave(page: Any) -> list[str]:
@@ -125,10 +127,25 @@ def test_a_selection_a_space_and_what_went_wrong_have_no_serious_findings(
 ) -> None:
     watched = open_page(scheme=scheme)
     page = watched.page
-    paste(page, [f"a text about number {number}" for number in range(20)])
+    paste(page, [f"a text about number {number // 2}" for number in range(20)])
     page.wait_for_selector("#map .tx-plot[data-painted^='umap-15-0.1-42 20']", timeout=120_000)
     select(page, [1, 2, 3])
     found = {"selection": grave(page)}
+    for menu in ("save", "view"):
+        page.locator(f"#map .tx-{menu} summary").click()
+        page.locator(f"#map .tx-{menu} > div").wait_for()
+        found[f"the {menu} menu"] = grave(page)
+    page.keyboard.press("Escape")
+    view(page, "Similarity")
+    for name, panel in LISTS.items():
+        listed(page, name, panel).locator(".tx-row").first.wait_for()
+        found[name] = grave(page)
+    order, _ = drawn(page)
+    click_cell(page, order.index(3), order.index(11))
+    page.wait_for_selector("#sx-panel-pair[data-explained='3 11']")
+    assert page.locator("#sx-panel-pair .sx-part").count() > 8
+    found["an explained cell"] = grave(page)
+    view(page, "Map")
     page.get_by_role("button", name="3-D", exact=True).click()
     page.wait_for_selector("#map .tx-plot[data-painted*='3d 20']", timeout=120_000)
     found["space"] = grave(page)
