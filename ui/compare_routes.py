@@ -51,7 +51,13 @@ async def agreement(first: Dataset, second: Dataset, other: Beside) -> dict[str,
     Neighbours are waited for only where somebody has begun to find them: until then, no overlap.
     """
     one, two = first.known_neighbours, second.known_neighbours
-    known: dict[str, Any] = {"models": _models(first, second, other), "k": K, "overlap": None}
+    alike = None in (first.flat.explained_share, second.flat.explained_share)
+    known: dict[str, Any] = {
+        "models": _models(first, second, other),
+        "k": K,
+        "overlap": None,
+        "alike": alike,
+    }
     if one is None or two is None:
         return known
     shares, order = await first.workings.once(

@@ -22,7 +22,7 @@ export class Agreement {
     this.detail.replaceChildren(make("p", { className: "tx-note", textContent: "Click a text, here or on either map, to see its neighbours in each model side by side." }));
   }
 
-  totals({ models, overlap, mean, by_chance: chance, k }) {
+  totals({ models, overlap, mean, by_chance: chance, k, alike }) {
     const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
     const pace = ({ texts_a_second: texts, measured }) => (texts === null && !measured ? "…" : texts === null ? UNKNOWN : number(texts, texts < 10 ? 1 : 0));
     const rows = [
@@ -40,7 +40,10 @@ export class Agreement {
     const whole = overlap && mean !== null;
     const few = whole && overlap.length <= k + 1;
     const said = whole ? ` of each text's ${k} nearest neighbours are the same in both, on average. By chance it would be ${number(100 * chance, 1)} %.` : " Neighbours are being found.";
-    const share = few
+    const same = whole && alike && !few && "To a model these texts are all the same: which of them are nearest to one is chance, and says nothing of how far the models agree.";
+    const share = same
+      ? make("p", { className: "cx-mean", textContent: same })
+      : few
       ? make("p", { className: "cx-mean", textContent: `${overlap.length === 1 ? "One text has" : `Each of ${overlap.length} texts has`} no ${k} neighbours that a model could choose. Bring more than ${k + 1} to see how far the models agree.` })
       : make("p", { className: "cx-mean" }, make("b", { textContent: whole ? `${number(100 * mean, 1)} %` : "…" }), said);
     this.figures.replaceChildren(share, table);

@@ -250,6 +250,7 @@ def test_a_long_text_that_is_pasted_is_cut_where_that_is_wanted(open_page: OpenP
     page = open_page().page
     paste(page, ["A short one.", "words of a long and winding text, one after another, " * 40])
     wait_for_status(page, "1 text longer than 256 tokens, cut there")
+    page.locator("#texts").wait_for(state="hidden")
     bring(page, "Paste")
     assert page.locator("#paste-chunk-tokens").is_hidden()
     page.locator("#paste-split input").check()

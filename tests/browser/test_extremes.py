@@ -144,6 +144,7 @@ def test_texts_that_are_all_equal_are_one_point(open_page: OpenPage) -> None:
     compared(page, 30)
     assert "PCA" in page.locator("#compare .tx-message").inner_text()
     assert page.locator("#compare .tx-canvas").first.evaluate("canvas => canvas.data[0].x.length") == 30
+    assert "says nothing" in page.locator("#compare .cx-mean").inner_text()
 
 
 def test_a_text_of_a_hundred_thousand_words_is_cut_and_says_so(open_page: OpenPage) -> None:
