@@ -5,8 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from embedder.analysis.retention import CODINGS, K, Truth, cut_to, share_kept, true_neighbours, widths
-from embedder.analysis.similarity import unit_rows
+from embedder.analysis.retention import (
+    CODINGS,
+    K,
+    Truth,
+    cut_to,
+    margin,
+    shares_kept,
+    true_neighbours,
+    widths,
+)
+from embedder.analysis.similarity import Floats, unit_rows
 from embedder.errors import InvalidInput
 from ui.datasets import Dataset
 from ui.view import many
@@ -69,24 +78,30 @@ async def measured(dataset: Dataset, what: str, turn: asyncio.Lock) -> dict[str,
             truth = await dataset.workings.once("true neighbours", lambda: _truth(dataset))
             await dataset.workings.once(name, lambda: _share(dataset, truth, what))
     truth = dataset.workings.ready("true neighbours")
-    share = dataset.workings.ready(name)
+    share, within = dataset.workings.ready(name)
     n, m = len(dataset.texts), len(truth.rows)
     over = (
         f"over all {n:,} texts" if m == n else f"over {m:,} texts spread evenly over the {n:,}, against all"
     )
-    return {**form, "share": share, "over": over, "rows": m}
+    return {**form, "share": share, "margin": within, "over": over, "rows": m}
 
 
 def _truth(dataset: Dataset) -> Truth:
     return true_neighbours(unit_rows(dataset.vectors))
 
 
-def _share(dataset: Dataset, truth: Truth, what: str) -> float:
+def _share(dataset: Dataset, truth: Truth, what: str) -> tuple[float, float]:
+    """The share that a form keeps, and how far that of all may be from it."""
+    shares = _shares(dataset, truth, what)
+    return float(shares.mean()), margin(shares, len(dataset.texts))
+
+
+def _shares(dataset: Dataset, truth: Truth, what: str) -> Floats:
     unit = unit_rows(dataset.vectors)
     if what in CODINGS:
         coding = CODINGS[what]
-        return share_kept(truth, unit, coding.make(unit), shortlist=coding.shortlist)
-    return share_kept(truth, unit, cut_to(unit, int(what)))
+        return shares_kept(truth, unit, coding.make(unit), shortlist=coding.shortlist)
+    return shares_kept(truth, unit, cut_to(unit, int(what)))
 
 
 def _check(dataset: Dataset) -> None:

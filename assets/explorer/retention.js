@@ -6,6 +6,8 @@ import { chart } from "./retention_chart.js";
 
 const AT_ONCE = 10_000; // of more texts it's measured when it is asked for
 const percent = (share) => `${(100 * share).toFixed(share > 0.995 && share < 1 ? 2 : 1)} %`;
+// Of a sample, how far all may be from it, in 95 of 100 samples.
+const within = ({ margin }) => (margin >= 0.0005 ? ` ± ${(100 * margin).toFixed(1)}` : "");
 const bytes = (number) => `${number.toLocaleString("en")} bytes`;
 
 export class Retention {
@@ -139,7 +141,7 @@ export class Retention {
     const { dimensions, bytes: whole, k } = this.plan;
     const found = this.found.get(this.slider.value);
     const size = `${count(Number(this.slider.value), "dimension")} of ${dimensions}, ${bytes(4 * this.slider.value)} a vector of ${whole.toLocaleString("en")}`;
-    this.shown.textContent = found ? `${size}: ${(k * found.share).toFixed(1)} of ${k} true neighbours kept (${percent(found.share)}), ${found.over}.` : `${size}: measuring…`;
+    this.shown.textContent = found ? `${size}: ${(k * found.share).toFixed(1)} of ${k} true neighbours kept (${percent(found.share)}${within(found)}), ${found.over}.` : `${size}: measuring…`;
     this.shown.dataset.width = found ? this.slider.value : "";
     this._draw();
   }

@@ -51,15 +51,28 @@ def true_neighbours(unit: Floats, *, k: int = K, most_scores: int = MOST_SCORES)
     return Truth(rows, _cosines(unit, rows, found)[:, -1], k)
 
 
-def share_kept(truth: Truth, unit: Floats, smaller: Floats, *, shortlist: int = 0) -> float:
-    """The share of true neighbours, 0 to 1, among the `k` nearest by the cosine of `smaller` `(n, any)`.
+def shares_kept(truth: Truth, unit: Floats, smaller: Floats, *, shortlist: int = 0) -> Floats:
+    """Of each row looked at `(m,)` the share of true neighbours, 0 to 1, still among the `k` nearest.
 
-    With a `shortlist`, so many are taken by `smaller`, and the `k` best of them by the full cosine.
-    A text as near as the `k`-th true neighbour counts as one: of equal texts no order is the right one.
+    Nearest by the cosine of `smaller` `(n, any)`; with a `shortlist`, so many are taken by `smaller`, and
+    the `k` best of them by the full cosine. A text as near as the `k`-th true neighbour counts as one: of
+    equal texts no order is the right one.
     """
     found = _others(unit_rows(smaller), truth.rows, max(truth.k, shortlist))
     near = _cosines(unit, truth.rows, found) >= truth.least[:, None] - _EQUAL
-    return float(np.minimum(near.sum(axis=1), truth.k).mean() / truth.k)
+    shares: Floats = (np.minimum(near.sum(axis=1), truth.k) / truth.k).astype(np.float32)
+    return shares
+
+
+def margin(shares: Floats, n: int) -> float:
+    """How far the mean of a sample `(m,)` of `n` may be from that of all, in 95 of 100 samples.
+
+    By the normal approximation, with the correction for a finite population (Cochran 1977, 2.6): 0 of all.
+    """
+    m = len(shares)
+    if m < 2 or m >= n:
+        return 0.0
+    return float(1.96 * shares.std(ddof=1) * np.sqrt((1 - m / n) / m))
 
 
 def cut_to(unit: Floats, dimensions: int) -> Floats:

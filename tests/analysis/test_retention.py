@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,8 @@ from embedder.analysis.retention import (
     as_int8,
     cut_to,
     int8_codes,
-    share_kept,
+    margin,
+    shares_kept,
     true_neighbours,
     widths,
 )
@@ -23,6 +26,10 @@ CLOUDS = st.builds(
     lambda n, d, seed: np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32),
     st.integers(6, 60), st.integers(2, 24), st.integers(0, 2**32 - 1),
 )  # fmt: skip
+
+
+def share_kept(*given: Any, shortlist: int = 0) -> float:
+    return float(shares_kept(*given, shortlist=shortlist).mean())
 
 
 def counted(vectors: np.ndarray, smaller: np.ndarray, k: int) -> float:
@@ -110,6 +117,15 @@ def test_many_vectors_are_measured_on_rows_spread_over_all() -> None:
     assert (len(truth.rows), truth.rows[0], truth.rows[-1]) == (100, 0, 2999)
     whole = share_kept(true_neighbours(unit), unit, cut_to(unit, 6))
     assert share_kept(truth, unit, cut_to(unit, 6)) == pytest.approx(whole, abs=0.06)
+
+
+def test_nineteen_of_twenty_samples_are_within_their_margin() -> None:
+    random = np.random.default_rng(3)
+    shares = random.choice([0, 0.3, 0.5, 0.9, 1], size=2000).astype(np.float32)
+    samples = [random.choice(shares, size=400, replace=False) for _ in range(1000)]
+    inside = [abs(sample.mean() - shares.mean()) <= margin(sample, len(shares)) for sample in samples]
+    assert 0.92 < np.mean(inside) < 0.98
+    assert margin(shares, len(shares)) == 0, "of all there is nothing to guess"
 
 
 def test_widths_and_bytes() -> None:

@@ -125,6 +125,7 @@ async def test_what_survives_is_measured_once(client: httpx.AsyncClient, dataset
         assert {name: found[name] for name in step} == step
         shares[step["what"]] = found["share"]
         assert "over all 13 texts" in found["over"]
+        assert found["margin"] == 0
     assert shares["32"] == 1
     assert all(0 <= share <= 1 for share in shares.values())
     assert shares["rescored"] == 1, "a shortlist longer than the list leaves nothing out"
