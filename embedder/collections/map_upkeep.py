@@ -71,7 +71,14 @@ class MapUpkeep:
         collections = self._collections
         if collections.mapping or collections.maps is None:
             return
+        from filelock import Timeout
+
         started_s = time.monotonic()
+        lock = collections.maps.keepers_lock()
+        try:
+            lock.acquire()
+        except (Timeout, OSError):  # another process is at it; a minute later there may be nothing left to do
+            return
         collections.mapping.add(name)
         try:
             about = await (await collections.open(name)).read_about()
@@ -82,5 +89,6 @@ class MapUpkeep:
             await make_map(collections, name, self._cache_dir, MapWish(kept.head.options))
         finally:
             collections.mapping.discard(name)
+            lock.release()
             now_s = time.monotonic()
             self._not_before_s = now_s + _SHARE * (now_s - started_s)

@@ -26,11 +26,14 @@ from embedder.collections.kept_map import FORM, KeptMap, MapHead
 from embedder.errors import StoreFailed
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
     from embedder.collections.texts import About
 
 MAX_BYTES = 4 * 2**30
 """All maps of a data folder together; beyond, those go that were made first."""
 _CURRENT, _LOCK, _UNFINISHED = "current", "lock", "~"
+_KEEPERS = "keepers-lock"
 _UNFINISHED_S = 24 * 3600
 _WAIT_S = 30.0
 
@@ -94,6 +97,12 @@ class KeptMaps:
         except OSError as error:
             raise _unwritable(error) from None
         return KeptMap(head, target)
+
+    def keepers_lock(self) -> BaseFileLock:
+        """Of the one process, among all that share this folder, that brings maps up to date."""
+        from filelock import FileLock
+
+        return FileLock(self._folder / _KEEPERS, timeout=0, thread_local=False)
 
     def forget(self, name: str) -> None:
         """Let go of a collection's map; what cannot be deleted now goes with the next one that is kept."""

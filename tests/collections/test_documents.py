@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from embedder.collections import Collection, Collections
+from embedder.collections import Collection, Collections, ownership
 from embedder.collections.documents import Document, Documents
-from embedder.collections.ownership import LEASE_S
+from embedder.collections.ownership import CLOCKS_APART_S, LEASE_S, new_owner
 from embedder.collections.rows import Rows
 from embedder.collections.uploads import Upload, Uploads
 from embedder.corpus.chunks import Chunking
@@ -289,9 +289,10 @@ async def test_what_a_dead_process_left_is_gone_on_with(
     await documents.attach(store, upload.id, {}, None)
     done = await ended(documents, store, upload.id)
     if how == "its process is gone":
-        left = replace(done, owner=f"{socket.gethostname()}/{pid_of_one_that_ended()}/0", alive=time.time())
+        here = new_owner().partition("/")[0]
+        left = replace(done, owner=f"{here}/{pid_of_one_that_ended()}/0", alive=time.time())
     else:
-        left = replace(done, owner="elsewhere/1/0", alive=time.time() - LEASE_S - 1)
+        left = replace(done, owner="elsewhere/1/0", alive=time.time() - CLOCKS_APART_S - 1)
     working = replace(left, state="in_progress", owner="elsewhere/1/0", alive=time.time())
     left = replace(left, state="in_progress", chunks=0)
     for document in (working, left):
@@ -302,6 +303,31 @@ async def test_what_a_dead_process_left_is_gone_on_with(
     again = await ended(documents, store, upload.id)
     assert (again.state, again.chunks) == ("completed", done.chunks)
     assert await store.count() == done.chunks
+
+
+@pytest.mark.parametrize("clock_ahead_s", [-300, 0, 300])
+def test_who_beats_elsewhere_lives_whatever_its_clock_says(
+    monkeypatch: pytest.MonkeyPatch, clock_ahead_s: float
+) -> None:
+    now_s = 1000.0
+    monkeypatch.setattr(ownership.time, "monotonic", lambda: now_s)
+
+    def heard(beat: int) -> Document:
+        said = time.time() + clock_ahead_s + beat * ownership.BEAT_S
+        return Document("f", "a.txt", "in_progress", 0, {}, 800, 400, owner="elsewhere/1/0", alive=said)
+
+    for beat in range(3):
+        document = heard(beat)
+        assert document.worked_on
+        now_s += LEASE_S - 1
+        assert document.worked_on
+    now_s += 2
+    assert document.abandoned, "it has said nothing new for as long as that"
+
+
+def test_a_process_of_another_container_by_the_same_name_is_not_taken_for_ended() -> None:
+    other = f"{socket.gethostname()}-00000000/{pid_of_one_that_ended()}/0"
+    assert Document("g", "a.txt", "in_progress", 0, {}, 800, 400, owner=other, alive=time.time()).worked_on
 
 
 async def test_a_store_that_is_deleted_stops_what_is_done_for_it(

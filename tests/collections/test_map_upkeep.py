@@ -80,6 +80,23 @@ async def test_a_map_that_cannot_follow_waits_for_the_next_write(mapped: Collect
     assert _kept(mapped).head.total == 90
 
 
+async def test_one_process_at_a_time_brings_maps_up_to_date(mapped: Collections) -> None:
+    one, other = (MapUpkeep(mapped, CACHE, rest_s=0) for _ in range(2))
+    assert mapped.maps is not None
+    before = _kept(mapped)
+    await (await mapped.open(NAME)).delete(["t1"])
+    await other.look()
+    await one.look()
+    with mapped.maps.keepers_lock():  # held by a process of another machine, so to speak
+        await other.look()
+        assert _kept(mapped).folder == before.folder
+    await one.look()
+    after = _kept(mapped)
+    assert after.head.total == 99
+    await other.look()
+    assert _kept(mapped).folder == after.folder, "and what one has done the other does not do again"
+
+
 async def test_it_ends_with_the_server(mapped: Collections, tmp_path: Path) -> None:
     upkeep = MapUpkeep(mapped, CACHE, rest_s=0)
     before = _kept(mapped)
