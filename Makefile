@@ -11,7 +11,7 @@ run: .venv/.installed-run ## Install what is missing and start: make run ARGS="-
 
 test: .venv/.installed-test ## Install what is missing and run every test: make test ARGS="-k cache"
 	@sh scripts/chromium $(BIN)/python
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python $(if $(ARGS),-m pytest $(ARGS),scripts/run_tests.py)
 
 check: .venv/.installed-test ## Format, lint, types, direction of imports
 	$(BIN)/ruff format --check .

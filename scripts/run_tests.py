@@ -1,0 +1,107 @@
+"""Every test, in two processes: those of a browser, and beside them at a lower priority all others.
+
+One after the other they take longer than both together by half. What fails is run once more, alone,
+and that is told: beside another process a slow machine may let a browser wait too long.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+PARTS = {"browser": "browser", "rest": "not browser"}
+LOW_PRIORITY = ["nice", "-n", "10"]
+RESULTS = Path("test-results")
+MOST_AGAIN = 20
+"""More failures than these have a cause that running them alone does not take away."""
+
+
+@dataclass
+class Counts:
+    """What became of tests; `failed` are their names."""
+
+    passed: int = 0
+    skipped: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def command(part: str, results: str, more: list[str]) -> list[str]:
+    """How a part is run, and under which name it writes down what became of it."""
+    pytest = [sys.executable, "-m", "pytest", "-m", PARTS[part], "-o", f"cache_dir=.pytest_cache/{part}"]
+    low = LOW_PRIORITY if part == "rest" and shutil.which("nice") else []
+    return [*low, *pytest, f"--junitxml={RESULTS / results}.xml", *more]
+
+
+def counted(results: str) -> Counts | None:
+    """What pytest wrote down; None where it did not come that far."""
+    try:
+        cases = ElementTree.parse(RESULTS / f"{results}.xml").iter("testcase")
+    except (OSError, ElementTree.ParseError):
+        return None
+    found = Counts()
+    for case in cases:
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            found.failed.append(f"{case.get('classname')}::{case.get('name')}")
+        elif "skipped" in kinds:
+            found.skipped += 1
+        else:
+            found.passed += 1
+    return found
+
+
+def together() -> bool:
+    """Run both parts at once, print each as it ends; whether they ran to their ends."""
+    running = {}
+    for part in PARTS:
+        log = (RESULTS / f"{part}.log").open("w")
+        running[part] = subprocess.Popen(command(part, part, []), stdout=log, stderr=subprocess.STDOUT)
+    try:
+        for part, process in running.items():
+            process.wait()
+            print((RESULTS / f"{part}.log").read_text(errors="replace"), flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()
+    return all(process.returncode in (0, 1) for process in running.values())
+
+
+def main() -> int:
+    """Both parts, what failed once more, and a closing line as pytest's own; 0 if all passed."""
+    started_s = time.monotonic()
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    RESULTS.mkdir()
+    whole = together()
+    all_of_it = Counts()
+    for part in PARTS:
+        found = counted(part)
+        if found is None:
+            whole = False
+            continue
+        if 0 < len(found.failed) <= MOST_AGAIN:
+            names = [*json.loads(Path(f".pytest_cache/{part}/v/cache/lastfailed").read_text())]
+            print(f"Failed beside the other part, once more alone: {', '.join(names)}", flush=True)
+            again = f"{part}-again"
+            subprocess.run(command(part, again, names), check=False)
+            alone = counted(again) or Counts()
+            if len(alone.failed) + alone.passed >= len(found.failed):
+                found.passed += alone.passed
+                found.failed = alone.failed
+        all_of_it.passed += found.passed
+        all_of_it.skipped += found.skipped
+        all_of_it.failed += found.failed
+    took_s = time.monotonic() - started_s
+    said = [f"{len(all_of_it.failed)} failed"] if all_of_it.failed else []
+    said += [f"{all_of_it.passed} passed", f"{all_of_it.skipped} skipped"]
+    print(f"{'=' * 10} {', '.join(said)} in {took_s:.2f}s {'=' * 10}")
+    return 0 if whole and not all_of_it.failed and all_of_it.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
