@@ -7,6 +7,7 @@ and that is told: beside another process a slow machine may let a browser wait t
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,8 @@ def main() -> int:
     started_s = time.monotonic()
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir()
+    # What numba compiles for one part serves the other.
+    os.environ.setdefault("TESSERA_TEST_CACHE_DIR", str((RESULTS / "cache").resolve()))
     whole = together()
     all_of_it = Counts()
     for part in PARTS:
