@@ -1,6 +1,6 @@
 """Every test, in two processes: those of a browser, and beside them at a lower priority all others.
 
-One after the other they take longer than both together by half. What fails is run once more, alone,
+Most tests wait, so both together take less than one after the other. What fails is run once more, alone,
 and that is told: beside another process a slow machine may let a browser wait too long.
 """
 

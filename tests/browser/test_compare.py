@@ -273,6 +273,7 @@ def test_a_reload_keeps_the_other_model_and_what_was_chosen(open_page: OpenPage,
     # One that the server does not allow is none.
     other = open_page(base=address.replace(f"compare.with={OTHER}", "compare.with=some/other"))
     other.page.locator("#cx-go").wait_for()
+    assert other.page.locator("#cx-with").input_value() in (OTHER, cut, smaller)
 
 
 @two_models
