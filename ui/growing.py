@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REPAINT_S = 0.7
+GRACE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Growing:
         return dataset
 
     def drop(self) -> None:
-        """Forget it."""
-        self._datasets.drop(self.id)
+        """Forget it, as soon as no page may still be asking for what it was shown of it."""
+        asyncio.get_running_loop().call_later(GRACE_S, self._datasets.drop, self.id)
 
 
 def said(progress: Progress) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from embedder.config import Settings
@@ -16,17 +16,13 @@ from ui.carried import Carried
 from ui.chunking import in_chunks
 from ui.datasets import Dataset
 from ui.growing import Brought, Growing, assemble, said
-from ui.last_call import LastCall
 from ui.map import shown
-from ui.owned import RUNTIME, Owned, add_places, dataset_of, maker_of
+from ui.owned import Owned, add_places, dataset_of, maker_of
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
 from ui.steps import Step
 from ui.turns import WAITING, in_turn
 from ui.view import Desk, as_text, many, sentence_of, status
-
-if TYPE_CHECKING:
-    pass
 
 MAX_ADDRESS_CHARS = 4_000
 PASTE_WAYS: dict[str, Way | None] = {"Lines": "lines", "Paragraphs": "paragraphs", "Guess": None}
@@ -78,7 +74,6 @@ async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> As
     known = await ready_made(desk, name, model)
     if known is not None:
         session.put(session.begin(), known)
-        session.last_call = LastCall.of(known.model.id, known.texts)
         yield Step(summary(known), shown(known, known.first_layout))
         return
     sample = await asyncio.to_thread(SAMPLES[name])
@@ -110,8 +105,6 @@ async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) ->
 def put_on_screen(session: Session, dataset: Dataset, key: str = "") -> Step:
     """A dataset that is there, on screen, in the layout `key` if it has it."""
     session.put(session.begin(), dataset)
-    if dataset.model.runtime != RUNTIME:
-        session.last_call = LastCall.of(dataset.model.id, dataset.texts)
     return Step(
         summary(dataset), shown(dataset, key if key in dataset.workings.layouts else dataset.first_layout)
     )
@@ -184,7 +177,6 @@ async def watched(desk: Desk, session: Session, made_as: str, job: int) -> Async
         raise
     dataset = desk.datasets.get(made_as)
     if dataset is not None and session.put(job, dataset):
-        session.last_call = LastCall.of(dataset.model.id, dataset.texts)
         yield Step(summary(dataset), shown(dataset))
 
 

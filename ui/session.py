@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ui.datasets import Dataset, Datasets
 from ui.last_call import LastCall
+from ui.owned import RUNTIME
 from ui.stopping import Stopper
 
 MAX_SESSIONS = 256
@@ -58,11 +59,13 @@ class Session:
         return self.map_value if known else None
 
     def put(self, job: int, dataset: Dataset) -> bool:
-        """Show `dataset` if `job` is still the newest."""
+        """Show `dataset` if `job` is still the newest; what embedded it is the last call."""
         if job != self.job:
             return False
         self.datasets.put(dataset)
         self.dataset_id = dataset.id
+        from_here = dataset.model.runtime != RUNTIME
+        self.last_call = LastCall.of(dataset.model.id, dataset.texts) if from_here else None
         return True
 
 

@@ -106,6 +106,7 @@ class Comparing {
   // Texts on screen, with or without another model's view of them, or more of that view than before.
   async show(value) {
     if (value.id !== this.value?.id) this.recall(viewed("compare", value.id));
+    const another = value.id !== this.value?.id || value.other?.choice !== this.value?.other?.choice;
     const fresh = value.id !== this.value?.id || value.version !== this.value?.version || value.other?.id !== this.value?.other?.id;
     this.value = value;
     this.api = fresh ? new Api(document.baseURI, value.id) : this.api;
@@ -115,7 +116,7 @@ class Comparing {
     const chosen = this.with.value;
     this.with.replaceChildren(...value.choices.map((choice) => make("option", { value: choice.value, textContent: choice.label })));
     const offered = (wanted) => value.choices.some((choice) => choice.value === wanted);
-    const wanted = value.other?.choice ?? chosen;
+    const wanted = (another && value.other?.choice) || chosen; // what a visitor picks meanwhile stays picked
     if (offered(wanted)) this.with.value = wanted;
     this.go.disabled = !value.choices.length;
     this.maps.hidden = this.below.hidden = !value.other;
@@ -178,7 +179,7 @@ class Comparing {
     this.agreement.totals(this.compared);
     if (this.compared.overlap) await this.list();
     for (const stage of this.stages) stage.dataset.painted = `${layout} ${this.about.n}`;
-    this.stages[1].dataset.overlap = this.compared.overlap ? this.compared.mean : "";
+    Object.assign(this.stages[1].dataset, { with: value.other.choice, overlap: this.compared.overlap ? this.compared.mean : "" });
     if (this.compared.overlap && value.other.choice === this.before.with) await this.takeUp(this.before);
     this.remember();
   }

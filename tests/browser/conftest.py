@@ -55,7 +55,7 @@ class Watched:
 
     def _console(self, message: Any) -> None:
         if message.type == "error":  # Gradio itself warns when an upload's progress ends
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
 
     def _request(self, request: Any) -> None:
         address = urlsplit(request.url)

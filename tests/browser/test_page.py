@@ -275,6 +275,7 @@ def test_texts_brought_while_others_come_take_their_place(open_page: OpenPage) -
     paste(page, FIVE)
     wait_for_status(page, "5 texts")
     wait_for_points(page, 5)
+    page.locator("#cancel").wait_for(state="hidden")  # they are laid out
     page.wait_for_timeout(1500)
     assert "4,000" not in page.locator("#status").inner_text()
     assert page.locator("#cancel").is_hidden()
@@ -372,6 +373,8 @@ def test_it_can_be_used_from_the_keyboard(open_page: OpenPage) -> None:
     assert page.evaluate("document.activeElement.closest('#paste-way') !== null"), "what a text is"
     for _ in loading.PASTE_WAYS:  # each of Gradio's radio buttons is a stop of its own
         page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#paste-split') !== null"), "whether to cut"
+    page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "embed"
     page.keyboard.press("Enter")
     wait_for_status(page, "2 texts")

@@ -12,7 +12,7 @@ import pytest
 
 from embedder import Settings
 from embedder.errors import InvalidInput
-from ui import loading
+from ui import growing, loading
 from ui.carried import Carried
 from ui.layout import LayoutWorker
 from ui.page import cancel, with_cancel
@@ -61,9 +61,10 @@ async def test_a_reload_finds_texts_that_are_still_coming(slow: Desk) -> None:
     assert not slow.turns.locked()
 
 
-async def test_who_reloads_can_cancel_them(slow: Desk) -> None:
+async def test_who_reloads_can_cancel_them(slow: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     import gradio as gr
 
+    monkeypatch.setattr(growing, "GRACE_S", 1.0)
     made_as = await begun(slow, slow.sessions.of("before"))
     again = slow.sessions.of("after")
     stream = with_cancel(loading.from_address)(slow, again, f"?data={made_as}", None)
@@ -74,6 +75,8 @@ async def test_who_reloads_can_cancel_them(slow: Desk) -> None:
             pass
     await asyncio.sleep(0)
     assert not slow.carried
+    assert slow.datasets.get(made_as) is not None, "a page that was shown a part may be asking for it"
+    await asyncio.sleep(1.1)
     assert slow.datasets.get(made_as) is None
 
 

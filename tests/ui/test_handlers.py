@@ -14,9 +14,11 @@ from embedder.analysis.projection import LayoutOptions
 from embedder.errors import FileUnreadable, InvalidInput
 from ui import code, loading, similarity, upload, vectors
 from ui import map as map_view
+from ui.growing import Brought
 from ui.heard import heard
 from ui.last_call import LastCall
 from ui.layout import LayoutWorker
+from ui.owned import Owned
 from ui.page import cancel, with_cancel
 from ui.preview import OUTPUTS, look, looked_at, read
 from ui.session import Session
@@ -46,6 +48,18 @@ async def test_pasted_lines_become_a_dataset_in_their_order(desk: Desk) -> None:
     assert "3 texts · 12 tokens" in lines[-1]
     assert session.last_call is not None
     assert session.last_call.texts == ("one", "two words", "three more words")
+
+
+async def test_vectors_that_came_with_a_file_are_no_call(desk: Desk) -> None:
+    session = desk.sessions.of("a")
+    await paste(desk, session, "embedded here")
+    texts = ["one", "two"]
+    theirs = Owned(np.eye(2, dtype=np.float32), "a model of theirs", "")
+    async for _ in loading.load(desk, session, Brought("theirs", texts, {}, owned=theirs), None):
+        pass
+    said, payload, *written = await code.show(desk, session)
+    assert "came with their file" in said
+    assert not any([payload, *written])
 
 
 async def test_truncated_texts_are_said(desk: Desk) -> None:
