@@ -78,7 +78,8 @@ def main() -> int:
     started_s = time.monotonic()
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir()
-    # What numba compiles for one part serves the other.
+    # What is compiled for one process serves the others: Python's own, and numba's.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.setdefault("TESSERA_TEST_CACHE_DIR", str((RESULTS / "cache").resolve()))
     whole = together()
     all_of_it = Counts()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse
 
@@ -117,7 +120,8 @@ async def build(desk: Desk) -> FastAPIApp:
     """
     os.environ["GRADIO_TEMP_DIR"] = str(uploads_folder(desk.settings).resolve())
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    import gradio as gr
+    with no_stubs():
+        import gradio as gr
     from fastapi import FastAPI
 
     from ui import theme
@@ -152,6 +156,27 @@ async def build(desk: Desk) -> FastAPIApp:
     # Mounted, Gradio believes itself not launched, and then doesn't check the paths of files.
     blocks.has_launched = True
     return app
+
+
+@contextmanager
+def no_stubs() -> Iterator[None]:
+    """Inside, Gradio's import leaves out the type stubs that it would write into its own package.
+
+    They are for editors, and cost two of the five seconds of its import, at each start. Gradio goes
+    without them for classes that come from no file, so that is what `inspect` says of its own.
+    """
+    real = inspect.getfile
+
+    def getfile(of: Any) -> str:
+        if isinstance(of, type) and of.__module__.startswith("gradio."):
+            raise OSError
+        return real(of)
+
+    inspect.getfile = getfile  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        inspect.getfile = real
 
 
 def no_tracebacks() -> None:

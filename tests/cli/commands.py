@@ -14,13 +14,14 @@ TESSERA = [sys.executable, "-m", "embedder.cli"]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Ours to import, no setting from outside, no network."""
+    """Ours to import, no setting from outside, no network; what is compiled is kept for all."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("TESSERA_", "EMBED_", "SPACE_"))
     }
-    return inherited | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", **variables}
+    ours = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    return inherited | ours | {"TESSERA_CACHE_DIR": os.environ["TESSERA_TEST_CACHE_DIR"]} | variables
 
 
 def run(

@@ -22,7 +22,7 @@ def test_the_program_runs_and_finds_the_weather_first(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "program.py"],
         cwd=tmp_path,
-        env=environment(TESSERA_DATA_DIR=str(tmp_path / "data"), TESSERA_CACHE_DIR=str(tmp_path / "cache")),
+        env=environment(TESSERA_DATA_DIR=str(tmp_path / "data")),
         capture_output=True,
         text=True,
         timeout=120,

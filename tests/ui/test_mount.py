@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from embedder import Engine, Settings
+from tests.environments import ROOT
 from ui import mount
 from ui.guard import Guard, TooLargeBody, bounded, file_paths, inside
 from ui.mount import Page
@@ -233,6 +235,23 @@ async def test_a_body_too_large_is_refused_before_it_is_parsed(client: httpx.Asy
 
 
 @in_module
+async def test_the_page_is_built_without_writing_stubs_for_editors() -> None:
+    program = """
+import subprocess
+import sys
+from ui.mount import no_stubs
+written = []
+sys.addaudithook(lambda event, of: event == "open" and str(of[0]).endswith(".pyi") and written.append(of[0]))
+with no_stubs():
+    import gradio
+print(written, gradio.Button.click.__name__)
+"""
+    told = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert told.stdout.split() == ["[]", "click"], told.stderr
+
+
 async def test_a_page_that_cannot_be_built_leaves_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
