@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +72,7 @@ def settings_of(folder: Path, tmp_path: Path, **more: Any) -> Settings:
         {
             "reranker": f"org/small={folder}",
             "data_dir": tmp_path / "data",
-            "cache_dir": tmp_path / "cache",
+            "cache_dir": os.environ["TESSERA_TEST_CACHE_DIR"],
             "ui": False,
             **more,
         }
@@ -104,7 +105,7 @@ async def test_roles_are_not_mixed_up(folder: Path, tmp_path: Path) -> None:
             await engine.embed(DOCUMENTS, model="org/small")
         with pytest.raises(InvalidInput, match="The query is empty"):
             await engine.rerank("", DOCUMENTS)
-    async with Engine(Settings.load({"cache_dir": tmp_path / "cache"})) as engine:
+    async with Engine(Settings.load({"cache_dir": os.environ["TESSERA_TEST_CACHE_DIR"]})) as engine:
         with pytest.raises(InvalidInput, match="TESSERA_RERANKER"):
             await engine.rerank(QUERY, DOCUMENTS)
 
