@@ -41,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if "TESSERA_TEST_CACHE_DIR" not in os.environ:
         folder = os.environ["TESSERA_TEST_CACHE_DIR"] = tempfile.mkdtemp(prefix="tessera-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    # Where the processes of layouts keep it too.
+    os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(os.environ["TESSERA_TEST_CACHE_DIR"], "numba"))
 
 
 @dataclass(frozen=True)

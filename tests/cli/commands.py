@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.cli.forked import forks
 from tests.conftest import ROOT
 
 TESSERA = [sys.executable, "-m", "embedder.cli"]
@@ -27,16 +28,8 @@ def environment(**variables: str) -> dict[str, str]:
 def run(
     folder: Path, *arguments: str, stdin: bytes = b"", **variables: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """`tessera *arguments` in `folder`, until it ends."""
-    return subprocess.run(
-        [*TESSERA, *arguments],
-        cwd=folder,
-        env=environment(**variables),
-        input=stdin,
-        capture_output=True,
-        timeout=240,
-        check=False,
-    )
+    """`tessera *arguments` in `folder`, until it ends; its imports are there when it begins."""
+    return forks().run(folder, arguments, environment(**variables), stdin)
 
 
 def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:

@@ -17,7 +17,7 @@ from tests.conftest import MODEL
 
 TEXTS = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]
 CSV = "id,text\na,The weather is lovely today.\nb,\nc,It's so sunny outside!\nd,He drove to the stadium.\n"
-MANY = "".join(f"Sentence number {n} of a file that takes a while to embed.\n" for n in range(9_000))
+MANY = "".join(f"Sentence number {n} of a file that takes a while to embed.\n" for n in range(5_500))
 
 
 def quick_start_scores(vectors: np.ndarray) -> list[float]:
@@ -106,13 +106,13 @@ def test_stopped_half_way_the_same_command_goes_on(tmp_path: Path, sent: signal.
     assert listing(tmp_path) == [".out.jsonl.tessera", "out.jsonl", "texts.txt"]
     assert (tmp_path / "out.jsonl").read_text() == "an older file"
     if sent is not signal.SIGKILL:
-        assert re.search(r"Stopped after [\d,]+ of 9,000 texts. The same command goes on from there", told)
+        assert re.search(r"Stopped after [\d,]+ of 5,500 texts. The same command goes on from there", told)
 
     done = run(tmp_path, "embed", "texts.txt", "-o", "out.jsonl")
     assert done.returncode == 0, done.stderr
-    before = re.search(r"Going on after ([\d,]+) of 9,000 texts.", done.stderr.decode())
+    before = re.search(r"Going on after ([\d,]+) of 5,500 texts.", done.stderr.decode())
     assert before
-    assert 0 < int(before[1].replace(",", "")) < 9_000
+    assert 0 < int(before[1].replace(",", "")) < 5_500
     assert listing(tmp_path) == ["out.jsonl", "texts.txt"]
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["text"] for row in rows] == MANY.splitlines()
