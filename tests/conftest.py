@@ -134,7 +134,7 @@ def few_paragraphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from embedder.backends.precision import paragraphs
 
     paragraphs.cache_clear()
-    monkeypatch.setattr("embedder.backends.precision._TEXTS", 150)
+    monkeypatch.setattr("embedder.backends.precision._TEXTS", 60)
     yield
     paragraphs.cache_clear()
 

@@ -67,7 +67,7 @@ def test_int8_is_close_measured_and_a_space_of_its_own(tmp_path: Path) -> None:
 def test_the_measure_tells_equal_from_unrelated(placed: Placed) -> None:
     exact = placed(Placement(threads=2))
     assert neighbours_kept(exact, exact) == 1
-    # By chance one in fifteen of these would be the same; shared words make it more.
+    # By chance one in six of these would be the same; shared words make it more.
     assert neighbours_kept(exact, HashingBackend("other")) < 0.6
 
 

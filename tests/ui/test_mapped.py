@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from embedder import Settings
 from embedder.analysis.neighbours import nearest_neighbours
@@ -16,6 +17,7 @@ from embedder.collections import Collection
 from embedder.collections.kept_map import KeptMap
 from tests.collections.test_maps import texts, vectors
 from ui import mapped
+from ui.layout import LayoutWorker
 from ui.loading import put_on_screen, summary
 from ui.page import arrange_after_load
 from ui.session import Session
@@ -23,13 +25,22 @@ from ui.session import Session
 from .test_shelf import Page, page_of
 
 KEY = "umap-15-0.1-42"
+in_module = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
-async def page(tmp_path: Path, compiled: Path) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def worker(compiled: Path) -> AsyncIterator[LayoutWorker]:
+    """One for all: a process is 13 seconds of imports."""
+    made = LayoutWorker(compiled)
+    yield made
+    await made.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(tmp_path: Path, compiled: Path, worker: LayoutWorker) -> AsyncIterator[Page]:
     """What numba compiles is where other tests have it compiled already."""
     settings = Settings(cache_dir=compiled, data_dir=tmp_path / "data", page_max_texts=60)
-    async for made in page_of(settings, compiled):
+    async for made in page_of(settings, compiled, worker):
         yield made
 
 
@@ -52,6 +63,7 @@ async def kept_of(page: Page) -> KeptMap | None:
     return page.collections.maps.load("things", collection.about)
 
 
+@in_module
 async def test_what_the_page_lays_out_is_kept_and_taken_by_the_next_who_opens(page: Page) -> None:
     collection = await filled(page, 40)
     session = Session(page.desk.datasets)
@@ -79,6 +91,7 @@ async def test_what_the_page_lays_out_is_kept_and_taken_by_the_next_who_opens(pa
     assert "the map kept with the collection: all 40 laid out; trustworthiness 0." in summary(second)
 
 
+@in_module
 async def test_new_texts_stand_on_it_at_once_and_it_is_brought_up_to_date_behind(page: Page) -> None:
     collection = await filled(page, 40)
     session = Session(page.desk.datasets)
@@ -114,6 +127,7 @@ async def test_new_texts_stand_on_it_at_once_and_it_is_brought_up_to_date_behind
     assert not page.desk.shelf.mapping
 
 
+@in_module
 async def test_a_sample_of_a_large_collection_stands_on_the_map_of_all(page: Page) -> None:
     from embedder.collections.mapping import make_map
 
@@ -131,6 +145,7 @@ async def test_a_sample_of_a_large_collection_stands_on_the_map_of_all(page: Pag
     assert "a sample of 150" in said
 
 
+@in_module
 async def test_all_of_a_collection_is_mapped_from_its_sample(page: Page) -> None:
     await filled(page, 150)
     session = Session(page.desk.datasets)
@@ -163,6 +178,7 @@ async def test_all_of_a_collection_is_mapped_from_its_sample(page: Page) -> None
     assert not page.desk.shelf.mapping
 
 
+@in_module
 async def test_a_map_of_all_is_made_once_at_a_time_and_given_up_when_nobody_waits(page: Page) -> None:
     await filled(page, 150)
     dataset = page.dataset(await page.last("things/open"))
@@ -178,6 +194,7 @@ async def test_a_map_of_all_is_made_once_at_a_time_and_given_up_when_nobody_wait
     assert "not of the collection" in (await page.last("things/map", {"data": other.id}))["error"]
 
 
+@in_module
 async def test_a_samples_own_layout_does_not_take_the_place_of_the_map_of_all(page: Page) -> None:
     await filled(page, 150)
     session = Session(page.desk.datasets)
@@ -191,6 +208,7 @@ async def test_a_samples_own_layout_does_not_take_the_place_of_the_map_of_all(pa
     np.testing.assert_array_equal(dataset.layout(KEY).points, places)
 
 
+@in_module
 async def test_what_is_on_screen_keeps_its_map_when_it_becomes_a_collection(page: Page) -> None:
     dataset = await page.on_screen(
         [f"a text about {word}" for word in ["one", "two", "three", "four", "five", "six", "seven"]]
@@ -205,6 +223,7 @@ async def test_what_is_on_screen_keeps_its_map_when_it_becomes_a_collection(page
     assert kept.head.rows == 7
 
 
+@in_module
 async def test_a_sample_that_came_with_its_map_keeps_it_too(page: Page) -> None:
     dataset = await page.on_screen([f"a text about {number}" for number in range(12)])
     points, clusters = dataset.flat.points, np.zeros(12, dtype=np.int32)
@@ -217,6 +236,7 @@ async def test_a_sample_that_came_with_its_map_keeps_it_too(page: Page) -> None:
     np.testing.assert_array_equal(kept.neighbours().indices[:, 0], np.arange(12))
 
 
+@in_module
 async def test_a_map_that_cannot_be_read_is_none(page: Page) -> None:
     await filled(page, 40)
     session = Session(page.desk.datasets)

@@ -83,12 +83,15 @@ class Page:
         return made
 
 
-async def page_of(settings: Settings, folder: Path) -> AsyncIterator[Page]:
+async def page_of(
+    settings: Settings, folder: Path, shared: LayoutWorker | None = None
+) -> AsyncIterator[Page]:
     async with hashing_engine(settings) as engine, open_collections(settings, engine) as collections:
         await engine.model_info()
-        worker = LayoutWorker(folder)
+        worker = shared or LayoutWorker(folder)
         yield Page(Desk(engine, settings, worker, collections), collections)
-        await worker.stop()
+        if shared is None:
+            await worker.stop()
 
 
 @pytest.fixture

@@ -158,11 +158,11 @@ async def test_one_that_is_killed_is_replaced_and_its_job_gone_on_with(workers: 
     with workers.each() as clients:
         batches += [Batch(client, text) for client in clients]
     kill(pids[1])
-    # The server answers all the while, and says that it is ready: one of its workers is.
+    # What waited at its door goes with it; then the server answers, and is ready: one of its workers is.
+    await until(lambda: not is_running(pids[1]))
     with workers.client() as client:
         assert client.get("/ready").status_code == 200
         vectors(client, "asked while a worker is away")
-    await until(lambda: not is_running(pids[1]))
 
     def ended() -> bool:
         with workers.client() as client:
