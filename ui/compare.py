@@ -26,7 +26,7 @@ from ui.last_call import LastCall
 from ui.map import key_of, laid_out
 from ui.owned import RUNTIME
 from ui.session import Session
-from ui.stopping import Stopped
+from ui.stopping import Replaced, Stopped
 from ui.turns import WAITING, in_turn
 from ui.view import QUIET, Desk, bind, bind_told, sentence_of, status
 
@@ -70,7 +70,8 @@ def wire(desk: Desk, view: CompareView, loads: list[Any]) -> Any:
         bind_told(desk, compare),
         [],
         view.outputs,
-        trigger_mode="always_last",
+        # What is asked for while another comparison runs takes its place.
+        trigger_mode="multiple",
         **QUIET,
     )
     view.cancel.click(bind(desk, cancel), [], None, **QUIET)
@@ -147,12 +148,16 @@ async def compare(desk: Desk, session: Session, told: Any) -> AsyncGenerator[Any
             desk.settings, dataset, told.get("with") if isinstance(told, dict) else None
         )
         stages_of = in_turn(desk.turns, _stages(desk, session, dataset, choice), (WAITING, None))
-        running = session.comparisons.under(stages_of)
+        session.comparisons.replace()
+        running = session.comparisons.under(stages_of, replaceable=True)
         async with aclosing(running) as stages:
             async for line, value in stages:
                 if session.dataset is not dataset:  # other texts came meanwhile, with a view of their own
                     break
                 yield line, gr.update(visible=True), value or gr.skip()
+    except Replaced:  # the line and the button are the newer one's
+        yield gr.skip(), gr.skip(), gr.skip()
+        return
     except Stopped:
         yield status(CANCELLED), gr.update(visible=False), gr.skip()
         return

@@ -196,6 +196,19 @@ async def test_a_cancelled_job_says_so_itself_and_another_can_follow_at_once(des
     assert any("Done" in line for line in lines)
 
 
+async def test_what_is_asked_for_next_takes_the_place_of_what_runs(desk: Desk) -> None:
+    session, dataset = await bring(desk, [f"text number {n}" for n in range(1000)])
+    cut = beside.choices(desk.settings, dataset)[-1].value
+    last: Any = None
+    async with aclosing(compare.compare(desk, session, {"with": OTHER})) as job:
+        async for last in job:
+            if "a second" in last[0]:
+                lines, _ = await stages(desk, session, cut)
+                assert any("Done" in line for line in lines)
+    assert all(isinstance(part, dict) and part["__type__"] == "update" and len(part) == 1 for part in last)
+    assert list(dataset.workings.beside) == [cut]
+
+
 async def test_other_texts_end_the_comparison_of_the_old_ones(desk: Desk) -> None:
     session, _ = await bring(desk, [f"text number {n}" for n in range(1000)])
     values, line = [], ""
