@@ -53,7 +53,8 @@ def runtimes() -> dict[str, Encode]:
 
     def of(**settings: Any) -> Encode:
         backend = load_backend(DEFAULT_MODEL, DEFAULT_MODEL, Settings.load(settings))
-        backend.close()  # waits for the graph, where there is one
+        if isinstance(backend, PackedBackend):
+            backend.wait_for_graph()
         return in_its_thread(backend)
 
     def packed(graph_tokens: int) -> Encode:
@@ -62,7 +63,7 @@ def runtimes() -> dict[str, Encode]:
         if form is None:
             sys.exit(f"What is known of the model could not be kept in {cache_dir}.")
         backend = PackedBackend(folder, replace(form, graph_tokens=graph_tokens), Placement(threads=1))
-        backend.close()
+        backend.wait_for_graph()
         return in_its_thread(backend)
 
     return {

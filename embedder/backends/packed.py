@@ -79,6 +79,7 @@ class PackedBackend:
         self._graph_tokens = 0
         self._shared_tokens = form.shared_tokens.get(str(placement.threads), NEVER)
         self._graph_made: threading.Thread | None = None
+        self._closing = threading.Event()
         self._running = 0
         self._lock = threading.Lock()
         self._prompt_tokens: dict[str, int] = {"": 0}
@@ -132,7 +133,12 @@ class PackedBackend:
                 self._running -= 1
 
     def close(self) -> None:
-        """Memory goes with the last reference."""
+        """Memory goes with the last reference; a graph that is still being made is given up."""
+        self._closing.set()
+        self.wait_for_graph()
+
+    def wait_for_graph(self) -> None:
+        """Return once it is there, or known not to come."""
         if self._graph_made is not None:
             self._graph_made.join()
 
@@ -153,8 +159,7 @@ class PackedBackend:
 
         Trials of about a second; batches go by them from then on.
         """
-        if self._graph_made is not None:
-            self._graph_made.join()
+        self.wait_for_graph()
         most_tokens, threads = self.info.max_tokens or 0, self._placement.threads
         found = shared_from(self._alone, self._on(threads, self._encoder), most_tokens)
         self._shared_tokens = NEVER if found is None else found
@@ -179,8 +184,12 @@ class PackedBackend:
         try:
             weights = read_weights(self._weights_folder)
             plain = make_encoder(self._form.config, weights, self._placement, Product(PlainLinear))
+            if self._closing.is_set():  # a command on a few texts is done by now
+                return
             graph = GraphEncoder(plain, beside=self._encoder)
             for batch in _probes(self.tokenize(_PROBES, Prompt())):
+                if self._closing.is_set():
+                    return
                 encoders: tuple[AnyEncoder, ...] = (graph, self._encoder)
                 one, other = (self._encode_by(encoder, batch) for encoder in encoders)
                 _check_equal(one, other)

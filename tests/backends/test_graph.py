@@ -50,7 +50,7 @@ def graph(plain: Encoder) -> GraphEncoder:
 def backend(folder: Path, form: Form) -> PackedBackend:
     """Uses its graph for 128 tokens and fewer, whatever a trial would say here."""
     made = PackedBackend(folder, replace(form, graph_tokens=128), Placement())
-    made.close()
+    made.wait_for_graph()
     return made
 
 
@@ -131,7 +131,7 @@ def test_a_text_alone_that_is_long_enough_takes_all_cores_by_torch(
 
     told = replace(form, graph_tokens=1000, shared_tokens={"2": 96})
     backend = PackedBackend(folder, told, Placement(threads=2))
-    backend.close()
+    backend.wait_for_graph()
     calls, threads = spy(backend, monkeypatch), []
     encode = backend._encode_by
 
@@ -172,17 +172,25 @@ def test_crossovers_are_measured_and_gone_by(folder: Path, form: Form) -> None:
     assert form.graph_tokens in {0, 16, 32, 64, 128, 256}
     assert set(form.shared_tokens) <= {str(Settings().cpu_threads)}
     made = PackedBackend(folder, form, Placement(threads=2))
-    made.close()
+    made.wait_for_graph()
     assert made.find_graph() in {0, 16, 32, 64, 128, 256}
     assert made.find_shared() in {None, *SHARED_TOKENS}
     again = PackedBackend(folder, replace(form, shared_tokens={"2": 48}), Placement(threads=2))
-    again.close()
+    again.wait_for_graph()
     assert again._shared_tokens == 48
+
+
+def test_a_graph_that_nobody_waits_for_is_given_up(folder: Path, form: Form) -> None:
+    made = PackedBackend(folder, replace(form, graph_tokens=128), Placement())
+    made.close()
+    assert made._graph is None
+    assert made._graph_made is not None
+    assert not made._graph_made.is_alive()
 
 
 def test_what_was_tried_with_other_threads_says_nothing_of_these(folder: Path, form: Form) -> None:
     backend = PackedBackend(folder, replace(form, shared_tokens={"4": 32}), Placement(threads=2))
-    backend.close()
+    backend.wait_for_graph()
     assert backend._shared_tokens == NEVER
 
 
@@ -202,7 +210,7 @@ def test_all_cores_are_tried_for_every_number_of_them_and_a_loss_is_not_kept(
         told = Settings.load({"threads": threads, "cache_dir": tmp_path})
         backend = load_backend("minilm", str(folder), told)
         assert isinstance(backend, PackedBackend)
-        backend.close()
+        backend.wait_for_graph()
         found.append(backend._shared_tokens)
     assert tried == [None, 64, 32]
     assert found == [NEVER, 64, 64, 32, 32]
@@ -214,7 +222,7 @@ def test_without_onnx_runtime_all_is_served_and_it_is_said(
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with caplog.at_level(logging.INFO, logger="embedder"):
         backend = PackedBackend(folder, replace(form, graph_tokens=128), Placement())
-        backend.close()
+        backend.wait_for_graph()
     assert "ONNX Runtime, which is not installed" in caplog.text
     vectors = backend.encode(texts_of(backend, "a short text"))
     assert np.linalg.norm(vectors[0]) == pytest.approx(1, abs=1e-5)

@@ -304,7 +304,7 @@ def test_every_architecture_has_a_graph_that_says_the_same(
     form = Forms(tmp_path).recall(form_key(folder), "org/it")
     assert form is not None
     backend = PackedBackend(folder, replace(form, graph_tokens=1 << 20), Placement())
-    backend.close()
+    backend.wait_for_graph()
     assert backend._graph is not None
     texts = mixed_texts(40, seed=5) + HARD
     tokenized = backend.tokenize(texts, Prompt())
