@@ -35,7 +35,7 @@ DONE: dict[Action, str] = {
     "compare": "The last calls of this page: the same texts by both models, or cut to fewer dimensions.",
 }
 EMPTY = "No call yet. Once texts are embedded, the same call stands here as code."
-NONE = "No call: these vectors came with their file, so nothing was embedded here."
+NOT_EMBEDDED = "No call: these vectors came with their file, so nothing was embedded here."
 # Runs in the visitor's browser and nowhere else: the key goes to the API as a header, never to the page.
 RUN = """async (key, call) => {
   if (!call) return ["There is no call to send yet.", ""];
@@ -142,7 +142,7 @@ async def show(desk: Desk, session: Session) -> Any:
     """The last call in every language."""
     call = session.last_call
     if call is None:
-        return status(EMPTY if session.dataset is None else NONE), "", *["" for _ in LANGUAGES]
+        return status(EMPTY if session.dataset is None else NOT_EMBEDDED), "", *["" for _ in LANGUAGES]
     sentence = DONE[call.action]
     if call.bodies:
         sentence += " EMBED_KEY holds your key; any word serves while the server is open."

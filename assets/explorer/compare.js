@@ -106,7 +106,6 @@ class Comparing {
   // Texts on screen, with or without another model's view of them, or more of that view than before.
   async show(value) {
     if (value.id !== this.value?.id) this.recall(viewed("compare", value.id));
-    const another = value.id !== this.value?.id || value.other?.choice !== this.value?.other?.choice;
     const fresh = value.id !== this.value?.id || value.version !== this.value?.version || value.other?.id !== this.value?.other?.id;
     this.value = value;
     this.api = fresh ? new Api(document.baseURI, value.id) : this.api;
@@ -116,7 +115,7 @@ class Comparing {
     const chosen = this.with.value;
     this.with.replaceChildren(...value.choices.map((choice) => make("option", { value: choice.value, textContent: choice.label })));
     const offered = (wanted) => value.choices.some((choice) => choice.value === wanted);
-    const wanted = (another && value.other?.choice) || chosen; // what a visitor picks meanwhile stays picked
+    const wanted = (fresh && value.other?.choice) || chosen; // what a visitor picks meanwhile stays picked
     if (offered(wanted)) this.with.value = wanted;
     this.go.disabled = !value.choices.length;
     this.maps.hidden = this.below.hidden = !value.other;

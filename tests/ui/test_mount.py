@@ -234,10 +234,8 @@ async def test_a_body_too_large_is_refused_before_it_is_parsed(client: httpx.Asy
     assert (await client.post("/gradio_api/queue/join", content=body)).status_code == 413
 
 
-@in_module
 async def test_the_page_is_built_without_writing_stubs_for_editors() -> None:
     program = """
-import subprocess
 import sys
 from ui.mount import no_stubs
 written = []
@@ -252,6 +250,7 @@ print(written, callable(gradio.Button.click))
     assert told.stdout.split() == ["[]", "True"], told.stderr
 
 
+@in_module
 async def test_a_page_that_cannot_be_built_leaves_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

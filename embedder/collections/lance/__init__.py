@@ -19,7 +19,7 @@ def _leave_unused_client_unchecked() -> None:
     def validate_call(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         if function is not None and function.__module__.startswith(_UNUSED_CLIENT):
             return function
-        return real(function, **options) if function is not None else real(**options)
+        return real(function, **options)  # type: ignore[type-var]  # None is the default of its own
 
     pydantic.validate_call = validate_call
 
