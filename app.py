@@ -11,9 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from embedder import Engine, Settings
+from embedder.access import Access
 from embedder.api.app import create_api
 from embedder.collections import open_collections
 from embedder.collections.housekeeping import kept_tidy
+from embedder.collections.key_ring import KeyRing
 from embedder.collections.uploads import Uploads
 from embedder.libraries import multiply_alone
 
@@ -36,11 +38,13 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     engine = Engine(settings, fellows=place.seat if place else None)
     collections = open_collections(settings, engine)
     uploads = Uploads(settings.data_dir / "files")
+    keys = KeyRing(collections.store)
+    access = Access(settings, keys)
     page: Page | PassOn | None = None
     if settings.ui and (place is None or place.has_page):
         from ui.mount import Page
 
-        page = Page(engine, settings, collections)
+        page = Page(engine, settings, collections, access)
     elif settings.ui and place is not None:
         from embedder.workers import PassOn
 
@@ -50,6 +54,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
     async def lifespan(_: Any) -> AsyncIterator[None]:
         multiply_alone()
         async with engine, collections, AsyncExitStack() as stack:
+            await stack.enter_async_context(keys.followed())
             if place is None or place.index == 0:  # one of a server's workers does it for all
                 await stack.enter_async_context(kept_tidy(collections, uploads, settings.cache_dir))
             if page is not None:
@@ -58,7 +63,7 @@ def create_app(settings: Settings | None = None, place: Place | None = None) -> 
             if page is not None:
                 await page.stop()
 
-    return create_api(engine, settings, collections=collections, page=page, lifespan=lifespan)
+    return create_api(engine, settings, collections=collections, access=access, page=page, lifespan=lifespan)
 
 
 def drawing() -> ModuleType:

@@ -1,5 +1,7 @@
 """Who asks: somebody with one of the owner's keys, or a program on the server's own machine.
 
+Keys are those of the settings and those that are kept in the store (`tessera key`).
+
 The reasoning is in `docs/decisions/0010-open-without-a-key.md`. The API and the page keep one rule.
 """
 
@@ -17,11 +19,15 @@ from embedder.config import Settings
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
+    from embedder.collections.key_ring import KeyRing
+    from embedder.spending import Budget
+
 
 class Access:
-    """What a request says of who sent it. The owner's keys are kept as digests."""
+    """What a request says of who sent it. The owner's keys are kept as digests; `ring` holds the store's."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ring: KeyRing | None = None) -> None:
+        self._ring = ring
         keys = [key.get_secret_value() for key in settings.keys]
         self._digests = [digest for key in keys for digest in _digests(key)]
         self._listens_locally = is_loopback(settings.host)
@@ -29,20 +35,42 @@ class Access:
 
     @property
     def has_keys(self) -> bool:
-        """Whether the owner has set a key."""
-        return bool(self._digests)
+        """Whether the owner has set a key, or keeps or kept some in the store.
+
+        Raises:
+            KeysUnavailable
+        """
+        return bool(self._digests) or (self._ring is not None and self._ring.closed)
 
     def keeps(self, request: HTTPConnection) -> bool:
         """Whether the request may see and change what is kept; without a key that is this machine only."""
         return self.has_key(request) if self.has_keys else self.is_local(request)
 
     def has_key(self, request: HTTPConnection) -> bool:
-        """Whether one of the owner's keys came with the request."""
+        """Whether one of the owner's keys came with the request.
+
+        Raises:
+            KeysUnavailable
+        """
         sent = bearer(request)
+        if not sent:
+            return False
+        return self._is_set(sent) or (self._ring is not None and self._ring.find(sent) is not None)
+
+    def budget_of(self, request: HTTPConnection) -> Budget | None:
+        """What the key that came with the request may spend; None where there is no limit.
+
+        Raises:
+            KeysUnavailable
+        """
+        sent = bearer(request)
+        return None if self._ring is None or self._is_set(sent) else self._ring.budget_of(sent)
+
+    def _is_set(self, sent: bytes) -> bool:
         digest = hashlib.sha256(sent).digest()
         # Every key is compared, so that the time tells neither which nor how much of one matched.
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        return bool(sent) and any(matches)
+        return any(matches)
 
     def is_local(self, request: HTTPConnection) -> bool:
         """Whether both ends are this machine and no name in the request says otherwise."""

@@ -18,11 +18,12 @@ from embedder.call import Call, cut
 from embedder.checks import check_prompt, check_request, check_texts
 from embedder.config import Settings
 from embedder.disk_cache import DiskCache
-from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
+from embedder.errors import InvalidInput, RateLimited, ShuttingDown, UnknownModel
 from embedder.metrics import Metrics
 from embedder.protocols import Backend, EmbeddingCache, Fellows
 from embedder.replica import BackendLoader, Replica, in_slices, resolve_prompt
 from embedder.scheduler import Scheduler
+from embedder.spending import BUDGET, Budget
 from embedder.types import (
     Asked,
     Embeddings,
@@ -151,6 +152,7 @@ class Engine:
             InvalidInput, ContextLengthExceeded: the texts or what is asked of them is wrong.
             UnknownModel, ModelUnavailable: no such model here, or it could not be loaded.
             TooLarge, Overloaded: no room ever, or not now (never for `options.wait_for_room`).
+            RateLimited: whoever asks has spent what he may for now (neither for `options.wait_for_room`).
             BackendFailed: the runtime failed on a text; `index` tells which.
             ShuttingDown
         """
@@ -267,6 +269,7 @@ class Engine:
         backend, scheduler = await replica.runtime()
         info = backend.info
         check_request(info, asked)
+        budget = await _budget(wait=asked.options.wait_for_room)
         prompt = resolve_prompt(info, asked.kind, asked.options)
         call = Call(info, asked.texts, asked.options, self.settings)
         keys = await self._keys(info, prompt, asked.texts)
@@ -280,6 +283,8 @@ class Engine:
             call.cancel(scheduler)
             raise
         vectors = call.vectors if asked.dimensions is None else cut(call.vectors, asked.dimensions)
+        if budget is not None:
+            budget.spend(int(call.prompt_tokens.sum()))
         timings = call.timings(tokenize_s, time.perf_counter() - started_s)
         self.metrics.cache_bytes.set(self._memory.held_bytes)
         counters = self.metrics.of_model(info.id)
@@ -324,3 +329,21 @@ class Engine:
                 call.tickets.append((ticket, some_rows))
         await call.collect()
         return tokenize_s
+
+
+async def _budget(*, wait: bool) -> Budget | None:
+    """That of whoever asks, if there is something left of it; with `wait`, once there is.
+
+    Raises:
+        RateLimited
+    """
+    budget = BUDGET.get()
+    while budget is not None:
+        try:
+            budget.check()
+            break
+        except RateLimited as error:
+            if not wait:
+                raise
+            await asyncio.sleep(error.retry_after_s)
+    return budget

@@ -10,6 +10,8 @@ TesseraError
 ├── UnknownFile             no file of that id
 ├── TooLarge                could never fit, however long one waits
 ├── Overloaded              no room now; try again after `retry_after_s`
+├── RateLimited             a key spent what it may for now; try again after `retry_after_s`
+├── KeysUnavailable         the store that holds the keys cannot be read
 ├── CollectionBusy          another process is writing to it; try again after `retry_after_s`
 ├── ModelUnavailable        allowed, but not loaded: still loading, or loading failed
 ├── ShuttingDown            the server is leaving
@@ -107,6 +109,28 @@ class Overloaded(TesseraError):
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(
             f"The server is working at its limit. Try again in {max(1, math.ceil(retry_after_s))} s."
+        )
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(TesseraError):
+    """A key has spent the tokens that it may in a minute; the next begins after `retry_after_s`."""
+
+    def __init__(self, tokens_per_minute: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"This key may embed {tokens_per_minute:,} tokens a minute, and has. "
+            f"Try again in {max(1, math.ceil(retry_after_s))} s."
+        )
+        self.retry_after_s = retry_after_s
+
+
+class KeysUnavailable(TesseraError):
+    """Who may come cannot be told now: the store that holds the keys cannot be read."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(
+            "The server cannot read the keys in its store now, so it lets nobody in by them. Try again in a "
+            "moment; if it lasts, tell the server's owner."
         )
         self.retry_after_s = retry_after_s
 

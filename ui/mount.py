@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI as FastAPIApp
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from embedder.access import Access
     from embedder.collections import Collections
     from embedder.config import Settings
     from embedder.engine import Engine
@@ -39,10 +40,17 @@ _FAILED = (
 class Page:
     """Gradio's page over `engine`; requests that come before it is built wait for it."""
 
-    def __init__(self, engine: Engine, settings: Settings, collections: Collections | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        collections: Collections | None = None,
+        access: Access | None = None,
+    ) -> None:
         self.engine = engine
         self.settings = settings
         self.collections = collections
+        self.access = access
         self.worker = LayoutWorker(settings.cache_dir, threads=settings.cpu_threads)
         self._app: ASGIApp | None = None
         self._built = asyncio.Event()
@@ -69,7 +77,7 @@ class Page:
     async def _live(self) -> None:
         """Build, then stay inside Gradio's lifespan until `stop`; one task enters and leaves it."""
         try:
-            desk = Desk(self.engine, self.settings, self.worker, self.collections)
+            desk = Desk(self.engine, self.settings, self.worker, self.collections, self.access)
             await self._let_model_load()
             gradio_app = await asyncio.to_thread(asyncio.run, build(desk))
             from ui.sight import FirstSight  # what it imports is there by now

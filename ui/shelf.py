@@ -11,7 +11,6 @@ from embedder.access import Access
 from embedder.collections import Collection, Collections
 from embedder.collections.deleted import Deleted, deleted
 from embedder.collections.map_rows import MAX_ROWS
-from embedder.config import Settings
 from embedder.errors import InvalidInput, StoreFailed, TesseraError, UnknownCollection
 from ui.datasets import Dataset, Datasets
 
@@ -66,14 +65,11 @@ class Shelf:
     """Collections, and what the page remembers of them beside the store."""
 
     collections: Collections
-    settings: Settings
+    access: Access
     shown: dict[str, str] = field(default_factory=dict)
     """By collection the dataset it was opened as last."""
     before: dict[str, Before] = field(default_factory=dict)
     """By what was deleted."""
-
-    def __post_init__(self) -> None:
-        self.access = Access(self.settings)
 
     @property
     def mapping(self) -> set[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from embedder.access import Access
 from embedder.collections import Collections, open_collections
 from embedder.config import Settings
 from embedder.engine import Engine
@@ -48,6 +49,8 @@ class Desk:
     worker: LayoutWorker
     collections: Collections | None = None
     """The owner's; None for those of the settings."""
+    access: Access | None = None
+    """Who may see them; None for the rule of the settings alone."""
     shelf: Shelf = field(init=False)
     sessions: Sessions = field(init=False)
     datasets: Datasets = field(init=False)
@@ -61,7 +64,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.turns = asyncio.Semaphore(self.settings.page_max_jobs)
         collections = self.collections or open_collections(self.settings, self.engine)
-        self.shelf = Shelf(collections, self.settings)
+        self.shelf = Shelf(collections, self.access or Access(self.settings))
         self.datasets = Datasets(self.settings.page_session_s, find_neighbours=self.worker.neighbours)
         self.sessions = Sessions(self.settings.page_session_s, self.datasets)
 

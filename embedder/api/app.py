@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from embedder import __version__
+from embedder.access import Access
 from embedder.api import collections as collection_routes
 from embedder.api import (
     comparing,
@@ -52,13 +53,15 @@ def create_api(
     settings: Settings,
     *,
     collections: Collections | None = None,
+    access: Access | None = None,
     page: ASGIApp | None = None,
     lifespan: Lifespan | None = None,
 ) -> Edge:
     """The outermost ASGI application: our routes, and `page` for every path that is not ours.
 
     `lifespan` starts and stops what the owner of `engine` wants started and stopped; without it
-    the engine is the caller's to start. `collections` are those of the settings if None.
+    the engine is the caller's to start. `collections` are those of the settings if None, and without
+    `access` no key of the store opens anything.
 
     Raises:
         ConfigError: a model's id begins as one of the page's own paths does.
@@ -81,7 +84,7 @@ def create_api(
     app.state.context = Context(
         engine=engine,
         settings=settings,
-        gate=Gate(settings),
+        gate=Gate(settings, access or Access(settings)),
         bodies=Bodies(settings.max_body_bytes, settings.request_timeout_s),
         collections=collections or open_collections(settings, engine),
         uploads=uploads,

@@ -1,4 +1,4 @@
-"""Who may use the API: bearer keys, or, where none is set, programs on this machine only.
+"""Who may use the API: bearer keys, or, where there is none, programs on this machine only.
 
 The reasoning is in `docs/decisions/0010-open-without-a-key.md`.
 """
@@ -10,6 +10,7 @@ from fastapi import Request
 from embedder.access import Access, bearer
 from embedder.api.errors import Unauthorized
 from embedder.config import Settings
+from embedder.spending import BUDGET
 
 _NOT_LOCAL = (
     "This server has no key set, so it is open only to programs on its own machine. Its owner can set "
@@ -27,15 +28,16 @@ _WRONG_KEY = "Incorrect API key provided. Check the header 'Authorization: Beare
 class Gate:
     """Lets a request to the API through, or raises."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._access = Access(settings)
+    def __init__(self, settings: Settings, access: Access) -> None:
+        self._access = access
         self._open = settings.open
 
     def check(self, request: Request) -> None:
-        """Return if the request may use the API.
+        """Return if the request may use the API. What it embeds from here on is charged to its key.
 
         Raises:
             Unauthorized: it may not; the message says what would let it in.
+            KeysUnavailable
         """
         if self._access.has_keys:
             self._check_key(request)
@@ -46,7 +48,7 @@ class Gate:
         """Return if the request may see and change what is kept; without a key that is this machine only.
 
         Raises:
-            Unauthorized
+            Unauthorized, KeysUnavailable
         """
         if self._access.has_keys:
             self._check_key(request)
@@ -58,6 +60,7 @@ class Gate:
             raise Unauthorized(_NO_KEY, code="missing_api_key")
         if not self._access.has_key(request):
             raise Unauthorized(_WRONG_KEY, code="invalid_api_key")
+        BUDGET.set(self._access.budget_of(request))
 
 
 async def require_key(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `tessera serve`, `embed`, `map`, `collection`, `models`."""
+"""The command line: `tessera serve`, `embed`, `map`, `collection`, `key`, `models`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from embedder import __version__
 from embedder.cli.collection_flags import add_collection_commands
 from embedder.cli.file_flags import add_embed_flags, add_map_flags
 from embedder.cli.flags import add_setting_flags
+from embedder.cli.key_flags import add_key_commands
 from embedder.errors import TesseraError
 from embedder.libraries import settle_environment
 
@@ -58,6 +59,10 @@ def _run(args: argparse.Namespace) -> int:
         from embedder.cli.collection import collection
 
         return collection(args)
+    if args.command == "key":
+        from embedder.cli.key import key
+
+        return key(args)
     from embedder.cli.models import models
 
     return models()
@@ -98,6 +103,15 @@ def _parser() -> argparse.ArgumentParser:
             "collection",
             help="texts that last: add, search, list, export, import, reembed, move, delete",
             description="Texts that last, in TESSERA_DATA_DIR or at TESSERA_DATA_URL, with all they have.",
+        )
+    )
+    add_key_commands(
+        commands.add_parser(
+            "key",
+            help="keys that every server on one store takes: add, list, revoke, forget",
+            description="Keys kept in the store of the collections, in TESSERA_DATA_DIR or at "
+            "TESSERA_DATA_URL. Servers on it take a new one, and refuse one that is revoked, within two "
+            "seconds. Those in EMBED_KEY are taken too.",
         )
     )
     commands.add_parser(

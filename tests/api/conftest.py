@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from embedder import Engine, Settings
+from embedder.access import Access
 from embedder.api.app import create_api
 from embedder.backends.hashing import HashingBackend
+from embedder.collections.key_ring import KeyRing
 
 MODEL = "org/tiny"
 SECOND = "plain"
@@ -46,6 +48,7 @@ def make_client(tmp_path: Path) -> MakeClient:
         base_url: str = BASE,
         client: tuple[str, int] = ("127.0.0.1", 50000),
         ready: bool = True,
+        ring: KeyRing | None = None,
         **flags: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         ours = {"model": MODEL, "models": (SECOND,), "drain_s": 0.5, "data_dir": tmp_path / "data"}
@@ -53,7 +56,7 @@ def make_client(tmp_path: Path) -> MakeClient:
         engine = Engine(
             settings, loader=loader or (lambda model_id, source, settings: HashingBackend(model_id))
         )
-        app = create_api(engine, settings, page=page)
+        app = create_api(engine, settings, access=Access(settings, ring), page=page)
         transport = httpx.ASGITransport(app, client=client, raise_app_exceptions=True)
         async with engine, httpx.AsyncClient(transport=transport, base_url=base_url) as http:
             if ready:

@@ -1,0 +1,28 @@
+"""Whose tokens are embedded: of whoever began the work, through all that it calls.
+
+A context variable, as work passes many hands before it comes to `Engine.embed`, the one way to a vector,
+and none of them has a reason to know of it. Tasks inherit it from who makes them.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Budget(Protocol):
+    """What somebody may spend, and has."""
+
+    def check(self) -> None:
+        """Return if there is something left.
+
+        Raises:
+            RateLimited
+        """
+
+    def spend(self, tokens: int) -> None:
+        """Count tokens that were embedded."""
+
+
+BUDGET: ContextVar[Budget | None] = ContextVar("budget", default=None)
+"""None where nobody counts."""

@@ -1,0 +1,162 @@
+"""Keys of the store, over HTTP: who they let in, and what they may spend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from embedder.collections.key_ring import KeyRing
+from embedder.collections.keys import Keys
+from embedder.collections.opening import open_store
+from embedder.collections.store import Store
+from embedder.errors import StoreFailed
+from tests.api.canonical import assert_canonical_error
+from tests.api.conftest import MakeClient
+from tests.api.test_api_keys import GUARDED
+
+BODY = {"model": "org/tiny", "input": "a few words"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store(str(tmp_path / "keys"))
+
+
+@pytest.fixture
+async def ring(store: Store) -> AsyncIterator[KeyRing]:
+    made = KeyRing(store)
+    async with made.followed():
+        yield made
+
+
+def bearing(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+async def asked(client: httpx.AsyncClient, key: str, path: str = "/v1/embeddings", **body: object):
+    return await client.post(path, json=BODY | body, headers=bearing(key))
+
+
+async def follows(client: httpx.AsyncClient, status: int, key: str) -> None:
+    """Wait until the server knows what became of the key."""
+    async with asyncio.timeout(10):
+        while (await asked(client, key)).status_code != status:
+            await asyncio.sleep(0.05)
+
+
+async def test_the_first_key_closes_a_server_and_opens_it_to_whoever_has_one(
+    make_client: MakeClient, store: Store, ring: KeyRing
+) -> None:
+    async with make_client(ring=ring) as client:
+        assert (await client.post("/v1/embeddings", json=BODY)).status_code == 200
+        sent, made = await asyncio.to_thread(Keys(store).add, "Ada")
+        await follows(client, 401, "another")
+        for method, path in GUARDED:
+            refused = await client.request(method, path, json=BODY)
+            assert_canonical_error(refused, 401, code="missing_api_key")
+            let_in = await client.request(method, path, json=BODY, headers=bearing(sent))
+            assert let_in.status_code == 200, path
+        assert (await client.get("/v1/collections", headers=bearing(sent))).status_code == 200
+        await asyncio.to_thread(Keys(store).revoke, made.id)
+        await follows(client, 401, sent)
+        assert_canonical_error(await asked(client, sent), 401, code="invalid_api_key")
+        assert_canonical_error(await client.get("/v1/collections"), 401, code="missing_api_key")
+
+
+async def test_an_open_server_is_closed_by_a_key_too(
+    make_client: MakeClient, store: Store, ring: KeyRing
+) -> None:
+    async with make_client(ring=ring, open=True, client=("203.0.113.9", 50000)) as client:
+        assert (await client.post("/v1/embeddings", json=BODY)).status_code == 200
+        await asyncio.to_thread(Keys(store).add, "Ada")
+        await follows(client, 401, "another")
+
+
+async def test_keys_of_the_environment_need_no_store(
+    make_client: MakeClient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(name: str) -> None:
+        raise StoreFailed("away")
+
+    monkeypatch.setattr(store, "open", away)
+    ring = KeyRing(store)
+    async with ring.followed(), make_client(ring=ring, keys=("mine",)) as client:
+        assert (await asked(client, "mine")).status_code == 200
+        refused = await asked(client, "another")
+        assert_canonical_error(refused, 503, code="keys_unavailable")
+        assert refused.headers["retry-after"] == "2"
+    async with make_client(ring=ring) as client:
+        assert_canonical_error(await client.post("/v1/embeddings", json=BODY), 503, code="keys_unavailable")
+
+
+async def test_a_key_that_has_spent_what_it_may_is_told_when_to_come_again(
+    make_client: MakeClient, store: Store, ring: KeyRing
+) -> None:
+    tokens = 0
+    sent, _ = Keys(store).add("Ada", 40)
+    other, _ = Keys(store).add("Grace")
+    async with make_client(ring=ring, keys=("mine",)) as client:
+        await follows(client, 200, other)
+        routes = [
+            ("/v1/embeddings", {}),  # the same texts again: what a cache knew is counted too
+            ("/v1/embeddings", {}),
+            ("/v1/similarity", {"input": ["one", "two words"]}),
+            ("/v1/rerank", {"query": "one", "documents": ["one", "two words"]}),
+        ]
+        while True:
+            path, body = routes[0]
+            answer = await asked(client, sent, path, **body)
+            if answer.status_code != 200:
+                break
+            tokens += answer.json()["usage"]["total_tokens"]
+            routes.append(routes.pop(0))
+            assert tokens < 80, "nothing is counted"
+        assert tokens >= 40
+        for path, body in routes:
+            refused = await asked(client, sent, path, **body)
+            assert_canonical_error(refused, 429, code="rate_limit_exceeded")
+            assert 1 <= int(refused.headers["retry-after"]) <= 60
+            assert "40 tokens a minute" in refused.json()["error"]["message"]
+        assert (await client.get("/v1/models", headers=bearing(sent))).status_code == 200
+        for key in (other, "mine"):
+            assert (await asked(client, key)).status_code == 200
+
+
+async def test_what_is_kept_is_counted_and_files_wait_for_the_next_minute(
+    make_client: MakeClient, store: Store, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, _ = Keys(store).add("Ada", 5)
+    async with make_client(ring=ring) as client:
+        headers = bearing(sent)
+        await follows(client, 401, "another")
+        await follows(client, 429, sent)
+        made = await client.post("/v1/vector_stores", json={"name": "kept"}, headers=headers)
+        assert made.status_code == 200
+        where = f"/v1/vector_stores/{made.json()['id']}"
+        question = {"query": "words"}
+        assert_canonical_error(await client.post(f"{where}/search", json=question, headers=headers), 429)
+        uploaded = await client.post(
+            "/v1/files",
+            files={"file": ("a.txt", b"a few words in a file")},
+            data={"purpose": "assistants"},
+            headers=headers,
+        )
+        file_id = uploaded.json()["id"]
+        await client.post(f"{where}/files", json={"file_id": file_id}, headers=headers)
+
+        async def status() -> str:
+            return (await client.get(f"{where}/files/{file_id}", headers=headers)).json()["status"]
+
+        await asyncio.sleep(1)
+        assert await status() == "in_progress"
+        await client.delete(f"{where}/files/{file_id}", headers=headers)
+        # Minutes of half a second: the next file has to wait for one.
+        monkeypatch.setattr("embedder.collections.key_limits._WINDOW_S", 0.5)
+        await client.post(f"{where}/files", json={"file_id": file_id}, headers=headers)
+        async with asyncio.timeout(30):
+            while await status() != "completed":
+                await asyncio.sleep(0.1)
