@@ -1,7 +1,7 @@
 # Tessera. `make run` starts it, `make test` tests it; both work from nothing.
 PYTHON ?= python3
 ARGS ?=
-PIP = $(BIN)/python -m pip install --disable-pip-version-check -q
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-compile -q
 BIN := .venv/bin
 
 .PHONY: run test check bench pins clean

@@ -1,7 +1,7 @@
-"""Every test, in two processes: those of a browser, and beside them at a lower priority all others.
+"""Every test, in three processes: those of a browser, and beside them at the lowest priority all others.
 
-Most tests wait, so both together take less than one after the other. What fails is run once more, alone,
-and that is told: beside another process a slow machine may let a browser wait too long.
+Most tests keep one core busy at most, so all together take less than one after the other. What fails is run
+once more, alone, and that is told: beside other processes a slow machine may let a browser wait too long.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-PARTS = {"browser": "browser", "rest": "not browser"}
-LOW_PRIORITY = ["nice", "-n", "10"]
+HALF = ("cli", "clients", "collections", "corpus", "docs", "install", "ui")
+"""Folders of tests that take about as long as all others."""
+PARTS = {
+    "browser": ["-m", "browser"],
+    "around": ["-m", "not browser", *(f"tests/{folder}" for folder in HALF)],
+    "inside": ["-m", "not browser", "tests", *(f"--ignore=tests/{folder}" for folder in HALF)],
+}
+LOW_PRIORITY = ["nice", "-n", "19"]
+"""That of layouts, which the browser waits for."""
 RESULTS = Path("test-results")
 MOST_AGAIN = 20
 """More failures than these have a cause that running them alone does not take away."""
@@ -34,9 +41,9 @@ class Counts:
 
 def command(part: str, results: str, more: list[str]) -> list[str]:
     """How a part is run, and under which name it writes down what became of it."""
-    pytest = [sys.executable, "-m", "pytest", "-m", PARTS[part], "-o", f"cache_dir=.pytest_cache/{part}"]
-    low = LOW_PRIORITY if part == "rest" and shutil.which("nice") else []
-    return [*low, *pytest, f"--junitxml={RESULTS / results}.xml", *more]
+    pytest = [sys.executable, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{part}"]
+    low = LOW_PRIORITY if part != "browser" and shutil.which("nice") else []
+    return [*low, *pytest, f"--junitxml={RESULTS / results}.xml", *(more or PARTS[part])]
 
 
 def counted(results: str) -> Counts | None:
@@ -58,7 +65,7 @@ def counted(results: str) -> Counts | None:
 
 
 def together() -> bool:
-    """Run both parts at once, print each as it ends; whether they ran to their ends."""
+    """Run all parts at once, print each in turn; whether they ran to their ends."""
     running = {}
     for part in PARTS:
         log = (RESULTS / f"{part}.log").open("w")
@@ -74,7 +81,7 @@ def together() -> bool:
 
 
 def main() -> int:
-    """Both parts, what failed once more, and a closing line as pytest's own; 0 if all passed."""
+    """All parts, what failed once more, and a closing line as pytest's own; 0 if all passed."""
     started_s = time.monotonic()
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir()
@@ -90,7 +97,7 @@ def main() -> int:
             continue
         if 0 < len(found.failed) <= MOST_AGAIN:
             names = [*json.loads(Path(f".pytest_cache/{part}/v/cache/lastfailed").read_text())]
-            print(f"Failed beside the other part, once more alone: {', '.join(names)}", flush=True)
+            print(f"Failed beside the other parts, once more alone: {', '.join(names)}", flush=True)
             again = f"{part}-again"
             subprocess.run(command(part, again, names), check=False)
             alone = counted(again) or Counts()

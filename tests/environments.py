@@ -95,7 +95,19 @@ def client_python(name: str) -> Path:
     if not _is_made(folder, stamp):
         shutil.rmtree(folder, ignore_errors=True)
         run([sys.executable, "-m", "venv", folder])
-        run([python, "-m", "pip", "install", "--disable-pip-version-check", "-q", "-r", requirements])
+        run(
+            [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--no-compile",
+                "-q",
+                "-r",
+                requirements,
+            ]
+        )
         (folder / "made-from").write_text(stamp)
     return python
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -43,8 +43,18 @@ async def asked(client: httpx.AsyncClient, key: str, path: str = "/v1/embeddings
 
 async def follows(client: httpx.AsyncClient, status: int, key: str) -> None:
     """Wait until the server knows what became of the key."""
-    async with asyncio.timeout(10):
-        while (await asked(client, key)).status_code != status:
+
+    async def told() -> bool:
+        return (await asked(client, key)).status_code == status
+
+    await within(told)
+
+
+async def within(condition: Callable[[], Awaitable[bool]], timeout_s: float = 30.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while True:
+            if await condition():
+                return
             await asyncio.sleep(0.05)
 
 
@@ -148,15 +158,15 @@ async def test_what_is_kept_is_counted_and_files_wait_for_the_next_minute(
         file_id = uploaded.json()["id"]
         await client.post(f"{where}/files", json={"file_id": file_id}, headers=headers)
 
-        async def status() -> str:
-            return (await client.get(f"{where}/files/{file_id}", headers=headers)).json()["status"]
+        async def is_done() -> bool:
+            told = (await client.get(f"{where}/files/{file_id}", headers=headers)).json()["status"]
+            assert told in ("in_progress", "completed")
+            return told == "completed"
 
         await asyncio.sleep(1)
-        assert await status() == "in_progress"
+        assert not await is_done()
         await client.delete(f"{where}/files/{file_id}", headers=headers)
         # Minutes of half a second: the next file has to wait for one.
         monkeypatch.setattr("embedder.collections.key_limits._WINDOW_S", 0.5)
         await client.post(f"{where}/files", json={"file_id": file_id}, headers=headers)
-        async with asyncio.timeout(30):
-            while await status() != "completed":
-                await asyncio.sleep(0.1)
+        await within(is_done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,18 +21,20 @@ KINDS = ("lance", "postgres", "milvus")
 
 
 @pytest.fixture(params=KINDS)
-def two(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Store, Store]:
+def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Store, Store]]:
     """One empty store as two servers have it open."""
     place = new_place(request.param, request, tmp_path, shared=True)
     stores = opened(request.param, place), opened(request.param, place)
-    request.addfinalizer(stores[0].close)
-    request.addfinalizer(stores[1].close)
-    return stores
+    yield stores
+    for store in stores:
+        store.close()
 
 
 async def within(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.05)
 
 
@@ -82,7 +84,7 @@ async def test_keys_are_no_collection(two: tuple[Store, Store]) -> None:
     assert await Collections(two[1], None).names() == []
 
 
-def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+def test_what_is_wrong_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = Keys(opened("lance", str(tmp_path)))
     for name in ("", " ", "x" * 65, "a\nb"):
         with pytest.raises(InvalidInput, match="name"):
@@ -93,8 +95,8 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="no key 'ffff'"):
             keys.revoke("ffff")
         keys.add("Ada")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(TooLarge, match="Revoke one"):
-        patch.setattr("embedder.collections.keys.MAX_KEYS", 2)
+    monkeypatch.setattr("embedder.collections.keys.MAX_KEYS", 2)
+    with pytest.raises(TooLarge, match="Revoke one"):
         keys.add("Grace")
 
 
