@@ -33,9 +33,8 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
     place = new_place(request.param, request, tmp_path)
     shared = {"TESSERA_DATA_URL": place, "TESSERA_DATA_DIR": str(tmp_path / "shared")}
     with ExitStack() as stack:
-        servers = [
-            stack.enter_context(live_server(tmp_path / name, "--no-ui", **shared)) for name in ("one", "other")
-        ]
+        folders = tmp_path / "one", tmp_path / "other"
+        servers = [stack.enter_context(live_server(folder, "--no-ui", **shared)) for folder in folders]
         clients = [
             stack.enter_context(httpx.Client(base_url=server.base, headers=bearing(KEY), timeout=60))
             for server in servers
