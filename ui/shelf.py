@@ -11,6 +11,7 @@ from embedder.access import Access
 from embedder.collections import Collection, Collections
 from embedder.collections.deleted import Deleted, deleted
 from embedder.collections.map_rows import MAX_ROWS
+from embedder.collections.notes import files_of
 from embedder.errors import InvalidInput, StoreFailed, TesseraError, UnknownCollection
 from ui.datasets import Dataset, Datasets
 
@@ -153,12 +154,16 @@ class Shelf:
     async def _about(self, name: str) -> dict[str, Any]:
         try:
             opened = await self.collections.open(name)
-            about = await opened.read_about()
+            about, stats = await opened.read_about(), await opened.stats()
+            files = files_of(about.metadata).values()
             return {
                 "name": name,
-                "count": await opened.count(),
+                "count": stats.count,
                 "model": about.model,
                 "dimensions": about.dimensions,
+                "recall": stats.recall,
+                "sample": stats.recall_sample,
+                "coming": sum(one.state == "in_progress" for one in files),
             }
         except (StoreFailed, UnknownCollection) as error:
             return {"name": name, "problem": str(error)}

@@ -16,6 +16,9 @@ const NAMES = "A name has 1 to 64 letters (a to z), digits, dots, dashes or unde
 const HALF_ADDED = "Cancelled; what was added by then stays. Adding the same again goes on.";
 const HALF_BACK = "Cancelled; Undo again goes on.";
 const SHOWN_DELETED = 5;
+const AGAIN_MS = 2000;
+// Never rounded up to all of them.
+const percent = (share) => `${(Math.floor(1000 * share) / 10).toLocaleString("en")} %`;
 const button = (textContent, click, more = {}) => make("button", { type: "button", textContent, on: { click }, ...more });
 
 document.head.append(make("link", { rel: "stylesheet", href: new URL("shelf.css", import.meta.url).href }));
@@ -100,6 +103,9 @@ class Shelf {
     const rest = more ? make("p", { className: "tx-note", textContent: `${more.toLocaleString("en")} more; the command line lists all.` }) : null;
     const empty = make("p", { className: "tx-note", textContent: EMPTY });
     this.list.replaceChildren(...(collections.length ? [list, rest].filter(Boolean) : [empty]));
+    // Files of programs come in beside the page: as long as some do, it looks again.
+    clearTimeout(this.again);
+    if (collections.some((one) => one.coming)) this.again = setTimeout(() => this.drawer.open && this.look(), AGAIN_MS);
     if (id) document.getElementById(id)?.focus();
   }
 
@@ -132,16 +138,22 @@ class Shelf {
     );
   }
 
-  _item({ name, count: n, model, dimensions, problem }) {
+  _item({ name, count: n, model, dimensions, problem, recall, sample, coming }) {
     const about = problem ?? [count(n, "text"), model ? model.split("/").pop() : `vectors of ${dimensions} dimensions`].join(" · ");
+    const more = [
+      coming ? `${count(coming, "file")} on the way in` : "",
+      typeof recall === "number" ? `search finds ${percent(recall)} of what is nearest` : "",
+    ].filter(Boolean);
+    const measured = sample ? `Measured with ${count(sample, "text")} of its own` : "";
     const current = part.name === name;
     return make(
       "li",
       { className: "kx-item", "data-name": name, "aria-current": String(current) },
       make("b", { textContent: name, dir: "auto" }),
       make("small", { textContent: about, title: model ?? "" }),
-      button("Open", async () => (await this.openIt(name)) && this.drawer.makeRoom(), { disabled: Boolean(problem), "aria-label": `Open ${name}` }),
-      button("Delete", () => this.drop(name), { className: "kx-quiet", "aria-label": `Delete ${name}` }),
+      ...more.map((textContent) => make("small", { textContent, title: measured })),
+      button("Open", async () => (await this.openIt(name)) && this.drawer.makeRoom(), { id: `kx-open-${name}`, disabled: Boolean(problem), "aria-label": `Open ${name}` }),
+      button("Delete", () => this.drop(name), { id: `kx-drop-${name}`, className: "kx-quiet", "aria-label": `Delete ${name}` }),
     );
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +39,8 @@ from embedder.api.edge import Edge, check_model_ids
 from embedder.api.keys import Gate, require_keeper, require_key
 from embedder.collections import Collections, open_collections
 from embedder.collections.documents import Documents
+from embedder.collections.housekeeping import keep
+from embedder.collections.ownership import LEASE_S
 from embedder.collections.uploads import Uploads
 from embedder.config import Settings
 from embedder.engine import Engine
@@ -68,6 +71,7 @@ def create_api(
     """
     if page is not None:
         check_model_ids(settings.allowed_models)
+    collections = collections or open_collections(settings, engine)
     uploads = Uploads(settings.data_dir / "files")
     documents = Documents(uploads)
     leaving = threading.Event()
@@ -79,14 +83,14 @@ def create_api(
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        lifespan=None if lifespan is None else _ending(lifespan, documents),
+        lifespan=None if lifespan is None else _with_documents(lifespan, documents, collections),
     )
     app.state.context = Context(
         engine=engine,
         settings=settings,
         gate=Gate(settings, access or Access(settings)),
         bodies=Bodies(settings.max_body_bytes, settings.request_timeout_s),
-        collections=collections or open_collections(settings, engine),
+        collections=collections,
         uploads=uploads,
         documents=documents,
         created=int(time.time()),
@@ -115,15 +119,21 @@ def create_api(
     return Edge(api, page, engine.metrics, leaving)
 
 
-def _ending(lifespan: Lifespan, documents: Documents) -> Lifespan:
-    """`lifespan`, within which what is being done with files ends before the engine does."""
+def _with_documents(lifespan: Lifespan, documents: Documents, collections: Collections) -> Lifespan:
+    """`lifespan`, within which files that others left are gone on with, and ours let go of before it ends."""
+
+    async def look() -> None:
+        await documents.look(collections)
 
     @asynccontextmanager
     async def whole(app: Any) -> AsyncIterator[None]:
         async with lifespan(app):
+            looking = asyncio.create_task(keep(look, LEASE_S))
             try:
                 yield
             finally:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
                 await documents.close()
 
     return whole

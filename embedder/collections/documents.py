@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any
 from weakref import WeakValueDictionary
 
+from embedder.collections.catalogue import Collections
 from embedder.collections.collection import Collection
 from embedder.collections.notes import Files, Notes
 from embedder.collections.ownership import Document, State
@@ -25,7 +26,7 @@ from embedder.collections.texts import NewText
 from embedder.collections.uploads import Uploads
 from embedder.corpus.chunks import Chunking, split_texts
 from embedder.corpus.reading import parse_texts
-from embedder.errors import InvalidInput, TesseraError, UnknownFile
+from embedder.errors import CollectionBusy, InvalidInput, TesseraError, UnknownCollection, UnknownFile
 
 __all__ = ["Document", "Documents", "State"]
 
@@ -91,6 +92,16 @@ class Documents:
         if any(one.abandoned for one in found.values()):
             found = await self._tending.take_up(collection)
         return sorted(found.values(), key=lambda one: (-one.created, one.file_id))
+
+    async def look(self, collections: Collections) -> None:
+        """Begin anew, in all collections, with what nobody works on any more.
+
+        Raises:
+            StoreFailed
+        """
+        for name in await collections.names():
+            with suppress(UnknownCollection, CollectionBusy):  # gone since, or looked at the next time
+                await self.of(await collections.open(name))
 
     async def of_batch(self, collection: Collection, batch_id: str) -> list[Document]:
         """Those files of a collection that came together.
@@ -168,7 +179,7 @@ class Documents:
         await self._notes.change_metadata(collection, with_batch)
 
     async def close(self) -> None:
-        """Stop everything; it goes on when the collection is next looked at, by whom it may be."""
+        """Stop everything; it goes on when the collection is next looked at, by whichever process."""
         await self._tending.close()
 
     async def _settle(self, collection: Collection, file_id: str, known: Columns | None) -> None:

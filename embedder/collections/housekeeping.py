@@ -32,7 +32,7 @@ async def kept_tidy(collections: Collections, uploads: Uploads, cache_dir: Path)
 
     maps = MapUpkeep(collections, cache_dir)
     keepers = [
-        asyncio.create_task(_keep(work, every_s)) for work, every_s in ((tidy, EVERY_S), (maps.look, LOOK_S))
+        asyncio.create_task(keep(work, every_s)) for work, every_s in ((tidy, EVERY_S), (maps.look, LOOK_S))
     ]
     try:
         yield
@@ -42,7 +42,8 @@ async def kept_tidy(collections: Collections, uploads: Uploads, cache_dir: Path)
         await asyncio.gather(*keepers, return_exceptions=True)
 
 
-async def _keep(work: Callable[[], Awaitable[None]], every_s: float) -> None:
+async def keep(work: Callable[[], Awaitable[None]], every_s: float) -> None:
+    """Do `work` ever again; where it fails that is logged, and the next time comes."""
     wait_s = FIRST_S
     while True:
         await asyncio.sleep(wait_s)

@@ -24,7 +24,7 @@ class Notes:
 
     async def known(self, collection: Collection) -> Files:
         """What is remembered; what another process wrote may show a second later."""
-        return await asyncio.to_thread(lambda: _files_of(collection.about.metadata))
+        return await asyncio.to_thread(lambda: files_of(collection.about.metadata))
 
     async def change(self, collection: Collection, change: Callable[[Files], object]) -> Files:
         """Have `change` made to what is known of files; what is known then."""
@@ -32,7 +32,7 @@ class Notes:
 
         def changed(metadata: dict[str, Any]) -> dict[str, Any]:
             files.clear()
-            files.update(_files_of(metadata))
+            files.update(files_of(metadata))
             change(files)
             return metadata | {"files": {file_id: asdict(one) for file_id, one in files.items()}}
 
@@ -51,7 +51,7 @@ class Notes:
             await asyncio.to_thread(collection.table.change_info, changed)
 
 
-def _files_of(metadata: Mapping[str, Any]) -> Files:
+def files_of(metadata: Mapping[str, Any]) -> Files:
     """Those that are told of as this version does; metadata is also what people and other versions write."""
     told = metadata.get("files")
     files = {}

@@ -89,7 +89,7 @@ def on_screen(page: Page) -> str:
 
 def items(page: Page) -> dict[str, str]:
     return {
-        item.locator("b").inner_text(): item.locator("small").inner_text()
+        item.locator("b").inner_text(): item.locator("small").first.inner_text()
         for item in page.locator("#shelf .kx-item").all()
     }
 
@@ -98,6 +98,22 @@ def picture(page: Page, name: str, size: tuple[int, str]) -> None:
     if PICTURES:
         page.wait_for_timeout(400)  # what slides has come to rest
         page.screenshot(path=Path(PICTURES) / f"collections-{name}-{size[0]}-{size[1]}.png")
+
+
+def attached(server: Server, name: str, text: str) -> None:
+    """A program has a file put into a collection."""
+    edge = "a-boundary"
+    parts = [
+        f'--{edge}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n',
+        f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="words.txt"\r\n\r\n{text}\r\n',
+        f"--{edge}--\r\n",
+    ]
+    form = {"Content-Type": f"multipart/form-data; boundary={edge}"}
+    request = urllib.request.Request(f"{server.base}/v1/files", "".join(parts).encode(), form)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        file_id = json.load(answer)["id"]
+    static = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
+    asked(server, f"/v1/vector_stores/{name}/files", {"file_id": file_id, "chunking_strategy": static})
 
 
 @pytest.fixture
@@ -396,3 +412,23 @@ def test_a_visitor_of_a_public_server_sees_nothing_of_them(
             )
             assert refused.status in (400, 403)
         assert page.request.post(f"{running.base}/explorer/collections/x/open").status == 403
+
+
+def test_files_that_programs_send_are_told_of_while_they_come(
+    shown: Callable[..., Any], empty: Server
+) -> None:
+    filled(empty, "notes", TEXTS[:3])
+    page: Page = shown().page
+    open_sidebar(page)
+    item = page.locator("#shelf .kx-item", has_text="notes")
+    assert "file" not in item.inner_text()
+    attached(empty, "notes", "\n\n".join(f"Sentence {n} of a file that takes its time." for n in range(3000)))
+    close_sidebar(page)
+    open_sidebar(page)
+    item.get_by_text("1 file on the way in").wait_for()
+    picture(page, "coming", SIZES[0])
+    page.locator("#kx-open-notes").focus()
+    # Without anything being done the list follows, and the keyboard's place stays.
+    item.get_by_text("1 file on the way in").wait_for(state="detached")
+    assert int(items(page)["notes"].split()[0].replace(",", "")) > 3
+    assert page.evaluate("document.activeElement.id") == "kx-open-notes"

@@ -125,6 +125,21 @@ async def test_what_a_stop_cut_off_is_gone_on_with(
     await later.close()
 
 
+async def test_what_a_stop_cut_off_is_gone_on_with_though_nobody_asks(
+    documents: Documents, collections: Collections, store: Collection, uploads: Uploads
+) -> None:
+    upload = uploads.add("long.txt", "assistants", WORDS.encode())
+    await documents.attach(store, upload.id, {}, None)
+    await documents.close()
+    later = Documents(uploads)
+    await later.look(collections)
+    # What another would see, who begins nothing.
+    async with asyncio.timeout(30):
+        while store.about.metadata["files"][upload.id]["state"] != "completed":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await later.close()
+
+
 async def test_a_cancelled_file_stays_cancelled(
     documents: Documents, store: Collection, uploads: Uploads
 ) -> None:

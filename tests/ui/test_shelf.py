@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ import pytest
 from pydantic import SecretStr
 
 from embedder import Settings
+from embedder.access import Access
 from embedder.analysis import Projection, pca_2d
 from embedder.collections import Collections, NewText, open_collections
+from embedder.collections.key_ring import KeyRing
+from embedder.collections.keys import Keys
+from embedder.collections.ownership import Document
 from embedder.errors import InvalidInput
-from tests.collections.stores import new_place
+from tests.collections.stores import new_place, opened
 from ui import collecting, sidebar
 from ui.datasets import Dataset, Workings
 from ui.layout import LayoutWorker
@@ -340,6 +345,45 @@ async def test_with_a_key_it_is_the_key_that_counts(locked: Page) -> None:
     answer = await locked.post("/collections/fruit/keep", asked, base=VISITOR, authorization=key)
     assert json.loads(answer.text.splitlines()[-1])["kept"] == 12
     assert (await locked.told(authorization=key))["collections"][0]["name"] == "fruit"
+
+
+async def test_a_key_of_the_store_is_a_keepers_too(page: Page) -> None:
+    sent, made = await asyncio.to_thread(Keys(page.collections.store).add, "Ada")
+    ring = KeyRing(page.collections.store)
+    async with ring.followed():
+        access = Access(page.desk.settings, ring)
+        theirs = Page(
+            Desk(page.desk.engine, page.desk.settings, page.desk.worker, page.collections, access),
+            page.collections,
+        )
+        assert await theirs.told() == {"allowed": False, "asks_for_key": True}
+        assert (await theirs.told(authorization=f"Bearer {sent}"))["collections"] == []
+        await asyncio.to_thread(Keys(page.collections.store).revoke, made.id)
+        async with asyncio.timeout(10):
+            while (await theirs.told(authorization=f"Bearer {sent}"))["allowed"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def test_the_list_tells_what_a_search_finds_and_which_files_are_coming(tmp_path: Path) -> None:
+    store = opened("lance-indexed", str(tmp_path / "store"))
+    settings = Settings(cache_dir=tmp_path)
+    async with hashing_engine(settings) as engine, Collections(store, engine) as collections:
+        page = Page(Desk(engine, settings, LayoutWorker(tmp_path), collections), collections)
+        made = await collections.create("many")
+        vectors = np.random.default_rng(0).standard_normal((400, made.about.dimensions)).astype(np.float32)
+        await made.add([NewText(f"text {n}") for n in range(400)], vectors=vectors)
+        await asyncio.to_thread(made.table.maintain)
+        document = Document("file-1", "a.txt", "in_progress", 1, {}, 800, 400)
+        files = {
+            one.file_id: asdict(one) for one in (document, replace(document, file_id="2", state="failed"))
+        }
+        made.table.change_info(lambda info: {**info, "metadata": {"files": files}})
+        (listed,) = (await page.told())["collections"]
+        stats = await made.stats()
+        assert (listed["count"], listed["coming"]) == (400, 1)
+        assert listed["recall"] == stats.recall is not None
+        assert 0.9 < listed["recall"] <= 1
+        assert listed["sample"] == stats.recall_sample > 0
 
 
 async def test_what_was_opened_goes_on_screen_and_the_page_is_told_nothing_of_it(page: Page) -> None:
