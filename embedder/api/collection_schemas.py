@@ -76,6 +76,8 @@ class SearchCollection(BaseModel):
     weights: list[float] | None = Field(
         None, min_length=2, max_length=2, description="Of meaning and of words in hybrid search; [1, 1]."
     )
+    like: list[str] = Field(default_factory=list, description="Ids of texts that hits are to be like.")
+    unlike: list[str] = Field(default_factory=list, description="Ids of texts that they are to be unlike.")
     diversity: float = Field(0.0, description="0 to 1: prefer hits that differ from each other.")
     rerank: bool = Field(False, description="Have the server's reranker order the best ones anew.")
 

@@ -237,6 +237,8 @@ def _question(wanted: wire.SearchCollection) -> Question:
         wanted=None if wanted.filters is None else parse_filter(wanted.filters),
         min_score=wanted.min_score,
         weights=(1.0, 1.0) if wanted.weights is None else (wanted.weights[0], wanted.weights[1]),
+        like=tuple(wanted.like),
+        unlike=tuple(wanted.unlike),
         diversity=wanted.diversity,
         rerank=wanted.rerank,
     )

@@ -98,11 +98,13 @@ async def _search(args: argparse.Namespace) -> int:
         wanted=None if args.filter is None else parse_filter(_json(args.filter)),
         min_score=args.min_score,
         weights=tuple(args.weights or (1.0, 1.0)),
+        like=tuple(args.like),
+        unlike=tuple(args.unlike),
         diversity=args.diversity,
         rerank=args.rerank,
     )
     model = await _model_of(args.name)
-    needs_model = args.mode != "keyword" or args.rerank
+    needs_model = bool(args.query) and (args.mode != "keyword" or args.rerank)
     context = _served(model, rerank=args.rerank) if needs_model else _stored()
     async with context as collections:
         answer = await (await collections.open(args.name)).search(question)

@@ -71,7 +71,15 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help=_NAME)
-    parser.add_argument("query", metavar="QUERY", help="what to look for")
+    parser.add_argument("query", metavar="QUERY", nargs="?", default="", help="what to look for")
+    for name in ("like", "unlike"):
+        parser.add_argument(
+            f"--{name}",
+            metavar="ID",
+            action="append",
+            default=[],
+            help=f"find what is {name} this text of the collection; may be repeated",
+        )
     parser.add_argument(
         "--mode",
         choices=["semantic", "keyword", "hybrid"],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from embedder.collections.examples import LIKE, blended, check_examples
 from embedder.collections.filters import Filter
 from embedder.collections.rows import Row
 from embedder.collections.store import Ranked, Table
@@ -39,8 +40,10 @@ RERANKED = "What a cross-encoder makes of question and text read together; only 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is searched for: words, or a `vector` `(d,)` in their place.
+    """What is searched for: words, a `vector` `(d,)` in their place, or what is like examples.
 
+    `like` and `unlike` are ids of texts of the collection, which are no hits themselves; with words, the hits
+    are like these too.
     `min_score` is of the mode's own score. `weights` are those of meaning and of words in hybrid
     search. `diversity` 0 to 1 trades nearness for difference (maximal marginal relevance). With `rerank`
     the engine's cross-encoder orders the best ones anew.
@@ -55,6 +58,8 @@ class Question:
     weights: tuple[float, float] = (1.0, 1.0)
     diversity: float = 0.0
     rerank: bool = False
+    like: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +95,14 @@ async def search(collection: Collection, question: Question) -> Answer:
     """The best hits of `question` in `collection`.
 
     Raises:
-        InvalidInput: nothing to look for, or a number out of its range.
+        InvalidInput: nothing to look for, a number out of its range, or an example that is not there.
         ModelMismatch
     """
     _check(question)
+    examples, most = {*question.like, *question.unlike}, question.top_k
+    if examples:
+        vector = await blended(collection, question)
+        question = replace(question, vector=vector, top_k=most + len(examples))
     for _ in range(2):  # once more if all rows were exchanged between ranking and reading
         meant, worded = await asyncio.gather(
             _by_meaning(collection, question), _by_words(collection, question)
@@ -101,9 +110,16 @@ async def search(collection: Collection, question: Question) -> Answer:
         hits, lost = await asyncio.to_thread(best_hits, collection.table, question, meant, worded)
         if hits or not lost:
             break
-    if not question.rerank:
-        return Answer(hits[: question.top_k], SCORES[question.mode])
-    return Answer(await _reranked(collection, question, hits), RERANKED)
+    if question.rerank:
+        hits = await _reranked(collection, question, hits)
+    hits = [hit for hit in hits if hit.row.id not in examples][:most]
+    return Answer(hits, RERANKED if question.rerank else _told(question))
+
+
+def _told(question: Question) -> str:
+    """What the scores of the hits are."""
+    by_example = question.mode == "semantic" and (question.like or question.unlike)
+    return LIKE if by_example else SCORES[question.mode]
 
 
 async def _reranked(collection: Collection, question: Question, hits: list[Hit]) -> list[Hit]:
@@ -131,7 +147,10 @@ def _check(question: Question) -> None:
         raise InvalidInput("'diversity' must be 0 to 1.", param="diversity")
     if not (min(question.weights) >= 0 and 0 < sum(question.weights) < float("inf")):
         raise InvalidInput("'weights' must be two numbers of 0 or more, not both 0.", param="weights")
-    words_needed = question.mode != "semantic" or question.vector is None or question.rerank
+    if question.like or question.unlike:
+        check_examples(question)
+    meant = question.vector is not None or question.like or question.unlike
+    words_needed = question.mode != "semantic" or not meant or question.rerank
     if words_needed and not question.query.strip():
         raise InvalidInput("There is nothing to look for: 'query' is empty.", param="query")
 

@@ -62,6 +62,8 @@ async def test_a_collection_is_made_filled_searched_and_deleted(client: httpx.As
     assert best["score"] == pytest.approx(1, abs=1e-5)
     assert len(await search(query="cat", vector=exact, mode="hybrid", weights=[0, 1], min_score=0.5)) == 2
     assert len(await search(query="cat", top_k=4, diversity=0.5)) == 4
+    like = await search(like=["t0"], unlike=["t2"])
+    assert {one["text"] for one in like} == {TEXTS[1], "no id"}
 
     gone = await client.post("/v1/collections/notes/delete", json={"ids": ["t0"], "documents": ["d"]})
     assert gone.json() == {"object": "collection.texts.deleted", "deleted": 3}

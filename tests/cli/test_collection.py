@@ -58,6 +58,10 @@ def test_texts_of_a_file_are_kept_found_moved_and_deleted(tmp_path: Path) -> Non
     words_only = hits(collection(tmp_path, *both, "0", "1"))
     assert all("words_rank" in hit["parts"] for hit in words_only)
     assert [hit["parts"]["words_rank"] for hit in words_only] == [1, 2, 3][: len(words_only)]
+    (first,) = hits(collection(tmp_path, "search", "notes", "stadium", "-k", "1", "--json"))
+    like = hits(collection(tmp_path, "search", "notes", "--like", first["id"], "--json"))
+    assert like
+    assert first["id"] not in {hit["id"] for hit in like}
     worded = hits(collection(tmp_path, "search", "notes", "STADIUM", "--mode", "keyword", "--json"))
     assert [hit["id"] for hit in worded] == ["d"]
 

@@ -143,6 +143,48 @@ async def test_filters_thresholds_and_diversity(filled: Collection) -> None:
     assert len({hit.row.text for hit in diverse.hits}) == 3
 
 
+async def test_what_is_like_some_and_unlike_others(filled: Collection) -> None:
+    rows = {
+        row.id: row.vector for row in await filled.get([f"t{n}" for n in range(len(TEXTS))], vectors=True)
+    }
+
+    def unit(vector: Any) -> np.ndarray:
+        return np.asarray(vector) / np.linalg.norm(vector)
+
+    async def order(wanted: np.ndarray, *examples: str) -> list[str]:
+        left = [row_id for row_id in rows if row_id not in examples]
+        return sorted(left, key=lambda row_id: -float(unit(rows[row_id]) @ wanted))
+
+    like = await filled.search(Question(like=("t1",)))
+    assert ids(like) == await order(unit(rows["t1"]), "t1")
+    assert "mean of the examples" in like.score
+    both = await filled.search(Question(like=("t1", "t0", "t1"), unlike=("t2",), top_k=2))
+    towards = (unit(rows["t1"]) + unit(rows["t0"])) / 2 - unit(rows["t2"])
+    assert ids(both) == (await order(unit(towards), "t0", "t1", "t2"))[:2]
+    assert both.hits[0].score == pytest.approx(
+        float(unit(rows[both.hits[0].row.id]) @ unit(towards)), abs=1e-5
+    )
+    away = await filled.search(Question(unlike=("t2",)))
+    assert ids(away) == await order(-unit(rows["t2"]), "t2")
+    words = await filled.search(Question("rain", like=("t1",)))
+    asked = unit((await filled.embed(["rain"]))[0])
+    assert ids(words) == await order(unit(unit(rows["t1"]) + asked), "t1")
+    hybrid = await filled.search(Question("dog", like=("t1",), mode="hybrid"))
+    assert "t1" not in ids(hybrid)
+    assert "rank fusion" in hybrid.score
+    for wrong, what in [
+        (Question(like=("t1", "gone")), "no text 'gone'"),
+        (Question(unlike=("gone",)), "no text 'gone'"),
+        (Question(like=("t1",), unlike=("t1",)), "no direction"),
+        (Question("dog", like=("t1",), mode="keyword"), "cannot be like"),
+        (Question(like=("t1",), vector=np.ones(3)), "not both"),
+        (Question(like=("t1",) * 101), "100 examples"),
+        (Question(like=("t1",), mode="hybrid"), "'query' is empty"),
+    ]:
+        with pytest.raises(InvalidInput, match=what):
+            await filled.search(wrong)
+
+
 async def test_an_id_or_the_content_says_what_is_replaced(
     filled: Collection, runtimes: dict[str, Runtime]
 ) -> None:
