@@ -50,6 +50,8 @@ class Call:
         self._truncated: list[int] = []
         self.missing = list(range(len(texts)))
         self.cache_s = 0.0
+        self.spend: Callable[[int], None] = lambda _: None
+        """Is told of tokens once they are known, or let in to be computed."""
 
     @property
     def caller(self) -> int:

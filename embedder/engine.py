@@ -45,6 +45,9 @@ _LAST_ANSWERS_S, _LAST_BATCH_S, _LAST_WRITE_S = 1.0, 5.0, 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 """Between two trials to load what could not be had, such as servers of others that were away."""
 
+_BUDGET_LOOK_S = 10.0
+"""Whoever waits for a budget looks so often whether it has been raised."""
+
 _DEFAULT_OPTIONS = EmbedOptions()
 
 
@@ -272,19 +275,20 @@ class Engine:
         budget = await _budget(wait=asked.options.wait_for_room)
         prompt = resolve_prompt(info, asked.kind, asked.options)
         call = Call(info, asked.texts, asked.options, self.settings)
+        if budget is not None:
+            call.spend = budget.spend
         keys = await self._keys(info, prompt, asked.texts)
         call.recall(keys, self._memory.get)
         if self._disk is not None and call.missing:
             await self._recall_from_disk(self._disk, call, keys)
         call.check_lengths()
+        call.spend(int(call.prompt_tokens.sum()))  # what is computed is counted once it has been let in
         try:
             tokenize_s = await self._compute(call, keys, prompt, backend, scheduler)
         except BaseException:
             call.cancel(scheduler)
             raise
         vectors = call.vectors if asked.dimensions is None else cut(call.vectors, asked.dimensions)
-        if budget is not None:
-            budget.spend(int(call.prompt_tokens.sum()))
         timings = call.timings(tokenize_s, time.perf_counter() - started_s)
         self.metrics.cache_bytes.set(self._memory.held_bytes)
         counters = self.metrics.of_model(info.id)
@@ -327,6 +331,7 @@ class Engine:
                     caller=call.caller,
                 )
                 call.tickets.append((ticket, some_rows))
+                call.spend(sum(text.prompt_tokens for text in some))
         await call.collect()
         return tokenize_s
 
@@ -345,5 +350,5 @@ async def _budget(*, wait: bool) -> Budget | None:
         except RateLimited as error:
             if not wait:
                 raise
-            await asyncio.sleep(error.retry_after_s)
+            await asyncio.sleep(min(error.retry_after_s, _BUDGET_LOOK_S))
     return budget

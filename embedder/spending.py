@@ -26,3 +26,14 @@ class Budget(Protocol):
 
 BUDGET: ContextVar[Budget | None] = ContextVar("budget", default=None)
 """None where nobody counts."""
+
+
+def check_budget() -> None:
+    """Return if whoever asks has something left, or nobody counts.
+
+    Raises:
+        RateLimited
+    """
+    budget = BUDGET.get()
+    if budget is not None:
+        budget.check()

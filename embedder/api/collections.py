@@ -18,6 +18,7 @@ from embedder.api.vector_store_wire import PREFIX
 from embedder.api.waiting import off_loop, while_connected
 from embedder.collections import Answer, Collection, NewText, Question, parse_filter
 from embedder.errors import InvalidInput, TooLarge
+from embedder.spending import check_budget
 
 router = APIRouter(tags=["collections"])
 
@@ -78,6 +79,7 @@ async def add_texts(request: Request, name: str) -> Response:
         )
         if vectors is None:
             _check_chars(texts, context)
+            check_budget()  # what has been begun waits for room, also in a budget
         opened = await context.collections.open(name)
         call = opened.add(texts, vectors=vectors, fingerprint=wanted.fingerprint)
         added = await while_connected(request, call, timeout_s=context.settings.request_timeout_s)

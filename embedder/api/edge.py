@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from embedder.api.errors import answer_unforeseen
 from embedder.errors import ConfigError
 from embedder.metrics import Metrics
+from embedder.spending import BUDGET
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
+        BUDGET.set(None)  # of an earlier request on this connection, whose context may be this one's too
         if scope["type"] != "http":
             app = self._page if scope["type"] == "websocket" and self._page else self._api
             await app(scope, receive, send)

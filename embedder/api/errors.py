@@ -85,7 +85,7 @@ ERROR_KINDS: Mapping[type[TesseraError], ErrorKind] = {
     BackendFailed: ErrorKind(500, _SERVER, "backend_failed"),
     StoreFailed: ErrorKind(500, _SERVER, "store_failed"),
     ModelUnavailable: ErrorKind(503, _SERVER, "model_unavailable"),
-    KeysUnavailable: ErrorKind(503, _SERVER, "keys_unavailable"),
+    KeysUnavailable: ErrorKind(500, _SERVER, "keys_unavailable"),
     ShuttingDown: ErrorKind(503, _SERVER, "shutting_down"),
     TimedOut: ErrorKind(503, _SERVER, "timeout"),
 }

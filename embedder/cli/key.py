@@ -10,7 +10,7 @@ from embedder.collections.keys import Key, Keys
 from embedder.collections.opening import open_store, store_url
 from embedder.config import Settings
 from embedder.corpus.rows import counted
-from embedder.errors import ConfigError
+from embedder.errors import ConfigError, StoreFailed
 
 
 def key(args: argparse.Namespace) -> int:
@@ -57,11 +57,14 @@ def _revoke(keys: Keys, args: argparse.Namespace) -> int:
 
 
 def _forget(keys: Keys, args: argparse.Namespace) -> int:
-    count = len(keys.read() or [])
+    try:
+        what = counted(len(keys.read() or []), "key")
+    except StoreFailed:  # to forget them is the way out
+        what = "all keys"
     if not args.yes:
-        raise ConfigError(f"This takes {counted(count, 'key')} away for good. Say --yes if that is meant.")
+        raise ConfigError(f"This takes {what} away for good. Say --yes if that is meant.")
     keys.forget()
-    say(f"{counted(count, 'key')} taken away.")
+    say(f"Taken away: {what}.")
     return 0
 
 

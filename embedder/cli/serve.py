@@ -123,11 +123,14 @@ def _who_may_call(settings: Settings) -> str:
     if settings.keys:
         return "The server asks for its key: the one in EMBED_KEY (or TESSERA_KEYS) when it was started."
     if settings.open:
-        return "The server is open to everybody who reaches it (TESSERA_OPEN): any word serves as the key."
+        return (
+            "The server is open to everybody who reaches it (TESSERA_OPEN): any word serves as the key, "
+            "unless keys are kept in its store (tessera key)."
+        )
     if is_loopback(settings.host):
         return (
-            "The server is open to programs on this machine: any word serves as the key. "
-            "Start it with EMBED_KEY set to ask for one."
+            "The server is open to programs on this machine: any word serves as the key, unless keys are "
+            "kept in its store (tessera key). Start it with EMBED_KEY set to ask for one."
         )
     return (
         f"No key is set and {settings.host} is reachable from outside, so /v1 answers 401. Start it with "

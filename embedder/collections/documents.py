@@ -27,6 +27,7 @@ from embedder.collections.uploads import Uploads
 from embedder.corpus.chunks import Chunking, split_texts
 from embedder.corpus.reading import parse_texts
 from embedder.errors import CollectionBusy, InvalidInput, TesseraError, UnknownCollection, UnknownFile
+from embedder.spending import BUDGET, Budget
 
 __all__ = ["Document", "Documents", "State"]
 
@@ -46,6 +47,7 @@ class Documents:
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._own_turns: WeakValueDictionary[Budget, asyncio.Semaphore] = WeakValueDictionary()
         self._notes = Notes()
         self._tending = Tending(self._notes, self._work)
         self._attaching: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -97,11 +99,14 @@ class Documents:
         """Begin anew, in all collections, with what nobody works on any more.
 
         Raises:
-            StoreFailed
+            StoreFailed: not even their names can be read.
         """
         for name in await collections.names():
-            with suppress(UnknownCollection, CollectionBusy):  # gone since, or looked at the next time
+            try:
                 await self.of(await collections.open(name))
+            except TesseraError as error:  # one that is damaged keeps no other from it
+                if not isinstance(error, (UnknownCollection, CollectionBusy)):
+                    _LOG.warning("Files of %s were not looked after: %s", name, type(error).__name__)
 
     async def of_batch(self, collection: Collection, batch_id: str) -> list[Document]:
         """Those files of a collection that came together.
@@ -195,7 +200,7 @@ class Documents:
     async def _work(self, collection: Collection, document: Document) -> Document:
         before: set[str] = set()
         try:
-            async with self._turns:
+            async with self._turn():
                 before.update(await asyncio.to_thread(collection.table.ids_of, [document.file_id]))
                 ended = await self._put(collection, document)
         except (InvalidInput, UnknownFile) as error:
@@ -210,6 +215,13 @@ class Documents:
             with suppress(TesseraError):  # a store that fails may be why
                 await self._take_back(collection, document.file_id, before)
         return ended
+
+    def _turn(self) -> asyncio.Semaphore:
+        """What a file waits for: whoever may have to wait for a budget in the middle keeps nobody else."""
+        budget = BUDGET.get()
+        if budget is None:
+            return self._turns
+        return self._own_turns.setdefault(budget, asyncio.Semaphore(1))
 
     async def _take_back(self, collection: Collection, file_id: str, before: set[str]) -> None:
         """Delete what a try that failed put in, unless the file is somebody else's by now."""

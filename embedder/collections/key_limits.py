@@ -1,7 +1,8 @@
 """What keys with a limit spend, counted by all servers of a store together.
 
-A fixed window of a minute: simple, and what is shared is one number for each key. Servers tell each
-other every second, so that a limit is passed by what comes in between, and by the request that reaches it.
+A leaky bucket for each key (Turner 1986, as a meter): it holds a minute's tokens, and what was spent drains
+at the limit's rate. What passes the limit therefore has to be waited for, however much it is. What is shared
+is the level of each bucket; servers tell each other every second.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 from embedder.collections.catalogue import HIDDEN
 from embedder.collections.keys import hidden_table
@@ -18,77 +20,95 @@ from embedder.collections.store import Info, Store
 from embedder.errors import RateLimited, UnknownCollection
 
 _TABLE = f"{HIDDEN}_spent"
-_WINDOW_S = 60
-_KEPT_WINDOWS = 2
-"""Clocks of machines are not quite the same."""
+_MINUTE_S = 60.0
+_USED_S = 120.0
+"""So long after a key was last used its level is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Tokens in a bucket at `at_s` in Unix seconds, and how many of them drain in a minute."""
+
+    tokens: float
+    at_s: float
+    per_minute: int
+
+    def at(self, now_s: float) -> float:
+        """What is left of it by then; clocks of two machines may differ."""
+        drained = max(0.0, now_s - self.at_s) * self.per_minute / _MINUTE_S
+        return max(0.0, self.tokens - drained)
 
 
 class KeyLimits:
-    """Counts tokens by key and minute. `share` blocks; all of it may be called from any thread."""
+    """The buckets of keys. `share` blocks; all of it may be called from any thread."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
-        self._untold: dict[tuple[int, str], int] = {}
-        self._told: dict[tuple[int, str], int] = {}
-        self._asked_in = -1
+        self._sharing = threading.Lock()
+        self._told: dict[str, Level] = {}
+        self._untold: dict[str, tuple[int, int]] = {}
+        """Tokens by key, with the limit."""
+        self._used_at_s = float("-inf")
 
-    def check(self, key_id: str, tokens_per_minute: int) -> None:
-        """Return if the key has not spent so many tokens in this minute.
+    def check(self, key_id: str, per_minute: int) -> None:
+        """Return if the bucket has room.
 
         Raises:
             RateLimited
         """
         now_s = self._clock()
-        window = int(now_s // _WINDOW_S)
         with self._lock:
-            self._asked_in = window
-            place = (window, key_id)
-            spent = self._told.get(place, 0) + self._untold.get(place, 0)
-        if spent >= tokens_per_minute:
-            raise RateLimited(tokens_per_minute, retry_after_s=(window + 1) * _WINDOW_S - now_s)
+            self._used_at_s = now_s
+            told = self._told.get(key_id)
+            level = (0.0 if told is None else told.at(now_s)) + self._untold.get(key_id, (0, 0))[0]
+        if level >= per_minute:
+            raise RateLimited(per_minute, retry_after_s=(level - per_minute + 1) * _MINUTE_S / per_minute)
 
-    def spend(self, key_id: str, tokens: int) -> None:
-        """Count tokens that were embedded for the key."""
-        place = (int(self._clock() // _WINDOW_S), key_id)
+    def spend(self, key_id: str, tokens: int, per_minute: int) -> None:
+        """Put tokens that are embedded for the key into its bucket."""
         with self._lock:
-            self._untold[place] = self._untold.get(place, 0) + tokens
+            self._untold[key_id] = (self._untold.get(key_id, (0, 0))[0] + tokens, per_minute)
 
     def share(self) -> None:
-        """Tell the others what was spent here, and learn what was spent there.
+        """Tell the others what was spent here, and learn what was spent there; one at a time.
 
         Raises:
             CollectionBusy, StoreFailed: nothing is lost, and told the next time.
         """
-        first = int(self._clock() // _WINDOW_S) - _KEPT_WINDOWS + 1
-        with self._lock:
-            untold = {place: tokens for place, tokens in self._untold.items() if place[0] >= first}
-            asked = self._asked_in >= first
-        told: dict[tuple[int, str], int] = {}
-        if untold:
-            table = hidden_table(self._store, _TABLE, {})
-            told = _read(table.change_info(lambda info: _with(info, untold, first)), first)
-        elif asked:
-            with suppress(UnknownCollection):
-                told = _read(self._store.open(_TABLE).info, first)
-        with self._lock:
-            self._told = told
-            for place, tokens in untold.items():
-                self._untold[place] -= tokens
-            self._untold = {place: left for place, left in self._untold.items() if left}
+        with self._sharing:
+            now_s = self._clock()
+            with self._lock:
+                untold = dict(self._untold)
+                used = now_s - self._used_at_s < _USED_S
+            told: dict[str, Level] = {}
+            if untold:
+                table = hidden_table(self._store, _TABLE, {})
+                told = _read(table.change_info(lambda info: _with(info, untold, now_s)))
+            elif used:
+                with suppress(UnknownCollection):
+                    told = _read(self._store.open(_TABLE).info)
+            with self._lock:
+                self._told = told
+                for key_id, (tokens, per_minute) in untold.items():
+                    left = self._untold[key_id][0] - tokens
+                    if left:
+                        self._untold[key_id] = (left, per_minute)
+                    else:
+                        del self._untold[key_id]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyBudget:
-    """What one key may spend: so many tokens in each minute."""
+    """What one key may spend: so many tokens a minute."""
 
     limits: KeyLimits
     key_id: str
     tokens_per_minute: int
 
     def check(self) -> None:
-        """Return if there is something left in this minute.
+        """Return if there is something left.
 
         Raises:
             RateLimited
@@ -96,27 +116,27 @@ class KeyBudget:
         self.limits.check(self.key_id, self.tokens_per_minute)
 
     def spend(self, tokens: int) -> None:
-        """Count tokens that were embedded."""
-        self.limits.spend(self.key_id, tokens)
+        """Count tokens that are embedded."""
+        self.limits.spend(self.key_id, tokens, self.tokens_per_minute)
 
 
-def _with(info: Info, untold: Mapping[tuple[int, str], int], first: int) -> Info:
-    """What was told, and what was not yet; minutes before `first` are over."""
-    told = _read(info, first)
-    for place, tokens in untold.items():
-        told[place] = told.get(place, 0) + tokens
-    spent: dict[str, dict[str, int]] = {}
-    for (window, key_id), tokens in told.items():
-        spent.setdefault(str(window), {})[key_id] = tokens
-    return {**info, "spent": spent}
+def _with(info: Info, untold: Mapping[str, tuple[int, int]], now_s: float) -> Info:
+    """What was told, and what was not yet; buckets that have drained are left out."""
+    levels = _read(info)
+    for key_id, (tokens, per_minute) in untold.items():
+        before = levels.get(key_id)
+        at_s = now_s if before is None else max(now_s, before.at_s)
+        levels[key_id] = Level((0.0 if before is None else before.at(at_s)) + tokens, at_s, per_minute)
+    kept = {key_id: astuple(level) for key_id, level in levels.items() if level.at(now_s) > 0}
+    return {**info, "levels": kept}
 
 
-def _read(info: Info, first: int) -> dict[tuple[int, str], int]:
-    """What is told of minutes from `first` on."""
-    spent: Mapping[str, Mapping[str, int]] = info.get("spent", {})
-    return {
-        (int(window), key_id): tokens
-        for window, by_key in spent.items()
-        if int(window) >= first
-        for key_id, tokens in by_key.items()
-    }
+def _read(info: Info) -> dict[str, Level]:
+    """The levels that are told of; what cannot be read is none."""
+    told: Any = info.get("levels")
+    levels = {}
+    for key_id, one in told.items() if isinstance(told, Mapping) else ():
+        with suppress(TypeError, ValueError):
+            tokens, at_s, per_minute = one
+            levels[str(key_id)] = Level(float(tokens), float(at_s), int(per_minute))
+    return levels

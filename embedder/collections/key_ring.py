@@ -6,19 +6,21 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from embedder.collections.key_limits import KeyBudget, KeyLimits
 from embedder.collections.keys import Key, Keys
 from embedder.collections.store import Store
-from embedder.errors import CollectionBusy, KeysUnavailable, StoreFailed
+from embedder.errors import KeysUnavailable
 from embedder.spending import Budget
 
 LOOK_S = 1.0
 """A store may show what was written a second later: keys change within two."""
 _FIRST_S = 10.0
 """A server that starts waits so long for its store."""
+_LAST_S = 5.0
+"""And one that stops, to tell it what keys have spent."""
 _TRUSTED_S = 300.0
 """So long after they could last be read, keys are taken as they were."""
 
@@ -39,13 +41,16 @@ class KeyRing:
         """Within it keys are as they are in the store; they have been read once when it is entered."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._look(), _FIRST_S)
-        follower = asyncio.create_task(self._follow())
+        # Two tasks: who waits for the store's writer keeps nobody from reading.
+        followers = [asyncio.create_task(_ever(step)) for step in (self._look, self._share)]
         try:
             yield
         finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
-            await self._share()
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._share(), _LAST_S)
 
     @property
     def closed(self) -> bool:
@@ -82,24 +87,24 @@ class KeyRing:
         if self._read_at_s is None or time.monotonic() - self._read_at_s > _TRUSTED_S:
             raise KeysUnavailable(retry_after_s=2 * LOOK_S)
 
-    async def _follow(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self._look()
-            await self._share()
-
     async def _look(self) -> None:
         try:
-            keys = await asyncio.to_thread(self._kept.read)
+            kept = await asyncio.to_thread(self._kept.read, had=self._keys is not None)
+            keys = None if kept is None else {bytes.fromhex(key.digest): key for key in kept}
         except Exception as error:  # whatever it is, the next look may find it mended
-            self._complain(error)
+            _LOG.warning("The keys in the store could not be read: %s", type(error).__name__)
             return
-        self._keys = None if keys is None else {bytes.fromhex(key.digest): key for key in keys}
+        self._keys = keys
         self._read_at_s = time.monotonic()
 
     async def _share(self) -> None:
-        with suppress(CollectionBusy, StoreFailed):  # what was spent is told the next time
+        try:
             await asyncio.to_thread(self._limits.share)
+        except Exception as error:  # what was spent is told the next time
+            _LOG.warning("What keys have spent could not be shared: %s", type(error).__name__)
 
-    def _complain(self, error: Exception) -> None:
-        _LOG.warning("The keys in the store could not be read: %s", type(error).__name__)
+
+async def _ever(step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(LOOK_S)
+        await step()

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from embedder.collections.catalogue import HIDDEN
@@ -42,15 +42,19 @@ class Keys:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def read(self) -> list[Key] | None:
-        """Every key, the oldest first; None where the store never had any.
+    def read(self, *, had: bool = False) -> list[Key] | None:
+        """Every key, the oldest first; None where there never was one, or that is forgotten.
 
         Raises:
-            StoreFailed
+            StoreFailed: also where there were keys, as `had` says, and the store knows nothing of them.
         """
         try:
             told = self._store.open(_TABLE).info
         except UnknownCollection:
+            if had:
+                raise StoreFailed("The store knows nothing of the keys that it had.") from None
+            return None
+        if told.get("forgotten"):
             return None
         return sorted(_keys_of(told), key=lambda key: (key.created, key.id))
 
@@ -102,7 +106,8 @@ class Keys:
             CollectionBusy, StoreFailed
         """
         with suppress(UnknownCollection):
-            self._store.drop(_TABLE)
+            # Told, not dropped: a store that lost its keys must not look the same.
+            self._store.open(_TABLE).write_info({"keys": {}, "forgotten": True})
 
 
 def hidden_table(store: Store, name: str, info: Info) -> Table:
@@ -129,7 +134,7 @@ def _change(table: Table, change: Callable[[dict[str, Any]], None]) -> None:
     def changed(info: Info) -> Info:
         told = dict(_told(info))
         change(told)
-        return {**info, "keys": told}
+        return {**info, "keys": told, "forgotten": False}
 
     table.change_info(changed)
 
@@ -138,8 +143,11 @@ def _keys_of(info: Info) -> list[Key]:
     """Those that this version can read; others open nothing."""
     keys = []
     for one in _told(info).values():
-        with suppress(TypeError):
-            keys.append(Key(**one))
+        with suppress(TypeError, ValueError):
+            key = Key(**one)
+            bytes.fromhex(key.digest)
+            limit = key.tokens_per_minute
+            keys.append(replace(key, created=int(key.created), tokens_per_minute=limit and int(limit)))
     return keys
 
 

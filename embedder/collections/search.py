@@ -61,6 +61,11 @@ class Question:
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
 
+    @property
+    def examples(self) -> set[str]:
+        """Ids of texts that are no hits, for they are what is asked."""
+        return {*self.like, *self.unlike}
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -99,10 +104,8 @@ async def search(collection: Collection, question: Question) -> Answer:
         ModelMismatch
     """
     _check(question)
-    examples, most = {*question.like, *question.unlike}, question.top_k
-    if examples:
-        vector = await blended(collection, question)
-        question = replace(question, vector=vector, top_k=most + len(examples))
+    if question.examples:
+        question = replace(question, vector=await blended(collection, question))
     for _ in range(2):  # once more if all rows were exchanged between ranking and reading
         meant, worded = await asyncio.gather(
             _by_meaning(collection, question), _by_words(collection, question)
@@ -110,15 +113,14 @@ async def search(collection: Collection, question: Question) -> Answer:
         hits, lost = await asyncio.to_thread(best_hits, collection.table, question, meant, worded)
         if hits or not lost:
             break
-    if question.rerank:
-        hits = await _reranked(collection, question, hits)
-    hits = [hit for hit in hits if hit.row.id not in examples][:most]
-    return Answer(hits, RERANKED if question.rerank else _told(question))
+    if not question.rerank:
+        return Answer(hits, _told(question))
+    return Answer(await _reranked(collection, question, hits), RERANKED)
 
 
 def _told(question: Question) -> str:
     """What the scores of the hits are."""
-    by_example = question.mode == "semantic" and (question.like or question.unlike)
+    by_example = question.mode == "semantic" and question.examples
     return LIKE if by_example else SCORES[question.mode]
 
 
@@ -147,9 +149,9 @@ def _check(question: Question) -> None:
         raise InvalidInput("'diversity' must be 0 to 1.", param="diversity")
     if not (min(question.weights) >= 0 and 0 < sum(question.weights) < float("inf")):
         raise InvalidInput("'weights' must be two numbers of 0 or more, not both 0.", param="weights")
-    if question.like or question.unlike:
+    if question.examples:
         check_examples(question)
-    meant = question.vector is not None or question.like or question.unlike
+    meant = question.vector is not None or question.examples
     words_needed = question.mode != "semantic" or not meant or question.rerank
     if words_needed and not question.query.strip():
         raise InvalidInput("There is nothing to look for: 'query' is empty.", param="query")
@@ -185,8 +187,9 @@ async def _by_words(collection: Collection, question: Question) -> list[Ranked]:
 def depth_of(question: Question) -> int:
     """How far down each ranking has to go."""
     if question.mode == "hybrid":
-        return max(_FUSED, _CANDIDATES * question.top_k)
-    return question.top_k * (_CANDIDATES if question.diversity or question.rerank else 1)
+        return max(_FUSED, _CANDIDATES * question.top_k) + len(question.examples)
+    hits = question.top_k * (_CANDIDATES if question.diversity or question.rerank else 1)
+    return hits + len(question.examples)
 
 
 def _looks_at_vectors(question: Question) -> bool:
@@ -208,12 +211,12 @@ def best_hits(
     vectors = _looks_at_vectors(question)
     wanted = len(meant) + len(worded) if vectors else most
     hits: list[Hit] = []
-    looked_at = 0
+    lost = 0
     while some := list(islice(scored, wanted - len(hits))):
-        looked_at += len(some)
         rows = table.read([one.ranked for one in some], vectors=vectors)
-        hits += [Hit(rows[one.ranked.key], one.score, one.parts) for one in some if one.ranked.key in rows]
-    lost = looked_at - len(hits)
+        found = [Hit(rows[one.ranked.key], one.score, one.parts) for one in some if one.ranked.key in rows]
+        lost += len(some) - len(found)
+        hits += [hit for hit in found if hit.row.id not in question.examples]
     if question.diversity and hits:
         hits = _diverse(hits, question)
     return hits[:most], lost

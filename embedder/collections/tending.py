@@ -7,12 +7,14 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import replace
 
 from embedder.collections.collection import Collection
 from embedder.collections.notes import Files, Notes
 from embedder.collections.ownership import BEAT_S, LEASE_S, Document, new_owner
 from embedder.errors import TesseraError, UnknownCollection
+from embedder.spending import BUDGET
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,13 +36,13 @@ class Tending:
         self._collections: dict[str, Collection] = {}
         self._watching: asyncio.Task[None] | None = None
 
-    def begin(self, collection: Collection, document: Document) -> None:
-        """Begin with a document whose owner is `me`."""
+    def begin(self, collection: Collection, document: Document, *, context: Context | None = None) -> None:
+        """Begin with a document whose owner is `me`, in `context`, the caller's own if None."""
         key = (collection.name, document.file_id)
         if key in self._running:
             self._running[key].cancel()
         loop = asyncio.get_running_loop()
-        task = self._running[key] = loop.create_task(self._do(collection, document))
+        task = self._running[key] = loop.create_task(self._do(collection, document), context=context)
         self._collections[collection.name] = collection
         task.add_done_callback(
             lambda done: self._running.pop(key, None) if self._running.get(key) is done else None
@@ -59,8 +61,11 @@ class Tending:
                     taken.append(files[file_id])
 
         files = await self._notes.change(collection, taking)
+        # It is not the work of whoever happens to ask, whose tokens these are not.
+        nobodys = copy_context()
+        nobodys.run(BUDGET.set, None)
         for one in taken:
-            self.begin(collection, one)
+            self.begin(collection, one, context=nobodys)
         return files
 
     async def cancel(self, collection: Collection, file_ids: Sequence[str]) -> None:

@@ -38,7 +38,7 @@ def test_every_error_has_its_row() -> None:
         (tree.TooLarge("Such a thing."), 413, "invalid_request_error", None, "request_too_large"),
         (tree.Overloaded(1.2), 429, "rate_limit_error", None, "rate_limit_exceeded"),
         (tree.RateLimited(100, 1.2), 429, "rate_limit_error", None, "rate_limit_exceeded"),
-        (tree.KeysUnavailable(1.2), 503, "server_error", None, "keys_unavailable"),
+        (tree.KeysUnavailable(1.2), 500, "server_error", None, "keys_unavailable"),
         (tree.BackendFailed("secret"), 500, "server_error", None, "backend_failed"),
         (tree.ModelUnavailable("Such a thing."), 503, "server_error", None, "model_unavailable"),
         (tree.ShuttingDown(), 503, "server_error", None, "shutting_down"),

@@ -97,10 +97,10 @@ async def test_keys_of_the_environment_need_no_store(
     async with ring.followed(), make_client(ring=ring, keys=("mine",)) as client:
         assert (await asked(client, "mine")).status_code == 200
         refused = await asked(client, "another")
-        assert_canonical_error(refused, 503, code="keys_unavailable")
+        assert_canonical_error(refused, 500, code="keys_unavailable")
         assert refused.headers["retry-after"] == "2"
     async with make_client(ring=ring) as client:
-        assert_canonical_error(await client.post("/v1/embeddings", json=BODY), 503, code="keys_unavailable")
+        assert_canonical_error(await client.post("/v1/embeddings", json=BODY), 500, code="keys_unavailable")
 
 
 async def test_a_key_that_has_spent_what_it_may_is_told_when_to_come_again(
@@ -136,10 +136,11 @@ async def test_a_key_that_has_spent_what_it_may_is_told_when_to_come_again(
             assert (await asked(client, key)).status_code == 200
 
 
-async def test_what_is_kept_is_counted_and_files_wait_for_the_next_minute(
+async def test_what_is_kept_is_counted_and_files_wait_until_there_is_room(
     make_client: MakeClient, store: Store, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent, _ = Keys(store).add("Ada", 5)
+    other, _ = Keys(store).add("Grace")
     async with make_client(ring=ring) as client:
         headers = bearing(sent)
         await follows(client, 401, "another")
@@ -147,26 +148,65 @@ async def test_what_is_kept_is_counted_and_files_wait_for_the_next_minute(
         made = await client.post("/v1/vector_stores", json={"name": "kept"}, headers=headers)
         assert made.status_code == 200
         where = f"/v1/vector_stores/{made.json()['id']}"
-        question = {"query": "words"}
-        assert_canonical_error(await client.post(f"{where}/search", json=question, headers=headers), 429)
-        uploaded = await client.post(
-            "/v1/files",
-            files={"file": ("a.txt", b"a few words in a file")},
-            data={"purpose": "assistants"},
-            headers=headers,
-        )
-        file_id = uploaded.json()["id"]
-        await client.post(f"{where}/files", json={"file_id": file_id}, headers=headers)
+        for path, body in [
+            (f"{where}/search", {"query": "words"}),
+            (f"/v1/collections/{made.json()['id']}/texts", {"texts": ["a text that was never seen"]}),
+        ]:
+            assert_canonical_error(await client.post(path, json=body, headers=headers), 429)
+        files = []
+        for text in (b"a few words in a file", b"other words", b"more words", b"and yet others"):
+            uploaded = await client.post(
+                "/v1/files",
+                files={"file": ("a.txt", text)},
+                data={"purpose": "assistants"},
+                headers=headers,
+            )
+            files.append(uploaded.json()["id"])
+        for file_id in files[:3]:
+            await client.post(f"{where}/files", json={"file_id": file_id}, headers=headers)
 
-        async def is_done() -> bool:
-            told = (await client.get(f"{where}/files/{file_id}", headers=headers)).json()["status"]
+        async def is_done(file_id: str) -> bool:
+            told = (await client.get(f"{where}/files/{file_id}", headers=bearing(other))).json()["status"]
             assert told in ("in_progress", "completed")
             return told == "completed"
 
-        await asyncio.sleep(1)
-        assert not await is_done()
-        await client.delete(f"{where}/files/{file_id}", headers=headers)
-        # Minutes of half a second: the next file has to wait for one.
-        monkeypatch.setattr("embedder.collections.key_limits._WINDOW_S", 0.5)
-        await client.post(f"{where}/files", json={"file_id": file_id}, headers=headers)
-        await within(is_done)
+        # Whoever has no limit does not wait for those who have.
+        await client.post(f"{where}/files", json={"file_id": files[3]}, headers=bearing(other))
+        await within(lambda: is_done(files[3]))
+        assert not any([await is_done(file_id) for file_id in files[:3]])
+        monkeypatch.setattr("embedder.collections.key_limits._MINUTE_S", 0.5)
+        await client.delete(f"{where}/files/{files[0]}", headers=headers)
+        await client.post(f"{where}/files", json={"file_id": files[0]}, headers=headers)
+        await within(lambda: is_done(files[0]))
+
+
+async def test_what_was_let_in_is_counted_though_nobody_waits_for_it(
+    make_client: MakeClient, store: Store, ring: KeyRing
+) -> None:
+    sent, _ = Keys(store).add("Ada", 20)
+    async with make_client(ring=ring) as client:
+        await follows(client, 401, "another")
+        texts = [f"text number {n} of many words" for n in range(50)]
+        left = asyncio.create_task(asked(client, sent, input=texts))
+        await within(lambda: refused(client, sent))
+        left.cancel()
+        # A request that is refused costs nothing.
+        assert (await asked(client, sent, "/v1/embeddings", input="")).status_code == 400
+
+
+async def refused(client: httpx.AsyncClient, key: str) -> bool:
+    return (await asked(client, key)).status_code == 429
+
+
+async def test_a_key_pays_for_its_own_requests_only(
+    make_client: MakeClient, store: Store, ring: KeyRing
+) -> None:
+    """Also where a server begins the next request in the context of the last, on a connection that stays."""
+    sent, _ = Keys(store).add("Ada", 1)
+    async with make_client(ring=ring, open=True) as client:
+        await follows(client, 401, "another")
+        await follows(client, 429, sent)
+        Keys(store).forget()
+        await follows(client, 200, "")
+        for _ in range(3):  # this test's context is that of all of its requests
+            assert (await client.post("/v1/embeddings", json=BODY)).status_code == 200

@@ -30,3 +30,9 @@ def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
     assert "--yes" in key("forget", code=2)[1]
     key("forget", "--yes")
     assert keys.read() is None
+    # What cannot be read can be forgotten, as its message says.
+    key("add", "Ada")
+    keys._store.open("._keys").write_info({"keys": "damaged"})
+    assert "tessera key forget" in key("list", code=2)[1]
+    key("forget", "--yes")
+    assert keys.read() is None

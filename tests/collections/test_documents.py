@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from embedder.collections.ownership import CLOCKS_APART_S, LEASE_S, new_owner
 from embedder.collections.rows import Rows
 from embedder.collections.uploads import Upload, Uploads
 from embedder.corpus.chunks import Chunking
-from embedder.errors import CollectionBusy, TooLarge, UnknownFile
+from embedder.errors import CollectionBusy, StoreFailed, TooLarge, UnknownFile
 from tests.collections.conftest import Runtime
 
 WORDS = " ".join(f"word{n}" for n in range(300))
@@ -125,6 +126,15 @@ async def test_what_a_stop_cut_off_is_gone_on_with(
     await later.close()
 
 
+def fails_for(name: str, read: Any) -> Any:
+    def about(collection: Collection) -> Any:
+        if collection.name == name:
+            raise StoreFailed("damaged")
+        return read(collection)
+
+    return about
+
+
 async def test_what_a_stop_cut_off_is_gone_on_with_though_nobody_asks(
     documents: Documents, collections: Collections, store: Collection, uploads: Uploads
 ) -> None:
@@ -132,7 +142,11 @@ async def test_what_a_stop_cut_off_is_gone_on_with_though_nobody_asks(
     await documents.attach(store, upload.id, {}, None)
     await documents.close()
     later = Documents(uploads)
-    await later.look(collections)
+    # One before it that cannot be read keeps nobody from it.
+    damaged = await collections.create("damaged")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(damaged), "about", property(fails_for("damaged", type(damaged).about.fget)))
+        await later.look(collections)
     # What another would see, who begins nothing.
     async with asyncio.timeout(30):
         while store.about.metadata["files"][upload.id]["state"] != "completed":  # noqa: ASYNC110
