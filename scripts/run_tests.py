@@ -1,7 +1,7 @@
-"""Every test, in three processes: those of a browser, and beside them at the lowest priority all others.
+"""Every test: those of a browser, which keeps two cores busy, then all others in two processes side by side.
 
-Most tests keep one core busy at most, so all together take less than one after the other. What fails is run
-once more, alone, and that is told: beside other processes a slow machine may let a browser wait too long.
+What fails is run once more, alone, and that is told: beside other processes a slow machine may let something
+wait too long.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-HALF = ("cli", "clients", "collections", "corpus", "docs", "install", "ui")
+HALF = ("cli", "clients", "collections", "install", "ui")
 """Folders of tests that take about as long as all others."""
 PARTS = {
     "browser": ["-m", "browser"],
     "around": ["-m", "not browser", *(f"tests/{folder}" for folder in HALF)],
     "inside": ["-m", "not browser", "tests", *(f"--ignore=tests/{folder}" for folder in HALF)],
 }
-LOW_PRIORITY = ["nice", "-n", "19"]
-"""That of layouts, which the browser waits for."""
+TURNS = (("browser",), ("around", "inside"))
 RESULTS = Path("test-results")
 MOST_AGAIN = 20
 """More failures than these have a cause that running them alone does not take away."""
@@ -42,8 +41,7 @@ class Counts:
 def command(part: str, results: str, more: list[str]) -> list[str]:
     """How a part is run, and under which name it writes down what became of it."""
     pytest = [sys.executable, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{part}"]
-    low = LOW_PRIORITY if part != "browser" and shutil.which("nice") else []
-    return [*low, *pytest, f"--junitxml={RESULTS / results}.xml", *(more or PARTS[part])]
+    return [*pytest, f"--junitxml={RESULTS / results}.xml", *(more or PARTS[part])]
 
 
 def counted(results: str) -> Counts | None:
@@ -64,10 +62,10 @@ def counted(results: str) -> Counts | None:
     return found
 
 
-def together() -> bool:
-    """Run all parts at once, print each in turn; whether they ran to their ends."""
+def together(parts: tuple[str, ...]) -> bool:
+    """Run parts at once, print each in turn; whether they ran to their ends."""
     running = {}
-    for part in PARTS:
+    for part in parts:
         log = (RESULTS / f"{part}.log").open("w")
         running[part] = subprocess.Popen(command(part, part, []), stdout=log, stderr=subprocess.STDOUT)
     try:
@@ -88,7 +86,7 @@ def main() -> int:
     # What is compiled for one process serves the others: Python's own, and numba's.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.setdefault("TESSERA_TEST_CACHE_DIR", str((RESULTS / "cache").resolve()))
-    whole = together()
+    whole = all([together(parts) for parts in TURNS])
     all_of_it = Counts()
     for part in PARTS:
         found = counted(part)

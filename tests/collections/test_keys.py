@@ -186,7 +186,7 @@ async def test_a_share_that_fails_ends_nothing(
             await within(lambda: "OSError" in caplog.text)
             budget = ring.budget_of(sent.encode())
             assert budget is not None
-            budget.spend(100)
+            budget.spend(10_000)
             other, _ = await asyncio.to_thread(Keys(store).add, "Grace")
             await within(lambda: ring.find(other.encode()) is not None)
             patch.undo()
@@ -304,7 +304,7 @@ def test_nothing_that_was_spent_is_lost_while_the_store_is_away(
 def test_levels_that_cannot_be_read_are_none(tmp_path: Path, told: object) -> None:
     store = opened("lance", str(tmp_path))
     store.create("._spent", 1, {"levels": told})
-    limits = KeyLimits(store)
+    limits = KeyLimits(store, Clock())
     limits.spend("ada", 100, 100)
     limits.share()
     with pytest.raises(RateLimited):
