@@ -86,7 +86,8 @@ def main() -> int:
     # What is compiled for one process serves the others: Python's own, and numba's.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.setdefault("TESSERA_TEST_CACHE_DIR", str((RESULTS / "cache").resolve()))
-    whole = all([together(parts) for parts in TURNS])
+    ends = [together(parts) for parts in TURNS]
+    whole = all(ends)
     all_of_it = Counts()
     for part in PARTS:
         found = counted(part)
