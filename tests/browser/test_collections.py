@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 LIMIT = 40
 TEXTS = [text for texts in TOPICS.values() for text in texts]
-SIZES = [(1440, "light"), (1440, "dark"), (390, "light"), (390, "dark")]
+SIZES = [(1440, "light"), (390, "dark")]
 PICTURES = os.environ.get("TESSERA_TEST_PICTURES", "")
 """A folder for pictures to look at, if there is one."""
 
@@ -127,7 +127,7 @@ def shown(open_page: OpenPage, empty: Server) -> Callable[..., Any]:
     return open_it
 
 
-@pytest.mark.parametrize("size", [SIZES[0], SIZES[3]], ids=lambda size: f"{size[0]}-{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}-{size[1]}")
 def test_keep_open_add_search_delete_undo(
     shown: Callable[..., Any], empty: Server, tmp_path: Path, size: tuple[int, str]
 ) -> None:
@@ -217,7 +217,7 @@ def test_keep_open_add_search_delete_undo(
     assert asked(empty, "/v1/collections/topics")["count"] == 15
 
 
-@pytest.mark.parametrize("size", [SIZES[0], SIZES[3]], ids=lambda size: f"{size[0]}-{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}-{size[1]}")
 def test_all_of_a_large_one_is_searched(
     shown: Callable[..., Any], empty: Server, size: tuple[int, str]
 ) -> None:
@@ -264,7 +264,7 @@ def test_all_of_a_large_one_is_searched(
     assert page.locator("#tx-panel-Selection .tx-row").count() == 8
 
 
-@pytest.mark.parametrize("size", [SIZES[0], SIZES[3]], ids=lambda size: f"{size[0]}-{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}-{size[1]}")
 def test_all_of_a_large_one_is_mapped(
     shown: Callable[..., Any], empty: Server, size: tuple[int, str]
 ) -> None:
