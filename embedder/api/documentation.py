@@ -22,8 +22,8 @@ _ERRORS: dict[int | str, str] = {
     404: "No such model here (`model_not_found`), or no such address.",
     413: "The body, or what it holds, is larger than one request may be: split it.",
     415: "The body is not JSON.",
-    429: "No room now, or the key has spent its tokens of this minute. `Retry-After` says when to try again.",
-    503: "The model is not ready, keys cannot be read, or the answer took too long.",
+    429: "No room now, or the key has spent what it may in a minute. `Retry-After` says when to try again.",
+    503: "The model is not ready, or the answer took too long.",
     "default": "Any other error, in the same shape.",
 }
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
