@@ -18,7 +18,7 @@ from embedder.errors import InvalidInput
 from ui.datasets import FROM_FILE, Dataset, new_id
 from ui.growing import Brought, assemble
 from ui.layout import LayoutWorker
-from ui.map import key_of, options_of
+from ui.map import check_space, key_of, options_of
 from ui.owned import add_places, dataset_of, maker_of, owned_of, places_of
 from ui.preview import MAX_COLUMNS, remarks
 from ui.takeaway import FORMATS, offline_page, table, told
@@ -40,10 +40,11 @@ async def draw(
     are, and so are its places where nothing is asked for.
 
     Raises:
-        InvalidInput: no such layout.
+        InvalidInput: no such layout, or none of so many texts.
         TesseraError: what embedding, or the layout, raises.
     """
     wanted = options_of(asked)
+    check_space(wanted, len(brought[1].texts))
     dataset = await _dataset(engine, settings, brought, tell)
     if not asked and FROM_FILE in dataset.workings.layouts:
         return dataset, FROM_FILE

@@ -15,7 +15,12 @@ from dataclasses import replace
 from typing import Any
 
 from embedder.analysis.maps import map_of
-from embedder.analysis.projection import EXACT_NEIGHBOURS_LIMIT, SMALLEST_UMAP, LayoutOptions
+from embedder.analysis.projection import (
+    EXACT_NEIGHBOURS_LIMIT,
+    MOST_TSNE_IN_SPACE,
+    SMALLEST_UMAP,
+    LayoutOptions,
+)
 from embedder.errors import InvalidInput
 from ui.components import script_component
 from ui.datasets import AXES, FROM_FILE, NEIGHBOURS, PCA, PCA_3D, Dataset
@@ -61,8 +66,6 @@ def options_of(told: Any) -> LayoutOptions:
     dimensions = asked.get("dimensions", 2)
     if type(dimensions) is not int or dimensions not in (2, 3):
         raise InvalidInput("A map has two dimensions or three.")
-    if method == "tsne" and dimensions == 3:
-        raise InvalidInput("t-SNE is drawn in two dimensions only; UMAP and PCA have three as well.")
     numbers: dict[str, Any] = {}
     for name, (kind, low, high) in _LIMITS.items():
         value = asked.get(name, getattr(_DEFAULTS, name))
@@ -70,6 +73,18 @@ def options_of(told: Any) -> LayoutOptions:
             raise InvalidInput(f"{name} is a number from {low:g} to {high:g}.")
         numbers[name] = kind(value)
     return LayoutOptions(method=method, dimensions=dimensions, **numbers)
+
+
+def check_space(options: LayoutOptions, texts: int) -> None:
+    """Return if so many texts can be laid out in these dimensions.
+
+    Raises:
+        InvalidInput
+    """
+    if options.method == "tsne" and options.dimensions == 3 and texts > MOST_TSNE_IN_SPACE:
+        raise InvalidInput(
+            f"t-SNE has three dimensions for up to {MOST_TSNE_IN_SPACE:,} texts. Choose 2-D, or UMAP or PCA."
+        )
 
 
 def axes_of(told: Any) -> str:
@@ -83,8 +98,9 @@ def key_of(options: LayoutOptions) -> str:
     if options.method == "pca":
         return PCA if options.dimensions == 2 else PCA_3D
     if options.method == "tsne":
-        return f"tsne-{options.perplexity:g}-{options.seed}"
-    flat = f"umap-{options.n_neighbors}-{options.min_dist:g}-{options.seed}"
+        flat = f"tsne-{options.perplexity:g}-{options.seed}"
+    else:
+        flat = f"umap-{options.n_neighbors}-{options.min_dist:g}-{options.seed}"
     return flat if options.dimensions == 2 else f"{flat}-3d"
 
 
@@ -114,6 +130,7 @@ async def arrange(
         yield shown(dataset, laid), "", False
         return
     options = options_of(asked)
+    check_space(options, len(dataset.texts))
     few = len(dataset.texts) < SMALLEST_UMAP and options.method != "pca"
     if few:
         options = replace(options, method="pca")

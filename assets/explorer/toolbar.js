@@ -77,7 +77,7 @@ export class Toolbar {
   // What the controls ask for, in as many dimensions as are on screen unless others are wanted.
   options(dimensions = this.shownDimensions) {
     const { value: method } = this.layout;
-    return { method, dimensions: method === "tsne" || method === "axes" ? 2 : dimensions, ...this.settings.values };
+    return { method, dimensions: method === "axes" ? 2 : dimensions, ...this.settings.values };
   }
 
   get shownDimensions() {

@@ -22,4 +22,4 @@ export function aboutLayout({ n, model, truncated, dimensions, explained_share: 
 }
 
 export const NO_WEBGL = SPACE_WITHOUT_WEBGL.trim();
-export const FLAT = { tsne: "t-SNE is drawn in 2-D only; UMAP and PCA have 3-D as well.", axes: "Two axes make a plane; UMAP and PCA have 3-D as well.", file: "The file gives places in a plane; UMAP and PCA have 3-D as well." };
+export const FLAT = { axes: "Two axes make a plane; UMAP and PCA have 3-D as well.", file: "The file gives places in a plane; UMAP and PCA have 3-D as well." };

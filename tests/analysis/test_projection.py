@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,16 +46,22 @@ def test_a_third_direction_stands_after_the_two_of_the_plane(shape: tuple[int, i
         assert (space.explained_share or 0) >= plane.explained_share - 1e-6
 
 
-def test_umap_has_a_third_dimension_and_tsne_refuses_it() -> None:
+@pytest.mark.parametrize("method", ["umap", "tsne"])
+def test_layouts_have_a_third_dimension(method: Literal["umap", "tsne"]) -> None:
     from sklearn.manifold import trustworthiness
 
     vectors, _ = clusters()
-    points = umap_layout(vectors, projection.LayoutOptions(dimensions=3)).points
+    lay_out = {"umap": umap_layout, "tsne": projection.tsne_layout}[method]
+    points = lay_out(vectors, projection.LayoutOptions(method, dimensions=3)).points
     assert points.shape == (120, 3)
     assert points.std(axis=0).min() > 0.1
     assert trustworthiness(vectors, points, n_neighbors=5, metric="cosine") > 0.8
-    with pytest.raises(ValueError, match="two dimensions"):
-        projection.tsne_layout(vectors, projection.LayoutOptions(method="tsne", dimensions=3))
+
+
+def test_tsne_has_no_third_dimension_for_very_many() -> None:
+    many = np.zeros((projection.MOST_TSNE_IN_SPACE + 1, 3))
+    with pytest.raises(ValueError, match="up to 10,000"):
+        projection.tsne_layout(many, projection.LayoutOptions("tsne", dimensions=3))
 
 
 def test_pca_keeps_distances_of_a_plane() -> None:

@@ -118,9 +118,7 @@ def test_a_space_is_turned_clicked_shared_and_left_again(open_page: OpenPage, tm
     assert page.get_by_role("button", name="Lasso").is_enabled()
 
 
-def test_pca_has_a_third_direction_and_tsne_says_that_it_has_none(
-    open_page: OpenPage, tmp_path: Path
-) -> None:
+def test_pca_and_tsne_have_a_third_direction_too(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page().page
     upload_topics(page, tmp_path)
     into_space(page)
@@ -128,10 +126,9 @@ def test_pca_has_a_third_direction_and_tsne_says_that_it_has_none(
     page.wait_for_selector("#map .tx-plot[data-painted='pca-3d 13']")
     assert "these three directions hold" in page.locator(".tx-message").inner_text()
     page.locator("#tx-layout").select_option("tsne")
-    page.wait_for_selector("#map .tx-plot[data-painted^='tsne']", timeout=120_000)
-    page.get_by_role("button", name="3-D", exact=True).click()
-    page.locator(".tx-message", has_text="t-SNE is drawn in 2-D only").wait_for()
-    assert page.get_by_role("button", name="2-D", exact=True).get_attribute("aria-pressed") == "true"
+    page.wait_for_selector("#map .tx-plot[data-painted='tsne-30-42-3d 13']", timeout=120_000)
+    assert page.get_by_role("button", name="3-D", exact=True).get_attribute("aria-pressed") == "true"
+    page.wait_for_function("location.search.includes('layout=tsne-30-42-3d')")
 
 
 def test_a_search_fades_the_dots_of_a_space(open_page: OpenPage, tmp_path: Path) -> None:

@@ -63,7 +63,6 @@ def test_umap_as_csv_and_its_places_come_back(tmp_path: Path) -> None:
         (["texts.csv", "-o", "texts.csv"], "is the file to be read"),
         (["texts.csv", "-o", "none/map.html"], "cannot be written: No such file or directory."),
         (["texts.csv", "--neighbors", "1"], "n_neighbors is a number from"),
-        (["texts.csv", "--method", "tsne", "--space"], "t-SNE is drawn in two dimensions only"),
     ],
 )
 def test_errors_are_one_sentence_and_leave_nothing(tmp_path: Path, arguments: list[str], says: str) -> None:

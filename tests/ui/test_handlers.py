@@ -555,6 +555,15 @@ def test_options_of_a_layout_are_checked(asked: dict[str, object]) -> None:
         map_view.options_of(asked)
 
 
+def test_a_space_of_tsne_is_of_so_many_texts() -> None:
+    space = map_view.options_of({"method": "tsne", "dimensions": 3})
+    assert map_view.key_of(space) == "tsne-30-42-3d"
+    map_view.check_space(space, 10_000)
+    map_view.check_space(map_view.options_of({"method": "tsne"}), 10_001)
+    with pytest.raises(InvalidInput, match="Choose 2-D"):
+        map_view.check_space(space, 10_001)
+
+
 def test_sentences_are_escaped_and_foreign_errors_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert "<script>" not in status("<script>alert(1)</script>")
     # A phone shows two lines of a long one, and all when it is tapped or has the focus.
