@@ -100,8 +100,8 @@ def picture(page: Page, name: str, size: tuple[int, str]) -> None:
         page.screenshot(path=Path(PICTURES) / f"collections-{name}-{size[0]}-{size[1]}.png")
 
 
-def attached(server: Server, name: str, text: str) -> None:
-    """A program has a file put into a collection."""
+def attached(server: Server, store: str, text: str) -> None:
+    """A program has a file put into a vector store."""
     edge = "a-boundary"
     parts = [
         f'--{edge}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n',
@@ -113,7 +113,7 @@ def attached(server: Server, name: str, text: str) -> None:
     with urllib.request.urlopen(request, timeout=60) as answer:
         file_id = json.load(answer)["id"]
     static = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
-    asked(server, f"/v1/vector_stores/{name}/files", {"file_id": file_id, "chunking_strategy": static})
+    asked(server, f"/v1/vector_stores/{store}/files", {"file_id": file_id, "chunking_strategy": static})
 
 
 @pytest.fixture
@@ -417,18 +417,18 @@ def test_a_visitor_of_a_public_server_sees_nothing_of_them(
 def test_files_that_programs_send_are_told_of_while_they_come(
     shown: Callable[..., Any], empty: Server
 ) -> None:
-    filled(empty, "notes", TEXTS[:3])
+    store = asked(empty, "/v1/vector_stores", {"name": "notes"})["id"]
     page: Page = shown().page
     open_sidebar(page)
-    item = page.locator("#shelf .kx-item", has_text="notes")
+    item = page.locator("#shelf .kx-item", has_text=store)
     assert "file" not in item.inner_text()
-    attached(empty, "notes", "\n\n".join(f"Sentence {n} of a file that takes its time." for n in range(3000)))
+    attached(empty, store, "\n\n".join(f"Sentence {n} of a file that takes its time." for n in range(3000)))
     close_sidebar(page)
     open_sidebar(page)
     item.get_by_text("1 file on the way in").wait_for()
     picture(page, "coming", SIZES[0])
-    page.locator("#kx-open-notes").focus()
+    page.locator(f"#kx-open-{store}").focus()
     # Without anything being done the list follows, and the keyboard's place stays.
     item.get_by_text("1 file on the way in").wait_for(state="detached")
-    assert int(items(page)["notes"].split()[0].replace(",", "")) > 3
-    assert page.evaluate("document.activeElement.id") == "kx-open-notes"
+    assert int(items(page)[store].split()[0].replace(",", "")) > 3
+    assert page.evaluate("document.activeElement.id") == f"kx-open-{store}"
