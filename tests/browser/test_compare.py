@@ -198,7 +198,7 @@ def test_a_comparison_is_cancelled_and_done_again(open_page: OpenPage, two: Serv
     page.wait_for_function(CANCEL_WHILE_EMBEDDING)
     page.wait_for_function("document.querySelector('#compare-status').innerText.includes('Cancelled')")
     assert page.locator("#compare-cancel").is_hidden()
-    # On a busy machine all may be embedded by the time that the server hears of it: then PCA's maps are there.
+    # On a busy machine all may be embedded by the time the server hears of it: then PCA's maps are there.
     assert page.locator("#compare .tx-plot[data-painted^='umap']").count() == 0, "it went on to its end"
     page.locator("#cx-go").click()
     page.wait_for_selector(f"#compare .tx-plot[data-painted='pca {len(texts)}']", timeout=180_000)
