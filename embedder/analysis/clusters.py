@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embedder.analysis.similarity import as_vectors, unit_rows
+from embedder.analysis.terms import term_counter
 
 NOISE = -1
 """The label of what belongs to no cluster."""
@@ -77,14 +78,14 @@ def name_clusters(
 def class_keywords(labels: NDArray[np.int32], texts: Sequence[str], count: int) -> dict[int, tuple[str, ...]]:
     """The `count` words that set each class of texts apart from the others, best first."""
     from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import CountVectorizer
 
     members = np.flatnonzero(labels >= 0)
     if not len(members):
         return {}
-    vectorizer = CountVectorizer(stop_words="english", token_pattern=r"(?u)\b[^\W\d_][\w'-]+\b")
+    known = [texts[int(row)] for row in members]
+    vectorizer = term_counter(known)
     try:
-        counts = vectorizer.fit_transform([texts[int(row)] for row in members])
+        counts = vectorizer.fit_transform(known)
     except ValueError:  # nothing but stop words, numbers or signs
         return {}
     classes = int(labels.max()) + 1

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.analysis.terms import term_counter
+
 LEAST_Z = 1.96
 """Below it a difference may be chance: 95 % of what chance does is nearer to none."""
 
@@ -57,11 +59,8 @@ class WordCounts:
 
     def __init__(self, texts: Sequence[str]) -> None:
         from scipy.sparse import csr_matrix
-        from sklearn.feature_extraction.text import CountVectorizer
 
-        vectorizer = CountVectorizer(
-            binary=True, stop_words="english", token_pattern=r"(?u)\b[^\W\d_][\w'-]+\b", max_features=50_000
-        )
+        vectorizer = term_counter(texts, binary=True, max_features=50_000)
         try:
             self._held = vectorizer.fit_transform(texts).tocsr()
             self._names = vectorizer.get_feature_names_out()
