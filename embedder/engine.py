@@ -18,12 +18,12 @@ from embedder.call import Call, cut
 from embedder.checks import check_prompt, check_request, check_texts
 from embedder.config import Settings
 from embedder.disk_cache import DiskCache
-from embedder.errors import InvalidInput, RateLimited, ShuttingDown, UnknownModel
+from embedder.errors import InvalidInput, ShuttingDown, UnknownModel
 from embedder.metrics import Metrics
 from embedder.protocols import Backend, EmbeddingCache, Fellows
 from embedder.replica import BackendLoader, Replica, in_slices, resolve_prompt
 from embedder.scheduler import Scheduler
-from embedder.spending import BUDGET, Budget
+from embedder.spending import budget_with_room
 from embedder.types import (
     Asked,
     Embeddings,
@@ -44,9 +44,6 @@ _LAST_ANSWERS_S, _LAST_BATCH_S, _LAST_WRITE_S = 1.0, 5.0, 5.0
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 """Between two trials to load what could not be had, such as servers of others that were away."""
-
-_BUDGET_LOOK_S = 10.0
-"""Whoever waits for a budget looks so often whether it has been raised."""
 
 _DEFAULT_OPTIONS = EmbedOptions()
 
@@ -272,7 +269,7 @@ class Engine:
         backend, scheduler = await replica.runtime()
         info = backend.info
         check_request(info, asked)
-        budget = await _budget(wait=asked.options.wait_for_room)
+        budget = await budget_with_room(wait=asked.options.wait_for_room)
         prompt = resolve_prompt(info, asked.kind, asked.options)
         call = Call(info, asked.texts, asked.options, self.settings)
         if budget is not None:
@@ -334,21 +331,3 @@ class Engine:
                 call.spend(sum(text.prompt_tokens for text in some))
         await call.collect()
         return tokenize_s
-
-
-async def _budget(*, wait: bool) -> Budget | None:
-    """That of whoever asks, if there is something left of it; with `wait`, once there is.
-
-    Raises:
-        RateLimited
-    """
-    budget = BUDGET.get()
-    while budget is not None:
-        try:
-            budget.check()
-            break
-        except RateLimited as error:
-            if not wait:
-                raise
-            await asyncio.sleep(min(error.retry_after_s, _BUDGET_LOOK_S))
-    return budget

@@ -6,8 +6,11 @@ and none of them has a reason to know of it. Tasks inherit it from who makes the
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from typing import Protocol
+
+from embedder.errors import RateLimited
 
 
 class Budget(Protocol):
@@ -24,6 +27,9 @@ class Budget(Protocol):
         """Count tokens that were embedded."""
 
 
+_LOOK_S = 10.0
+"""Whoever waits for a budget looks so often whether it has been raised."""
+
 BUDGET: ContextVar[Budget | None] = ContextVar("budget", default=None)
 """None where nobody counts."""
 
@@ -37,3 +43,21 @@ def check_budget() -> None:
     budget = BUDGET.get()
     if budget is not None:
         budget.check()
+
+
+async def budget_with_room(*, wait: bool) -> Budget | None:
+    """That of whoever asks, if there is something left of it; with `wait`, once there is.
+
+    Raises:
+        RateLimited
+    """
+    budget = BUDGET.get()
+    while budget is not None:
+        try:
+            budget.check()
+            break
+        except RateLimited as error:
+            if not wait:
+                raise
+            await asyncio.sleep(min(error.retry_after_s, _LOOK_S))
+    return budget

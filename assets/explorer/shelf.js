@@ -140,18 +140,18 @@ class Shelf {
 
   _item({ name, count: n, model, dimensions, problem, recall, sample, coming }) {
     const about = problem ?? [count(n, "text"), model ? model.split("/").pop() : `vectors of ${dimensions} dimensions`].join(" · ");
+    const found = typeof recall === "number" ? `search finds ${percent(recall)} of what is nearest` : "";
     const more = [
-      coming ? `${count(coming, "file")} on the way in` : "",
-      typeof recall === "number" ? `search finds ${percent(recall)} of what is nearest` : "",
-    ].filter(Boolean);
-    const measured = sample ? `Measured with ${count(sample, "text")} of its own` : "";
+      { textContent: coming ? `${count(coming, "file")} on the way in` : "" },
+      { textContent: found, title: sample ? `Measured with ${count(sample, "text")} of its own` : "" },
+    ].filter(({ textContent }) => textContent);
     const current = part.name === name;
     return make(
       "li",
       { className: "kx-item", "data-name": name, "aria-current": String(current) },
       make("b", { textContent: name, dir: "auto" }),
       make("small", { textContent: about, title: model ?? "" }),
-      ...more.map((textContent) => make("small", { textContent, title: measured })),
+      ...more.map((one) => make("small", one)),
       button("Open", async () => (await this.openIt(name)) && this.drawer.makeRoom(), { id: `kx-open-${name}`, disabled: Boolean(problem), "aria-label": `Open ${name}` }),
       button("Delete", () => this.drop(name), { id: `kx-drop-${name}`, className: "kx-quiet", "aria-label": `Delete ${name}` }),
     );

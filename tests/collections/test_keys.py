@@ -261,7 +261,12 @@ def test_what_a_key_spent_is_counted_by_all_together(two: tuple[Store, Store]) -
         with pytest.raises(RateLimited) as caught:
             budget.check()
         assert caught.value.retry_after_s == pytest.approx(601)
-    clock.now_s += 601
+    # Also by whoever comes again after a pause in which nobody asked.
+    clock.now_s += 300
+    here.share()
+    with pytest.raises(RateLimited):
+        one.check()
+    clock.now_s += 301
     for budget in (one, other):
         budget.check()
     # A clock that is behind drains nothing, and gives nothing back.
