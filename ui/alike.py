@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
+from statistics import fmean
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from embedder.analysis.outliers import most_alone, outlier_scores
 from embedder.analysis.similarity import OnProgress
 from embedder.corpus.subset import csv_rows, jsonl_rows
 from embedder.errors import InvalidInput, TooLarge
-from ui.datasets import NEIGHBOURS, Dataset
+from ui.datasets import NEIGHBOURS, Dataset, Workings
 from ui.listed import among_all, from_kept, spoken
 
 MAX_COMPARED = 50_000
@@ -35,33 +36,34 @@ class Abandoned(Exception):
 async def found(dataset: Dataset) -> Alike:
     """The most similar pairs of distinct texts, found once; ends when nobody waits for it.
 
-    From the lists kept with their collection's map, where there are such.
+    From the neighbours that every view shares, or from the lists kept with their collection's map.
 
     Raises:
         TooLarge: more texts than are compared with each other.
     """
-    known = dataset.workings.known
-    if known is None and len(dataset.texts) > MAX_COMPARED:
+    if dataset.workings.known is None and len(dataset.texts) > MAX_COMPARED:
         raise TooLarge(
             f"These are {len(dataset.texts):,} texts; up to {MAX_COMPARED:,} are compared each with each. "
             "Bring a part of them."
         )
+    return await dataset.workings.once_elsewhere(ALIKE, lambda: _find(dataset))
+
+
+async def _find(dataset: Dataset) -> Alike:
+    neighbours = dataset.workings.known or await dataset.neighbours()
 
     def tell(share: float) -> None:
         dataset.workings.shares[ALIKE] = share
 
-    return await dataset.workings.once_elsewhere(
-        ALIKE,
-        lambda: _stoppable(
-            lambda told: find_alike(dataset.vectors, dataset.texts, known=known, progress=told), tell
-        ),
+    return await _stoppable(
+        lambda told: find_alike(dataset.vectors, dataset.texts, neighbours=neighbours, progress=told), tell
     )
 
 
 async def pairs_steps(dataset: Dataset) -> AsyncGenerator[dict[str, Any], None]:
     """How far it is, then what there is: how many texts are distinct, and from which score on pairs are."""
     work = asyncio.ensure_future(found(dataset))
-    async for step in _shares(dataset, work, ALIKE):
+    async for step in _shares(dataset, work, NEIGHBOURS, ALIKE):
         yield step
     alike = work.result()
     scores = alike.pairs.scores
@@ -178,16 +180,23 @@ def _joined(alike: Alike, least: float) -> tuple[int, list[NDArray[np.int64]]]:
 
 
 async def _shares(
-    dataset: Dataset, work: asyncio.Future[Any], name: str
+    dataset: Dataset, work: asyncio.Future[Any], *names: str
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """How far `work` is, now and then until it is done; whoever leaves leaves the work."""
+    """How far `work` is, now and then until it is done: the mean of its named parts.
+
+    Whoever leaves leaves the work.
+    """
     try:
         while not work.done():
             await asyncio.wait([work], timeout=TOLD_S)
             if not work.done():
-                yield {"share": dataset.workings.shares.get(name, 0.0)}
+                yield {"share": fmean(_share(dataset.workings, name) for name in names)}
     finally:
         work.cancel()
+
+
+def _share(workings: Workings, name: str) -> float:
+    return 1.0 if workings.ready(name) is not None else workings.shares.get(name, 0.0)
 
 
 async def _stoppable(make: Callable[[OnProgress], _Worked], tell: OnProgress) -> _Worked:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from embedder.analysis.neighbours import KnownNeighbours
+from embedder.analysis.neighbours import KnownNeighbours, Neighbours
 from embedder.analysis.similarity import Floats, OnProgress, unit_rows
 
 MAX_PAIRS = 200_000
@@ -16,6 +16,8 @@ MAX_PAIRS = 200_000
 FULL_LISTS = 2048
 """Of so many rows whose lists of neighbours end at the most alike each is compared with each."""
 _TILE = 1024
+_ROUNDED = 1e-6
+"""A cosine from a list and the same one from a product differ by less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,25 +84,83 @@ def listed_pairs(
     missing is missing among rows whose lists end early: of these the `FULL_LISTS` that end at the highest
     cosine are compared each with each, and the pairs are complete above where the others' lists end.
     """
-    lists = known.distances[rows]
-    complete = known.k >= known.among
-    ends = np.full(len(rows), -np.inf) if complete else 1.0 - lists[:, -1]
-    order, compared = np.argsort(-ends, kind="stable"), 0 if complete else FULL_LISTS
-    early, later = order[:compared], order[compared:]
-    floor = float(ends[later[0]]) if len(later) else -np.inf
-    place = np.full(len(known.indices) + 1, -1, dtype=np.int64)  # the last for those that are not here
+    ends = _ends(known, rows, known.k >= known.among)
+    order = np.argsort(-ends, kind="stable")
+    compared = 0 if known.k >= known.among else FULL_LISTS
+    floor = float(ends[order[compared]]) if len(order) > compared else -np.inf
+    return _with_early(_listed(known, rows, floor), vectors, rows, (order[:compared], floor), most=most)
+
+
+def neighbouring_pairs(
+    neighbours: Neighbours,
+    vectors: ArrayLike,
+    rows: NDArray[np.int64],
+    *,
+    most: int = MAX_PAIRS,
+    progress: OnProgress | None = None,
+) -> Pairs:
+    """As `similar_pairs` of `rows` of `(n, d)`, rising, and as exact, from exact lists of all n rows.
+
+    As `listed_pairs`, but of rows whose lists end early all are compared that could hold one of the
+    `most` best pairs: those whose last neighbour is at least as similar as the last pair of the lists.
+    """
+    complete = neighbours.k >= len(neighbours.indices)
+    ends = _ends(neighbours, rows, complete)
+    lists = _listed(neighbours, rows, -np.inf)
+    scores = lists[2]
+    least = np.partition(scores, -most)[-most] if len(scores) >= most else -np.inf
+    early = np.zeros(len(rows), dtype=np.bool_) if complete else ends >= least - _ROUNDED
+    floor = float(ends[~early].max(initial=-np.inf))
+    return _with_early(lists, vectors, rows, (np.flatnonzero(early), floor), most=most, progress=progress)
+
+
+_Columns = tuple[NDArray[np.int64], NDArray[np.int64], Floats]
+
+
+def _ends(lists: Neighbours, rows: NDArray[np.int64], complete: bool) -> NDArray[np.float64]:
+    """The cosine at which each row's list ends; -inf where all that there are stand in it."""
+    if complete:
+        return np.full(len(rows), -np.inf)
+    ends: NDArray[np.float64] = 1.0 - lists.distances[rows, -1].astype(np.float64)
+    return ends
+
+
+def _listed(lists: Neighbours, rows: NDArray[np.int64], floor: float) -> _Columns:
+    """Pairs of `rows` with at least that cosine that one of the two has in its list, by place in `rows`."""
+    place = np.full(len(lists.indices) + 1, -1, dtype=np.int64)  # the last for those that are not here
     place[rows] = np.arange(len(rows))
-    near, scores = place[known.indices[rows]], 1.0 - lists
+    near, scores = place[lists.indices[rows]], 1.0 - lists.distances[rows]
     one, other = np.nonzero((near >= 0) & (near != np.arange(len(rows))[:, None]) & (scores >= floor))
     near, scores = near[one, other], scores[one, other]
-    among = similar_pairs(np.asarray(vectors)[rows[early]], most=most)
-    lefts = np.concatenate([one, early[among.left]])
-    rights = np.concatenate([near, early[among.right]])
-    pairs, first = np.unique(
-        np.minimum(lefts, rights) * len(rows) + np.maximum(lefts, rights), return_index=True
+    return _once(one, near, scores, len(rows))
+
+
+def _once(one: NDArray[np.int64], other: NDArray[np.int64], scores: Floats, n: int) -> _Columns:
+    """Pairs of `n` rows, each once, the lower row first."""
+    pairs, first = np.unique(np.minimum(one, other) * n + np.maximum(one, other), return_index=True)
+    left, right = np.divmod(pairs, max(n, 1))
+    return left, right, scores[first].astype(np.float32, copy=False)
+
+
+def _with_early(
+    lists: _Columns,
+    vectors: ArrayLike,
+    rows: NDArray[np.int64],
+    early: tuple[NDArray[np.int64], float],
+    *,
+    most: int,
+    progress: OnProgress | None = None,
+) -> Pairs:
+    """Pairs of lists, and of the `early` rows each with each; complete above the floor beside these."""
+    compared, floor = early
+    among = similar_pairs(np.asarray(vectors)[rows[compared]], most=most, progress=progress)
+    found = _once(
+        np.concatenate([lists[0], compared[among.left]]),
+        np.concatenate([lists[1], compared[among.right]]),
+        np.concatenate([lists[2], among.scores]),
+        len(rows),
     )
-    found = np.concatenate([scores, among.scores]).astype(np.float32)[first]
-    (left, right, best), left_out = _best([(*np.divmod(pairs, max(len(rows), 1)), found)], most)
+    (left, right, best), left_out = _best([found], most)
     return Pairs(rows[left], rows[right], best, max(floor, among.complete_above, left_out))
 
 
@@ -163,7 +223,7 @@ def first_of_each(n: int, groups: Sequence[NDArray[np.int64]]) -> NDArray[np.boo
 class Alike:
     """What is alike among rows: `firsts` as of `equal_rows`, and `pairs` of rows that are not equal.
 
-    `known` are the lists of neighbours that the pairs are from, None where each was compared with each.
+    `known` are the lists that the pairs are from where these are known in part; None where pairs are exact.
     """
 
     firsts: NDArray[np.int64]
@@ -188,13 +248,14 @@ def find_alike(
     vectors: ArrayLike,
     values: Sequence[Hashable],
     *,
-    known: KnownNeighbours | None = None,
+    neighbours: Neighbours | None = None,
     most: int = MAX_PAIRS,
     progress: OnProgress | None = None,
 ) -> Alike:
     """The most similar pairs among rows with different `values`; rows of one value count once, as the first.
 
-    From lists of neighbours where they are `known`, which saves comparing each with each.
+    From lists of `neighbours` where there are such, which saves comparing each with each: exact, where they
+    are exact lists of all rows; as complete as `listed_pairs`, where they are known in part.
 
     Raises:
         ValueError: a vector isn't finite.
@@ -202,8 +263,11 @@ def find_alike(
     rows = np.asarray(vectors, dtype=np.float32)
     firsts = equal_rows(values)
     distinct = np.flatnonzero(firsts == np.arange(len(firsts)))
-    if known is not None:
-        return Alike(firsts, listed_pairs(known, rows, distinct, most=most), known)
+    if isinstance(neighbours, KnownNeighbours):
+        return Alike(firsts, listed_pairs(neighbours, rows, distinct, most=most), neighbours)
+    if neighbours is not None:
+        near = neighbouring_pairs(neighbours, rows, distinct, most=most, progress=progress)
+        return Alike(firsts, near)
     pairs = similar_pairs(rows[distinct], most=most, progress=progress)
     return Alike(
         firsts, Pairs(distinct[pairs.left], distinct[pairs.right], pairs.scores, pairs.complete_above)

@@ -18,6 +18,7 @@ from embedder.analysis.duplicates import (
     find_alike,
     first_of_each,
     listed_pairs,
+    neighbouring_pairs,
     similar_pairs,
 )
 from embedder.analysis.neighbours import KnownNeighbours, Neighbours
@@ -101,7 +102,7 @@ def test_of_real_texts_lists_give_the_pairs_that_comparing_all_gives(full: int, 
     some = [texts[row] for row in here]
     true = find_alike(vectors[here], some)
     with patch.object(duplicates, "FULL_LISTS", full):
-        listed = find_alike(vectors[here], some, known=known)
+        listed = find_alike(vectors[here], some, neighbours=known)
     np.testing.assert_array_equal(listed.firsts, true.firsts)
     least = listed.pairs.complete_above + 1e-6
     assert least < {0: 0.99, 300: 0.75, 3000: 0.5}[full]
@@ -110,6 +111,44 @@ def test_of_real_texts_lists_give_the_pairs_that_comparing_all_gives(full: int, 
     assert pairs == true_pairs
     assert [group.tolist() for group in groups] == [group.tolist() for group in true_groups]
     np.testing.assert_allclose(listed.pairs.scores[:pairs], true.pairs.scores[:pairs], atol=1e-6)
+
+
+@settings(max_examples=200)
+@given(VECTORS, st.integers(1, 8), st.integers(1, 60), st.integers(1, 3))
+def test_pairs_from_exact_lists_of_all_are_the_best_of_all(
+    vectors: np.ndarray, k: int, most: int, step: int
+) -> None:
+    rows = np.arange(0, len(vectors), step)  # as if the others were equal to one before
+    lists = nearest_neighbours(vectors, k)
+    found = neighbouring_pairs(lists, vectors, rows, most=most)
+    expected, scores = by_hand(vectors[rows], most)
+    np.testing.assert_allclose(found.scores, scores[:most], atol=1e-6)
+    assert len({*zip(found.left.tolist(), found.right.tolist(), strict=True)}) == len(expected)
+    assert (found.left < found.right).all()
+    beyond = found.complete_above
+    assert beyond == -np.inf or beyond <= scores[len(expected) - 1] + 1e-6, "as far down as comparing all"
+    assert (found.scores > beyond + 1e-6).sum() == sum(score > beyond + 1e-6 for score in scores)
+    if len(scores) <= most:
+        assert beyond == -np.inf
+
+
+def test_of_real_texts_shared_neighbours_give_all_pairs_and_few_are_compared_again() -> None:
+    texts, vectors = real_texts()
+    texts, vectors = texts + texts[:50], np.concatenate([vectors, vectors[:50]])
+    lists = nearest_neighbours(vectors, 31)
+    true = find_alike(vectors, texts, most=5000)
+    with patch.object(duplicates, "similar_pairs", wraps=similar_pairs) as compared:
+        found = find_alike(vectors, texts, neighbours=lists, most=5000)
+    np.testing.assert_array_equal(found.firsts, true.firsts)
+    np.testing.assert_allclose(found.pairs.scores, true.pairs.scores, atol=1e-6)
+    assert found.pairs.complete_above == pytest.approx(true.pairs.complete_above, abs=1e-3)
+    for least in (0.95, 0.8, true.pairs.complete_above + 1e-5):
+        assert [group.tolist() for group in found.groups(least)[1]] == [
+            group.tolist() for group in true.groups(least)[1]
+        ]
+    ((rows, *_), _), *others = compared.call_args_list
+    assert not others
+    assert len(rows) < len(texts) / 3
 
 
 def test_progress_rises_to_one_and_may_end_it() -> None:

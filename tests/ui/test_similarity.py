@@ -282,7 +282,7 @@ async def test_comparing_ends_when_nobody_waits_for_it(
 
     ended = threading.Event()
 
-    def slow(*_: Any, progress: Any, known: Any) -> None:
+    def slow(*_: Any, progress: Any, neighbours: Any) -> None:
         try:
             for step in range(500):
                 time.sleep(0.01)
