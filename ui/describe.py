@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from embedder.analysis.contrast import WordCounts, contrasted
 from embedder.analysis.density import density_grid, local_density
+from embedder.analysis.ranking import places
 from embedder.errors import InvalidInput
 from embedder.replica import resolve_prompt
 from embedder.types import EmbedOptions
@@ -114,6 +115,27 @@ async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
             }
         )
     return {"labels": labels.tolist(), "clusters": found}
+
+
+async def ranks(dataset: Dataset, by: str) -> NDArray[np.int32]:
+    """Of each row its place among all by `text`, `tokens` or `column-3`, worked out once.
+
+    Raises:
+        InvalidInput: there is nothing of that name to sort by.
+    """
+    column = by.removeprefix("column-")
+    number = int(column) if column != by and column.isascii() and column.isdigit() else len(dataset.columns)
+    if by not in ("text", "tokens") and number >= len(dataset.columns):
+        raise InvalidInput("There is no such column to sort by.")
+
+    def made() -> NDArray[np.int32]:
+        if by == "tokens":
+            return places(dataset.prompt_tokens)
+        cells = dataset.texts if by == "text" else list(dataset.columns.values())[number]
+        numbers = None if by == "text" else _numbers(cells)
+        return places(cells if numbers is None else numbers)
+
+    return await dataset.workings.once(f"ranks {by}", made)
 
 
 def density(dataset: Dataset, key: str) -> NDArray[np.float32]:

@@ -71,27 +71,11 @@ def make_routes(desk: Desk) -> FastAPI:
     vector_routes.add_routes(app, desk, found)
     compare_routes.add_routes(app, found)
     shelf_routes.add_routes(app, desk, found)
+    _add_drawn(app, found)
 
     @app.get("/data/{dataset_id}")
     async def about(dataset_id: Id, layout: str = "") -> Response:
         return as_json(await asyncio.to_thread(describe.about, found(dataset_id), layout[:64] or None))
-
-    @app.get("/data/{dataset_id}/points/{key}")
-    async def points(dataset_id: Id, key: str) -> Response:
-        return as_binary(found(dataset_id).layout(key[:64]).points.astype("<f4"))
-
-    @app.get("/data/{dataset_id}/clusters/{key}")
-    async def clusters(dataset_id: Id, key: str) -> Response:
-        return as_json(await describe.clusters(found(dataset_id), key[:64]))
-
-    @app.get("/data/{dataset_id}/density/{key}")
-    async def density(dataset_id: Id, key: str) -> Response:
-        return as_binary(await asyncio.to_thread(describe.density, found(dataset_id), key[:64]))
-
-    @app.get("/data/{dataset_id}/colour/{number}")
-    async def colour(dataset_id: Id, number: int, layout: str = "") -> Response:
-        key = layout[:64] or None
-        return as_binary(await asyncio.to_thread(describe.colour, found(dataset_id), number, key))
 
     @app.get("/data/{dataset_id}/neighbours/{row}")
     async def neighbours(dataset_id: Id, row: int, k: int = 10) -> Response:
@@ -133,3 +117,28 @@ def make_routes(desk: Desk) -> FastAPI:
         return as_json(await find.search(desk.engine, dataset, find.Wanted(**asked.model_dump())))
 
     return app
+
+
+def _add_drawn(app: FastAPI, found: Finder) -> None:
+    """What the map draws and the table sorts by: arrays with a number or two for each text."""
+
+    @app.get("/data/{dataset_id}/points/{key}")
+    async def points(dataset_id: Id, key: str) -> Response:
+        return as_binary(found(dataset_id).layout(key[:64]).points.astype("<f4"))
+
+    @app.get("/data/{dataset_id}/clusters/{key}")
+    async def clusters(dataset_id: Id, key: str) -> Response:
+        return as_json(await describe.clusters(found(dataset_id), key[:64]))
+
+    @app.get("/data/{dataset_id}/density/{key}")
+    async def density(dataset_id: Id, key: str) -> Response:
+        return as_binary(await asyncio.to_thread(describe.density, found(dataset_id), key[:64]))
+
+    @app.get("/data/{dataset_id}/colour/{number}")
+    async def colour(dataset_id: Id, number: int, layout: str = "") -> Response:
+        key = layout[:64] or None
+        return as_binary(await asyncio.to_thread(describe.colour, found(dataset_id), number, key))
+
+    @app.get("/data/{dataset_id}/ranks/{by}")
+    async def ranks(dataset_id: Id, by: str) -> Response:
+        return as_binary(await describe.ranks(found(dataset_id), by[:64]))

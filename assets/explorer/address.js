@@ -11,10 +11,11 @@ const MAP = "Map";
 // What the page was opened with, whatever its address says since.
 export const asked = new URLSearchParams(location.search);
 
-export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting, selectedKey, legend, plot }) {
+export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting, selectedKey, legend, plot, table }) {
   const state = new URLSearchParams({ data: id });
   state.set("model", about.model.id);
   if (shownTab() !== MAP) state.set("view", shownTab());
+  if (table.on) state.set("as", "table");
   const name = toolbar.colour.selectedOptions[0]?.textContent;
   if (name) state.set("colour", name);
   if (layoutKey) state.set("layout", layoutKey);
@@ -43,6 +44,7 @@ export function remember({ id, about, toolbar, layoutKey, searching, selected, r
 // kept any more is made anew.
 export async function restore(explorer, wanted) {
   const { toolbar, about, layoutKey } = explorer;
+  if (wanted.get("as") === "table") await explorer.asTable(true);
   if ([...toolbar.names.options].some(({ value }) => value === wanted.get("names"))) explorer.plot.showNames((toolbar.names.value = wanted.get("names")));
   if (wanted.get("contours") === "1") await explorer.layouts.contours((toolbar.contours.checked = true));
   const options = optionsOf(wanted.get("layout"));

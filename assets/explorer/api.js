@@ -58,6 +58,11 @@ export class Api {
     return kind === "group" ? new Uint8Array(bytes) : new Float32Array(bytes);
   }
 
+  // Of each row the place of its text, its tokens or a column's cell among all; equal ones share one.
+  async ranks(by) {
+    return new Int32Array(await (await this._answer(`/ranks/${by}`)).arrayBuffer());
+  }
+
   neighbours(row, k = 10) {
     return this.json(`/neighbours/${row}?k=${k}`);
   }

@@ -1,10 +1,12 @@
 // Starts the scripts of the page's components. Styles and plotly come once for all of them: a module
 // that several ask for is run once.
 
-const style = document.createElement("link");
-style.rel = "stylesheet";
-style.href = new URL("explorer.css", import.meta.url).href;
-document.head.append(style);
+for (const name of ["explorer.css", "table.css"]) {
+  const style = document.createElement("link");
+  style.rel = "stylesheet";
+  style.href = new URL(name, import.meta.url).href;
+  document.head.append(style);
+}
 
 const plotly = new Promise((done, failed) => {
   const script = document.createElement("script");

@@ -12,13 +12,13 @@ import { part, reachesFurther } from "./keeper.js";
 import { Keyboard } from "./keyboard.js";
 import { Layouts } from "./layouts.js";
 import { Legend } from "./legend.js";
-import { legendChart } from "./legend_chart.js";
+import { saveMap } from "./map_picture.js";
 import { lookedAt } from "./onmap.js";
 import { Panel } from "./panel.js";
 import { Plot } from "./plot.js";
 import { Prompting } from "./prompting.js";
-import { fromAddress, savePicture, sheet, shortened } from "./saving.js";
 import { Searching } from "./searching.js";
+import { Table } from "./table.js";
 import { Toolbar } from "./toolbar.js";
 import { wish } from "./wishes.js";
 
@@ -39,7 +39,8 @@ class Explorer {
       onNames: (kind) => (this.plot.showNames(kind), this.remember()),
       onContours: (wanted) => this.guarded(async () => (await this.layouts.contours(wanted), this.remember())),
       onAll: () => this.plot.showAll(),
-      onPicture: (format) => this.guarded(() => this.savePicture(format)),
+      onPicture: (format) => this.guarded(() => saveMap(this, format)),
+      onTable: (on) => this.guarded(() => this.asTable(on)),
       onScores: (format) => this.guarded(() => this.searching.picture(format)),
       onThreshold: debounced((least) => this.guarded(() => this.searching.setLeast(least, { moved: true })), 60),
     });
@@ -49,10 +50,11 @@ class Explorer {
     });
     this.legend = new Legend(() => (this.paint(), this.remember()));
     this.stage = make("div", { className: "tx-plot", tabIndex: 0, role: "application", "aria-label": "Map of the texts. Arrow keys walk from a text through its neighbours." });
+    this.table = new Table(this);
     this.message = make("p", { className: "tx-message", role: "status" });
     root.replaceChildren(
       this.toolbar.element,
-      make("div", { className: "tx-main" }, make("div", { className: "tx-left" }, this.stage, this.legend.element, this.message), this.panel.element),
+      make("div", { className: "tx-main" }, make("div", { className: "tx-left" }, this.stage, this.table.element, this.legend.element, this.message), this.panel.element),
     );
     this.plot = new Plot(this.stage, plotly, {
       onClick: (row) => this.guarded(() => this.focus(row)),
@@ -112,6 +114,7 @@ class Explorer {
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
     if (fresh) {
       this.forget();
+      this.table.forget();
       this.axes.forget();
       this.prompting.use(about.model);
       this.colouring.picked = this.wanted.get("data") === id ? this.wanted.get("colour") : null;
@@ -128,6 +131,7 @@ class Explorer {
     this.plot.setLabels(clusters.clusters);
     if (this.row !== null) await this.plot.setFocus(this.row, this.near);
     if (!grown) await this.paint();
+    else await this.table.refresh();
     await listed;
     this.stage.dataset.painted = `${key} ${about.n}`;
     document.getElementById("first-sight")?.remove();
@@ -151,8 +155,17 @@ class Explorer {
     this.remember();
   }
 
-  paint() {
-    return this.plot.setLook(...this.look());
+  async paint() {
+    await this.plot.setLook(...this.look());
+    await this.table.refresh();
+  }
+
+  // The texts as rows in the place of the map, or the map.
+  async asTable(on) {
+    this.toolbar.showAs(on);
+    this.stage.hidden = on;
+    await this.table.show(on);
+    this.remember();
   }
 
   // Of some rows those that the legend leaves bright.
@@ -250,6 +263,7 @@ class Explorer {
     await this.panel.list("Neighbours", { title: near.rows.length ? `Nearest ${count(near.rows.length, "text")}` : "There is no other text", note: near.rows.length ? near.score : "", rows: near.rows, scores: near.scores, about: quote, extra: actions });
     this.panel.vector(vector);
     this.panel.mark(row);
+    this.table.mark(row);
     this.stage.dataset.focus = row;
     if (told) this.trigger("submit", { id: this.id, did: "near", row });
     this.remember();
@@ -261,6 +275,7 @@ class Explorer {
     delete this.stage.dataset.focus;
     await this.plot.setFocus(null);
     this.panel.mark(null);
+    this.table.mark(null);
     this.panel.explain("Neighbours", "Click a point on the map, or a text in the list, to see the texts nearest to it.");
     this.panel.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
   }
@@ -298,16 +313,6 @@ class Explorer {
   remember() {
     lookedAt(this);
     remember(this);
-  }
-
-  async savePicture(format) {
-    const { backgroundColor, color: ink, fontFamily: font } = getComputedStyle(this.stage);
-    const map = fromAddress(await this.plot.picture("svg", backgroundColor, ink, this.axes.notes(ink)));
-    const { toolbar, about } = this;
-    const name = `${about.name}: ${count(about.n, "text")}, ${toolbar.layout.selectedOptions[0].textContent}`;
-    const colours = legendChart(this.legend.element, { width: Number(map.getAttribute("width")), ink, font });
-    const legend = colours && { name: `Colour: ${toolbar.colour.selectedOptions[0].textContent}`, chart: colours };
-    await savePicture(sheet([{ name: shortened(name), chart: map }, ...(legend ? [legend] : [])], this.stage), format, "tessera-map");
   }
 
   async guarded(run) {

@@ -6,8 +6,8 @@ import { Marks } from "./marks.js";
 
 const SVG_POINTS = 3000;
 const GL_POINTS = 60000;
-const TWEENED_POINTS = 12000;
 const TWEEN_MS = 250;
+const FEWEST_FRAMES = 4; // without a GPU one of 50,000 dots alone takes longer than that
 const DOUBLE_PX = 8;
 const DOTS = 0, CONTOURS = 1;
 
@@ -31,7 +31,7 @@ export class Plane {
     const rows = sampled(n, this.largest);
     const [x, y] = [0, 1].map((axis) => along(positions, rows, axis, dimensions));
     const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const moves = tween && !still && this.positions && rows.length === this.rows.length && n <= TWEENED_POINTS;
+    const moves = tween && !still && this.positions?.length === n * this.dimensions;
     const before = moves ? this.drawn : null;
     this.at = (row, axis) => positions[dimensions * row + axis];
     Object.assign(this, { positions, dimensions });
@@ -43,7 +43,7 @@ export class Plane {
       const from = this._ranges();
       const started = performance.now();
       for (let share = 0; share < 1 && turn === this.turn; ) {
-        share = Math.min(1, (performance.now() - started) / TWEEN_MS);
+        share = Math.min(1, (performance.now() - started) / TWEEN_MS, share + 1 / FEWEST_FRAMES);
         const eased = 1 - (1 - share) ** 3;
         const between = (one, two) => Float32Array.from(two, (value, place) => one[place] + (value - one[place]) * eased);
         await this._place(between(before.x, x), between(before.y, y), blend(from, goal, eased));

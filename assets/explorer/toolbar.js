@@ -13,7 +13,7 @@ const FILES = { csv: "CSV", jsonl: "JSONL", parquet: "Parquet", npz: "NPZ (numpy
 const NAMES = { name: "Keywords", nearest: "Text nearest the centre", none: "None" };
 
 export class Toolbar {
-  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold, onPicture, onScores, onDimensions, onNames, onContours }) {
+  constructor({ onSearch, onStep, onClear, onColour, onMode, onLayout, onAll, onThreshold, onPicture, onScores, onDimensions, onNames, onContours, onTable }) {
     this.query = make("input", { type: "search", placeholder: "Search these texts   /", maxLength: 4000, id: "tx-query", "aria-label": "Search these texts", autocomplete: "off" });
     this.mode = select(MODES, "How to search", "tx-mode");
     this.colour = make("select", { id: "tx-colour", "aria-label": "Colour by" });
@@ -41,6 +41,7 @@ export class Toolbar {
     this.dimensions = [2, 3].map((number) =>
       make("button", { type: "button", textContent: `${number}-D`, "aria-pressed": String(number === 2), "data-dimensions": number, on: { click: () => onDimensions(number) } }),
     );
+    this.ways = Object.entries({ Map: false, Table: true }).map(([name, table]) => make("button", { type: "button", textContent: name, "aria-pressed": String(!table), on: { click: () => onTable(table) } }));
     this.form = make(
       "form",
       { className: "tx-search", role: "search", on: { submit: (event) => (event.preventDefault(), onSearch(false)) } },
@@ -52,13 +53,14 @@ export class Toolbar {
       "div",
       { className: "tx-toolbar" },
       this.form,
+      make("div", { className: "tx-tools", role: "group", "aria-label": "Show the texts as" }, ...this.ways),
       make("label", { className: "tx-pick" }, "Colour", this.colour),
       make("label", { className: "tx-pick" }, "Layout", this.layout),
-      make("div", { className: "tx-tools", role: "group", "aria-label": "Dimensions" }, ...this.dimensions),
+      make("div", { className: "tx-tools tx-map-only", role: "group", "aria-label": "Dimensions" }, ...this.dimensions),
       this.settings.element,
       this._view(onNames, onContours),
-      make("div", { className: "tx-tools", role: "group", "aria-label": "What dragging does" }, ...this.tools),
-      make("button", { type: "button", textContent: "Show all", on: { click: onAll } }),
+      make("div", { className: "tx-tools tx-map-only", role: "group", "aria-label": "What dragging does" }, ...this.tools),
+      make("button", { type: "button", className: "tx-map-only", textContent: "⤢", title: "Show all", "aria-label": "Show all", on: { click: onAll } }),
       this._save(onPicture, onScores),
       this.found,
     );
@@ -72,6 +74,12 @@ export class Toolbar {
   setMode(mode) {
     for (const tool of this.tools) tool.setAttribute("aria-pressed", String(tool.dataset.mode === mode));
     this.onMode(mode);
+  }
+
+  // Of a table's rows the layout still says which clusters there are; what only a picture has is put away.
+  showAs(table) {
+    this.ways.forEach((button, place) => button.setAttribute("aria-pressed", String(table === Boolean(place))));
+    this.element.dataset.as = table ? "table" : "map";
   }
 
   // What the controls ask for, in as many dimensions as are on screen unless others are wanted.
@@ -178,7 +186,7 @@ export class Toolbar {
     const said = (sentence) => make("small", { textContent: sentence });
     return make(
       "details",
-      { className: "tx-menu tx-view" },
+      { className: "tx-menu tx-view tx-map-only" },
       make("summary", { textContent: "View" }),
       make(
         "div",

@@ -113,3 +113,18 @@ def words_of(text: str) -> list[str]:
     import regex
 
     return [str(word) for word in regex.findall(_WORD, text.casefold())]
+
+
+def places(values: NDArray[Any] | Sequence[str]) -> NDArray[np.int32]:
+    """Of each value its place in rising order, from 0: `(n,)`; equal ones share a place.
+
+    Words without regard to case; the empty ones, and numbers that are none, come last.
+    """
+    if not isinstance(values, np.ndarray):
+        words = [value.casefold().strip() for value in values]
+        rising = {
+            word: place for place, word in enumerate(sorted({*words}, key=lambda word: (not word, word)))
+        }
+        return np.array([rising[word] for word in words], dtype=np.int32)
+    _, found = np.unique(values, return_inverse=True)
+    return found.astype(np.int32)

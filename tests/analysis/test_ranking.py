@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedder.analysis.contrast import WordCounts, contrasted
-from embedder.analysis.ranking import RRF_K, KeywordIndex, diversified, fused, matching
+from embedder.analysis.ranking import RRF_K, KeywordIndex, diversified, fused, matching, places
 from embedder.analysis.similarity import blend
 from embedder.errors import InvalidInput
 
@@ -153,3 +153,21 @@ def test_no_diversity_is_the_order_of_relevance_and_all_of_it_avoids_copies() ->
             diversified(worth, vectors, 2, wrong)
     with pytest.raises(ValueError, match="relevances"):
         diversified([1.0], vectors, 2, 0.5)
+
+
+@given(st.lists(st.text(max_size=3)))
+def test_places_of_words_rise_without_regard_to_case_and_blanks_come_last(words: list[str]) -> None:
+    found = places(words)
+    folded = [word.casefold().strip() for word in words]
+    for one, place in zip(folded, found.tolist(), strict=True):
+        for other, its in zip(folded, found.tolist(), strict=True):
+            before = (not one, one) < (not other, other)
+            assert (place < its) == before
+    assert sorted({*found.tolist()}) == list(range(len({*folded})))
+
+
+@given(st.lists(st.sampled_from([-1.5, 0.0, 2.0, 7.0, float("nan")])))
+def test_places_of_numbers_rise_and_what_is_none_comes_last(numbers: list[float]) -> None:
+    known = sorted({number for number in numbers if number == number})
+    expected = [known.index(number) if number == number else len(known) for number in numbers]
+    assert places(np.array(numbers, dtype=np.float32)).tolist() == expected

@@ -324,6 +324,15 @@ def test_two_hundred_thousand_rows_where_the_owner_takes_them(open_page: OpenPag
         assert search(page, "report 199999 ", "regex") == [texts[199_999]]
         page.locator("#tx-panel-Selection .tx-row button").first.click()
         assert wait_for_focus(page) == 199_999
+        first = "document.querySelector('#map .tx-canvas').data[0].x[0]"
+        page.evaluate(
+            f"window.seen = []; setInterval(() => seen.at(-1) !== {first} && seen.push({first}), 5)"
+        )
+        page.locator("#tx-layout").select_option("pca")
+        page.wait_for_selector(f"#map .tx-plot[data-painted='pca {count}']", timeout=120_000)
+        way = page.evaluate("seen")
+        assert len(way) >= 4, "however many dots there are, they move to their new places"
+        assert way == sorted(way) or way == sorted(way, reverse=True)
         view(page, "Vectors")
         shown = page.locator("#vectors")
         shown.locator("h2", has_text="Text 1 of 200,000").wait_for()

@@ -69,6 +69,28 @@ async def search(client: httpx.AsyncClient, dataset: Dataset, **wanted: Any) -> 
     return {**found, "scores": scores}
 
 
+async def test_rows_are_ranked_by_text_tokens_and_columns(
+    client: httpx.AsyncClient, dataset: Dataset
+) -> None:
+    async def order(by: str) -> list[int]:
+        response = await client.get(f"/data/{dataset.id}/ranks/{by}")
+        assert response.status_code == 200, response.text
+        ranks = np.frombuffer(response.content, dtype="<i4")
+        return [int(row) for row in np.argsort(ranks, kind="stable")]
+
+    assert [TEXTS[row] for row in await order("text")] == sorted(TEXTS, key=str.casefold)
+    kinds = [dataset.columns["kind"][row] for row in await order("column-0")]
+    assert kinds == ["car"] * 6 + ["fruit"] * 6 + ["other", ""]
+    assert await order("column-1") == list(range(14)), "prices as numbers, not as words; no price comes last"
+    tokens = dataset.prompt_tokens[await order("tokens")]
+    assert (np.diff(tokens) >= 0).all()
+    assert len({*tokens.tolist()}) > 1
+    for wrong in ("column-3", "column-x", "kind", "column-٣"):
+        refused = await client.get(f"/data/{dataset.id}/ranks/{wrong}")
+        assert refused.status_code == 400
+        assert "no such column" in refused.json()["error"]
+
+
 async def test_what_is_on_screen_is_told(client: httpx.AsyncClient, dataset: Dataset) -> None:
     about = (await client.get(f"/data/{dataset.id}")).json()
     assert (about["n"], about["whole"], about["layout"], about["truncated"]) == (14, True, "pca", 1)
