@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from embedder.analysis.similarity import cosine_similarity
+from embedder.analysis.thai import thai_words
 
 MAX_PARTS = 64
 """Into so many parts a text is cut at most, each left out once."""
-# Scripts without blanks between words go by the letter (Han) or the run of letters; a picture is a word.
+# Scripts without blanks between words go by the letter (Han), by the run of letters, or by what a model takes
+# for words (Thai); a picture is a word.
 _WORD = (
-    r"\p{Han}|\p{Hiragana}+|[\p{Katakana}ー]+|\p{Thai}+|(?=\p{Extended_Pictographic}|\p{Regional_Indicator})\X"
+    r"\p{Han}|\p{Hiragana}+|[\p{Katakana}ー]+|(?P<thai>\p{Thai}+)|(?=\p{Extended_Pictographic}|\p{Regional_Indicator})\X"
     r"|(?:(?![\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])[\p{L}\p{M}\p{N}])+"
     r"(?:['’.-](?:(?![\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])[\p{L}\p{M}\p{N}])+)*"
 )
@@ -38,7 +40,8 @@ def pieces_of(text: str) -> list[Piece]:
     for match in regex.finditer(_WORD, text):
         if match.start() > end:
             found.append(Piece(text[end : match.start()], False))
-        found.append(Piece(match[0], True))
+        words = thai_words(match[0]) if match["thai"] else [match[0]]
+        found += [Piece(word, True) for word in words]
         end = match.end()
     if end < len(text):
         found.append(Piece(text[end:], False))

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from embedder.analysis.thai import thai_words
+
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import CountVectorizer
 
 _BETWEEN_BLANKS = r"(?u)\b[^\W\d_][\w'-]+\b"
-_UNPARTED = r"\p{Han}\p{Hiragana}\p{Katakana}ー"
+_UNPARTED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}"
 
 
 def term_counter(texts: Sequence[str], **options: Any) -> CountVectorizer:
     """What counts the terms of `texts`: words but English stop words, of Han pairs of characters.
 
     Pairs are what search engines take where nothing parts words (Lucene's CJKBigramFilter); katakana goes by
-    its runs, hiragana, which is mostly grammar, is left out.
+    its runs, Thai by words that a model parts; hiragana, which is mostly grammar, is left out.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -35,7 +37,7 @@ def _parted(texts: Sequence[str]) -> Callable[[str], list[str]] | None:
     if not any(unparted.search(text) for text in texts):
         return None
     pattern = regex.compile(
-        r"(?P<han>\p{Han}+)|(?P<kana>[\p{Katakana}ー]{2,})"
+        r"(?P<han>\p{Han}+)|(?P<kana>[\p{Katakana}ー]{2,})|(?P<thai>\p{Thai}+)"
         rf"|(?<!(?![{_UNPARTED}])\w)(?:(?![{_UNPARTED}])[^\W\d_])(?:(?![{_UNPARTED}])[\w'-])+"
     )
 
@@ -44,6 +46,8 @@ def _parted(texts: Sequence[str]) -> Callable[[str], list[str]] | None:
             word = match.group().rstrip("'-")
             if match["han"] and len(word) > 1:
                 yield from (word[place : place + 2] for place in range(len(word) - 1))
+            elif match["thai"]:
+                yield from (part for part in thai_words(word) if len(part) > 1)
             else:
                 yield word
 
