@@ -22,6 +22,7 @@ from ui.map import followed, key_of, shown
 from ui.shelf import Part, made
 
 if TYPE_CHECKING:
+    from embedder.analysis.trust import Trust
     from ui.session import Session
     from ui.view import Desk
 
@@ -50,12 +51,18 @@ async def take_kept(desk: Desk, opened: Collection, dataset: Dataset, part: Part
 def _put(dataset: Dataset, kept: KeptMap, placed: Placed, *, now: bool) -> None:
     key = key_of(LayoutOptions(**kept.head.options))
     dataset.add_layout(key, placed.layout)
-    later = f"; {placed.new:,} new since, placed beside them" if placed.new else ""
+    later = f"; {placed.new:,} new since, placed beside them{_trusted(placed.trust)}" if placed.new else ""
     dataset.workings.remarks[key] = f"the map kept with the collection: {kept.head}{later}"
     dataset.workings.mapped, dataset.workings.outdated = True, not now
     dataset.workings.known = known = placed.known if now else None
     if known is not None and known.exact and known.whole:
         dataset.workings.give(NEIGHBOURS, known)
+
+
+def _trusted(trust: Trust | None) -> str:
+    if trust is None:
+        return ""
+    return f" (trustworthiness of these at {trust.k}: {trust.trustworthiness:.3f}, on {trust.looked_at:,})"
 
 
 async def brought_up_to_date(desk: Desk, dataset: Dataset) -> AsyncGenerator[str, None]:

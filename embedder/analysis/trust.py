@@ -38,13 +38,15 @@ def trust_of(
     points: Floats,
     neighbours: Neighbours | None = None,
     *,
+    among: Rows | None = None,
     looked_at: int = LOOKED_AT,
     k: int = K,
     seed: int = 7,
 ) -> Trust:
     """Trustworthiness (Venna, Kaski 2001) of `points` `(n, 2 or 3)` for unit rows `(n, d)`, by cosine.
 
-    As `sklearn.manifold.trustworthiness`, but on rows drawn by chance, each against all. `k` is cut to
+    As `sklearn.manifold.trustworthiness`, but on rows drawn by chance, by default from all, each against all:
+    from `among`, to judge how these were placed. `k` is cut to
     less than half of n, which is where the measure ends; of fewer than three rows it is 1. The `seed` is
     not that of layouts: rows drawn by the same would be those of a sample that was laid out.
     """
@@ -52,7 +54,8 @@ def trust_of(
     k = min(k, (n - 1) // 2)
     if k < 1:
         return Trust(1.0, None if neighbours is None else 1.0, n, max(k, 0))
-    rows = np.sort(np.random.default_rng(seed).choice(n, min(looked_at, n), replace=False))
+    all_rows = np.arange(n) if among is None else among
+    rows = np.sort(np.random.default_rng(seed).choice(all_rows, min(looked_at, len(all_rows)), replace=False))
     judged = [_nearest_places(points, rows, k)]
     if neighbours is not None:
         judged.append(_others(neighbours.indices[rows], rows, k))

@@ -36,6 +36,24 @@ def test_a_sample_says_about_what_all_rows_say() -> None:
     assert part.trustworthiness == pytest.approx(whole.trustworthiness, abs=0.01)
 
 
+def test_of_some_rows_it_says_how_these_stand_among_all() -> None:
+    random = np.random.default_rng(4)
+    rows = unit_rows(random.normal(size=(300, 3)))
+    points = rows[:, :2].copy()
+    badly = np.arange(0, 300, 3)
+    points[badly] = random.permutation(points[badly])
+    well = np.setdiff1d(np.arange(300), badly)
+    one, other, whole = (
+        trust_of(rows, points, among=badly),
+        trust_of(rows, points, among=well),
+        trust_of(rows, points),
+    )
+    assert (one.looked_at, other.looked_at) == (100, 200)
+    assert one.trustworthiness < other.trustworthiness - 0.1
+    assert (one.trustworthiness + 2 * other.trustworthiness) / 3 == pytest.approx(whole.trustworthiness)
+    assert trust_of(rows, points, among=badly, looked_at=7).looked_at == 7
+
+
 def test_ranks_count_what_is_nearer_and_copies_are_as_near_as_each_other() -> None:
     angles = np.radians([0, 10, 20, 30, 10])
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)

@@ -195,6 +195,11 @@ async def test_some_rows_on_the_map_and_new_ones_at_once(mapped: Collections) ->
     one_more = placed_rows(made, [*chosen, "new"], np.concatenate([rows, rows[:1]]))
     assert one_more is not None
     assert (one_more.new, one_more.known) == (1, None)
+    assert some.trust is None
+    assert one_more.trust is not None
+    assert one_more.trust.looked_at == 1, (
+        "it is measured how the new one was placed, not how the others stand"
+    )
     low, high = points[[50, 3, 77, 12]].min(axis=0), points[[50, 3, 77, 12]].max(axis=0)
     assert (one_more.layout.points[4] >= low - 0.1).all()
     assert (one_more.layout.points[4] <= high + 0.1).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -108,7 +109,12 @@ async def test_new_texts_stand_on_it_at_once_and_it_is_brought_up_to_date_behind
         if row_id in known:
             np.testing.assert_array_equal(dataset.layout().points[row], known[row_id])
     assert np.isfinite(dataset.layout().points).all()
-    assert "3 new since, placed beside them" in summary(dataset)
+    said = re.search(
+        r"3 new since, placed beside them \(trustworthiness of these at \d+: (\d\.\d{3}), on 3\)",
+        summary(dataset),
+    )
+    assert said
+    assert float(said[1]) > 0.5
     assert dataset.known_neighbours is None
 
     put_on_screen(session, dataset)
