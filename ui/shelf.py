@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from embedder.access import Access
 from embedder.collections import Collection, Collections
+from embedder.collections.begun import begun
 from embedder.collections.deleted import Deleted, deleted
 from embedder.collections.map_rows import MAX_ROWS
 from embedder.collections.notes import files_of
+from embedder.collections.texts import About
 from embedder.errors import InvalidInput, StoreFailed, TesseraError, UnknownCollection
 from ui.datasets import Dataset, Datasets
 
@@ -93,6 +95,7 @@ class Shelf:
             "collections": [await self._about(name) for name in names[:MAX_LISTED]],
             "more": max(0, len(names) - MAX_LISTED),
             "deleted": [as_told(one) for one in await deleted(self.collections)],
+            "begun": [asdict(one) for one in await begun(self.collections)],
             "part": await self.part(dataset) if dataset is not None else None,
         }
 
@@ -158,6 +161,7 @@ class Shelf:
             files = files_of(about.metadata).values()
             return {
                 "name": name,
+                "title": _title(about),
                 "count": stats.count,
                 "model": about.model,
                 "dimensions": about.dimensions,
@@ -167,6 +171,11 @@ class Shelf:
             }
         except (StoreFailed, UnknownCollection) as error:
             return {"name": name, "problem": str(error)}
+
+
+def _title(about: About) -> str:
+    """What a program calls its vector store; empty of any other collection."""
+    return str(about.metadata.get("name") or "") if "files" in about.metadata else ""
 
 
 async def made(opened: Collection) -> tuple[int, str]:

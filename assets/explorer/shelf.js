@@ -95,17 +95,17 @@ class Shelf {
   // What is being written stays, and so does the keyboard's place.
   _draw() {
     const { id } = this.root.contains(document.activeElement) ? document.activeElement : {};
-    const { collections, deleted, more } = this.told;
+    const { collections, deleted, begun, more } = this.told;
     this._drawScreen();
     this.gone.hidden = !deleted.length;
     this.gone.replaceChildren(...deleted.slice(0, SHOWN_DELETED).map((one) => this._deleted(one)));
-    const list = make("ul", {}, ...collections.map((one) => this._item(one)));
+    const list = make("ul", {}, ...collections.map((one) => this._item(one)), ...begun.filter(({ moved }) => moved).map(arriving));
     const rest = more ? make("p", { className: "tx-note", textContent: `${more.toLocaleString("en")} more; the command line lists all.` }) : null;
     const empty = make("p", { className: "tx-note", textContent: EMPTY });
-    this.list.replaceChildren(...(collections.length ? [list, rest].filter(Boolean) : [empty]));
-    // Files of programs come in beside the page: as long as some do, it looks again.
+    this.list.replaceChildren(...(list.children.length ? [list, rest].filter(Boolean) : [empty]));
+    // Files of programs come in beside the page, and commands fill collections: as long as some do, it looks again.
     clearTimeout(this.again);
-    if (collections.some((one) => one.coming)) this.again = setTimeout(() => this.drawer.open && this.look(), AGAIN_MS);
+    if (begun.length || collections.some((one) => one.coming)) this.again = setTimeout(() => this.drawer.open && this.look(), AGAIN_MS);
     if (id) document.getElementById(id)?.focus();
   }
 
@@ -114,7 +114,7 @@ class Shelf {
     this.on.hidden = !screen;
     if (!screen) return;
     const note = (textContent) => make("p", { className: "tx-note", textContent });
-    const title = make("h3", { textContent: `On screen: ${part.id ? part.name : screen.name}`, dir: "auto" });
+    const title = make("h3", { textContent: `On screen: ${part.id ? this._titled(part.name) : screen.name}`, dir: "auto" });
     if (part.id) {
       const drawn = part.whole ? `All ${count(part.total, "text")}.` : `${part.drawn.toLocaleString("en")} of ${count(part.total, "text")}, drawn by chance; a search looks at all.`;
       this.selected = button("", () => this.remove(), { id: "kx-delete" });
@@ -127,7 +127,7 @@ class Shelf {
     name.addEventListener("input", () => (this.typed = name.value));
     const keep = make("form", { on: { submit: (event) => (event.preventDefault(), this.keep(name.value.trim())) } }, name, make("button", { type: "submit", className: "primary", textContent: "Keep" }));
     const names = this.told.collections.filter(({ problem }) => !problem).map((one) => one.name);
-    const into = make("select", { id: "kx-into", "aria-label": "Collection to add to" }, ...names.map((one) => make("option", { value: one, textContent: one, selected: one === this.last })));
+    const into = make("select", { id: "kx-into", "aria-label": "Collection to add to" }, ...names.map((one) => make("option", { value: one, textContent: this._titled(one), selected: one === this.last })));
     const add = make("form", { on: { submit: (event) => (event.preventDefault(), this.add(into.value)) } }, into, make("button", { type: "submit", textContent: "Add" }));
     this.on.replaceChildren(
       title,
@@ -138,10 +138,18 @@ class Shelf {
     );
   }
 
-  _item({ name, count: n, model, dimensions, problem, recall, sample, coming }) {
+  // A vector store's name is what its program gives it; what it is found by is an id.
+  _titled(name) {
+    return this.told.collections.find((one) => one.name === name)?.title || name;
+  }
+
+  _item({ name, title, count: n, model, dimensions, problem, recall, sample, coming }) {
     const about = problem ?? [count(n, "text"), model ? model.split("/").pop() : `vectors of ${dimensions} dimensions`].join(" · ");
     const found = typeof recall === "number" ? `search finds ${percent(recall)} of what is nearest` : "";
+    const anew = this.told.begun.find((one) => !one.moved && one.name === name);
     const more = [
+      { textContent: title ? name : "", title: "The id by which programs find it" },
+      { textContent: anew ? `${anew.done.toLocaleString("en")} of ${count(anew.total, "text")} embedded anew by ${anew.model.split("/").pop()}` : "", title: "Until all are, the old vectors are searched; begun again, the command goes on" },
       { textContent: coming ? `${count(coming, "file")} on the way in` : "" },
       { textContent: found, title: sample ? `Measured with ${count(sample, "text")} of its own` : "" },
     ].filter(({ textContent }) => textContent);
@@ -149,11 +157,11 @@ class Shelf {
     return make(
       "li",
       { className: "kx-item", "data-name": name, "aria-current": String(current) },
-      make("b", { textContent: name, dir: "auto" }),
+      make("b", { textContent: title || name, dir: "auto" }),
       make("small", { textContent: about, title: model ?? "" }),
       ...more.map((one) => make("small", one)),
-      button("Open", async () => (await this.openIt(name)) && this.drawer.makeRoom(), { id: `kx-open-${name}`, disabled: Boolean(problem), "aria-label": `Open ${name}` }),
-      button("Delete", () => this.drop(name), { id: `kx-drop-${name}`, className: "kx-quiet", "aria-label": `Delete ${name}` }),
+      button("Open", async () => (await this.openIt(name)) && this.drawer.makeRoom(), { id: `kx-open-${name}`, disabled: Boolean(problem), "aria-label": `Open ${title || name}` }),
+      button("Delete", () => this.drop(name), { id: `kx-drop-${name}`, className: "kx-quiet", "aria-label": `Delete ${title || name}` }),
     );
   }
 
@@ -277,6 +285,11 @@ class Shelf {
       return undefined;
     }
   }
+}
+
+// What comes from another store, and is no collection yet.
+function arriving({ name, done }) {
+  return make("li", { className: "kx-item", "data-name": name }, make("b", { textContent: name, dir: "auto" }), make("small", { textContent: `${count(done, "text")} moved here from another store by now` }));
 }
 
 export async function mount(element, { watch, trigger, props }) {

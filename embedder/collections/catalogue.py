@@ -80,7 +80,7 @@ class Collections:
         Raises:
             UnknownCollection, StoreFailed
         """
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise UnknownCollection(name)
         table = await asyncio.to_thread(self.store.open, name)
         held = self._held.get(name)
@@ -94,7 +94,7 @@ class Collections:
         Raises:
             UnknownCollection, CollectionBusy, StoreFailed
         """
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             raise UnknownCollection(name)
         await asyncio.to_thread(self.store.drop, name)
         self._held.pop(name, None)
@@ -133,13 +133,18 @@ class Collections:
         return made
 
 
+def is_name(name: str) -> bool:
+    """Whether `name` can name a collection."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: object) -> str:
     """`name` if it can name a collection.
 
     Raises:
         InvalidInput
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_name(name):
         raise InvalidInput(
             "A collection's name has 1 to 64 letters, digits, dots, dashes or underscores, and begins with a "
             "letter or a digit.",

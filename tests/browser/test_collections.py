@@ -422,6 +422,7 @@ def test_files_that_programs_send_are_told_of_while_they_come(
     open_sidebar(page)
     item = page.locator("#shelf .kx-item", has_text=store)
     assert "file" not in item.inner_text()
+    assert item.locator("b").inner_text() == "notes", "by the name that its program gave it"
     attached(empty, store, "\n\n".join(f"Sentence {n} of a file that takes its time." for n in range(3000)))
     close_sidebar(page)
     open_sidebar(page)
@@ -430,5 +431,5 @@ def test_files_that_programs_send_are_told_of_while_they_come(
     page.locator(f"#kx-open-{store}").focus()
     # Without anything being done the list follows, and the keyboard's place stays.
     item.get_by_text("1 file on the way in").wait_for(state="detached")
-    assert int(items(page)[store].split()[0].replace(",", "")) > 3
+    assert int(items(page)["notes"].split()[0].replace(",", "")) > 3
     assert page.evaluate("document.activeElement.id") == f"kx-open-{store}"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from embedder.collections import Collection, Collections, NewText, Question, parse_filter
+from embedder.collections.begun import Begun, begun
 from embedder.collections.moving import Checksum, move
 from embedder.collections.rows import Rows
 from embedder.collections.store import Table
@@ -108,7 +109,9 @@ async def test_what_was_begun_of_another_collection_is_begun_anew(
 ) -> None:
     left = other.store.create(".things", 32, {"moved_from": "another"})
     left.upsert(rows_of(["of another"], vectors=np.ones((1, 32))))
+    assert await begun(other) == [Begun("things", "", 1, None, True)]
     assert (await move(collections, "things", other)).count == 5
+    assert await begun(other) == []
 
 
 async def test_a_store_that_gives_back_other_than_was_put_in_is_found_out(

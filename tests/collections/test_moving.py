@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedder.collections import Collection, Collections, NewText, Question
+from embedder.collections.begun import begun
 from embedder.collections.catalogue import MOVED_FROM
 from embedder.collections.deleted import delete_whole
 from embedder.collections.migrate import reembed
@@ -121,6 +122,9 @@ async def test_it_goes_on_where_it_was_stopped_and_others_write_meanwhile(
     assert (await collections.open("things")).about.model == WIDE, "the old one stays until the new is whole"
     embedded = set(runtimes[NARROW].encoded)
     assert 250 <= len(embedded) < 500
+    (told,) = await begun(collections)
+    assert (told.name, told.model, told.total, told.moved) == ("things", NARROW, 505, False)
+    assert told.done == len(embedded)
     await filled.add([NewText("changed meanwhile", "m0"), NewText("new meanwhile", "new")])
     await filled.delete(["m1"])
 
@@ -137,6 +141,7 @@ async def test_it_goes_on_where_it_was_stopped_and_others_write_meanwhile(
             elsewhere.close()
 
     count = await reembed(collections, "things", NARROW, progress=write)
+    assert await begun(collections) == []
     assert count < 505 - len(embedded) + 10, "what was embedded before was embedded again"
     after = await rows(await collections.open("things"))
     assert after["m0"][0] == "changed meanwhile"

@@ -23,6 +23,7 @@ from embedder.collections.key_ring import KeyRing
 from embedder.collections.keys import Keys
 from embedder.collections.ownership import Document
 from embedder.errors import InvalidInput
+from tests.collections.conftest import rows_of
 from tests.collections.stores import new_place, opened
 from ui import collecting, sidebar
 from ui.datasets import Dataset, Workings
@@ -377,8 +378,18 @@ async def test_the_list_tells_what_a_search_finds_and_which_files_are_coming(tmp
         files = {
             one.file_id: asdict(one) for one in (document, replace(document, file_id="2", state="failed"))
         }
-        made.table.change_info(lambda info: {**info, "metadata": {"files": files}})
-        (listed,) = (await page.told())["collections"]
+        made.table.change_info(lambda info: {**info, "metadata": {"name": "reports", "files": files}})
+        told = await page.told()
+        (listed,) = told["collections"]
+        assert (listed["name"], listed["title"]) == ("many", "reports")
+        assert told["begun"] == []
+        for hidden, more in ((".many", {"model": "another"}), (".theirs", {"moved_from": "theirs"})):
+            begun = await asyncio.to_thread(collections.store.create, hidden, 3, more)
+            begun.upsert(rows_of({"a": "one"}, vectors=np.ones((1, 3))))
+        assert (await page.told())["begun"] == [
+            {"name": "many", "model": "another", "done": 1, "total": 400, "moved": False},
+            {"name": "theirs", "model": "", "done": 1, "total": None, "moved": True},
+        ]
         stats = await made.stats()
         assert (listed["count"], listed["coming"]) == (400, 1)
         assert listed["recall"] == stats.recall is not None
