@@ -44,7 +44,7 @@ def _parted(texts: Sequence[str]) -> Callable[[str], list[str]] | None:
             word = match.group().rstrip("'-")
             if match["han"] and len(word) > 1:
                 yield from (word[place : place + 2] for place in range(len(word) - 1))
-            else:
+            elif match["han"] or len(word) > 1:
                 yield word
 
     return lambda text: list(terms(text))
