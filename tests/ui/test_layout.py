@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,34 @@ async def test_keys_stay_out_of_the_process(worker: LayoutWorker, monkeypatch: p
     begun.cancel()
     await asyncio.gather(begun, return_exceptions=True)
     await mine.stop()
+
+
+def written(folder: Path) -> dict[Path, int]:
+    """Every file below `folder`, and when it was last written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@in_module
+async def test_what_one_process_compiled_the_next_reads_and_only_what_is_missing_is_made(
+    worker: LayoutWorker, tmp_path: Path
+) -> None:
+    await worker.warm()
+    kept = tmp_path / "numba"
+    # Others write to the folder of all tests meanwhile.
+    shutil.copytree(worker.folder / "numba", kept, ignore=shutil.ignore_patterns("*.tmp.*"))
+    lost = set(kept.rglob("cluster_trees.condense_tree-*"))
+    assert any(path.suffix == ".nbi" for path in lost), "an index of what is compiled"
+    for path in lost:
+        path.unlink()
+    before = written(kept)
+    mine = LayoutWorker(tmp_path)
+    await mine.warm()
+    await mine.stop()
+    after = written(kept)
+    assert before.items() <= after.items(), "nothing else was compiled anew"
+    made = after.keys() - before.keys()
+    assert {path.suffix for path in made} == {".nbi", ".nbc"}
+    assert made <= lost
 
 
 @in_module
@@ -295,14 +324,14 @@ async def test_neighbours_tell_how_far_they_are_and_cancel_ends_them(
         session, one = desk.sessions.of("a"), without_words(vectors(30_000, seed=11))
         desk.datasets.put(one)
         session.put(session.begin(), one)
-        process, updates, at_s, told = worker.process_id, [], [], []
-        assert process is not None
+        updates, at_s, told, process = [], [], [], None
         async for update in arrange(desk, session):
             updates.append(update)
             at_s.append(time.monotonic())
             if found := SHARE_AND_LEFT.search(update[0]):
                 told.append((at_s[-1] - at_s[0], *map(float, found.groups())))
             if len({share for _, _, _, share in told}) == 3:
+                process = process or worker.process_id
                 await cancel(desk, session)
         shares = [share for _, _, _, share in told]
         assert shares == sorted(shares)
@@ -313,6 +342,7 @@ async def test_neighbours_tell_how_far_they_are_and_cancel_ends_them(
         assert "Cancelled" in line
         assert not button["visible"]
         assert json.loads(shown)["layout"] == "pca"
+        assert process is not None
         assert await ended(process)
         assert one.known_neighbours is None
         assert one.workings.layouts == {}
