@@ -15,6 +15,7 @@ from embedder.analysis.duplicates import Alike, find_alike, first_of_each
 from embedder.analysis.neighbours import KnownNeighbours, Neighbours
 from embedder.analysis.outliers import most_alone, outlier_scores
 from embedder.analysis.similarity import OnProgress
+from embedder.analysis.summary import middle
 from embedder.corpus.subset import csv_rows, jsonl_rows
 from embedder.errors import InvalidInput, TooLarge
 from ui.datasets import NEIGHBOURS, Dataset, Workings
@@ -96,7 +97,7 @@ async def outlier_steps(dataset: Dataset, k: int, most: int) -> AsyncGenerator[d
     yield {
         "rows": rows,
         "scores": scores[rows],
-        "median": float(np.median(scores)) if len(scores) else 0.0,
+        "median": middle(scores),
         "k": min(k, max(neighbours.k - 1, 0)),
         "said": "" if known is None else _said_of_outliers(known, k),
     }

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from embedder.analysis.axes import along, axis_between
+from embedder.analysis.axes import laid
 from embedder.analysis.projection import Projection
 from embedder.analysis.similarity import Floats
+from embedder.analysis.summary import scale_ends
 from embedder.engine import Engine
 from embedder.errors import InvalidInput
 from ui.datasets import AXES, Dataset
@@ -84,24 +85,22 @@ async def lay(engine: Engine, dataset: Dataset, wanted: list[Poles], secret: str
 def _axis(dataset: Dataset, poles: Poles, start: Floats, end: Floats) -> tuple[Floats, dict[str, Any]]:
     """Every text's place, and an axis as the page is told of it."""
     try:
-        axis = axis_between(start, end)
+        found = laid(dataset.vectors, start, end)
     except ValueError:
         raise InvalidInput(
             "Both ends of the axis mean the same to this model. Choose words that differ."
         ) from None
-    places = along(dataset.vectors, axis)
-    order = np.argsort(places, kind="stable")
-    low, high = np.quantile(places, (0.01, 0.99))
+    low, high = scale_ends(found.places)
     name_start, name_end = poles.names
-    return places, {
+    return found.places, {
         "start": name_start,
         "end": name_end,
-        "places": base64.b64encode(places.astype("<f4").tobytes()).decode(),
+        "places": base64.b64encode(found.places.astype("<f4").tobytes()).decode(),
         "low": low,
         "high": high,
-        "ends": [along(start, axis).mean(), along(end, axis).mean()],
-        "least": order[:ENDS],
-        "most": order[::-1][:ENDS].copy(),
+        "ends": found.poles,
+        "least": found.order[:ENDS],
+        "most": found.order[::-1][:ENDS].copy(),
         "said": SAID.format(d=dataset.model.dimensions, start=_short(name_start), end=_short(name_end)),
     }
 

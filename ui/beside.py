@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from embedder.analysis.groups import spread
 from embedder.analysis.projection import pca_2d
 from embedder.analysis.retention import cut_to
 from embedder.analysis.similarity import unit_rows
@@ -137,7 +138,7 @@ async def paces(engine: Engine, dataset: Dataset, choice: Choice) -> tuple[float
 
 async def _pace(engine: Engine, texts: Sequence[str], model: str) -> float:
     # Something new before each text: vectors that are known already take no time.
-    places = np.unique(np.linspace(0, len(texts) - 1, min(len(texts), PACE_TEXTS)).round().astype(int))
+    places = spread(np.arange(len(texts)), PACE_TEXTS)
     new = [f"{secrets.token_hex(2)} {texts[place]}" for place in places]
     started_s = time.perf_counter()
     await engine.embed(new, model=model, options=_AS_BULK)

@@ -7,14 +7,12 @@ import base64
 from functools import partial
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI
-from numpy.typing import NDArray
 from starlette.responses import Response
 
-from embedder.analysis.agreement import K, aligned, moved_most, neighbour_overlap, overlap_by_chance
+from embedder.analysis.agreement import Agreement, K, agreement, aligned, overlap_by_chance
 from embedder.analysis.neighbours import Neighbours
-from embedder.analysis.similarity import Floats
+from embedder.analysis.similarity import directed
 from ui.beside import Beside
 from ui.datasets import Dataset
 from ui.wire import Finder, Gone, Id, as_binary, as_json
@@ -42,10 +40,10 @@ def add_routes(app: FastAPI, found: Finder) -> None:
 
     @app.get("/data/{dataset_id}/compare/{other_id}")
     async def compare(dataset_id: Id, other_id: Id) -> Response:
-        return as_json(await agreement(*both(dataset_id, other_id)))
+        return as_json(await _told(*both(dataset_id, other_id)))
 
 
-async def agreement(first: Dataset, second: Dataset, other: Beside) -> dict[str, Any]:
+async def _told(first: Dataset, second: Dataset, other: Beside) -> dict[str, Any]:
     """Both models in figures, each text's overlap, and the texts that moved most.
 
     Neighbours are waited for only where somebody has begun to find them: until then, no overlap.
@@ -60,24 +58,17 @@ async def agreement(first: Dataset, second: Dataset, other: Beside) -> dict[str,
     }
     if one is None or two is None:
         return known
-    shares, order = await first.workings.once(
-        f"overlap {second.id}", partial(_agreement, first, second, one, two)
-    )
-    whole = np.isfinite(shares)
+    found = await first.workings.once(f"overlap {second.id}", partial(_agreement, first, second, one, two))
     return known | {
-        "overlap": base64.b64encode(shares.astype("<f4").tobytes()).decode(),
-        "mean": float(shares[whole].mean()) if whole.any() else None,
-        "by_chance": overlap_by_chance(len(shares)),
-        "moved": order[whole[order]][:MOST_MOVED],
+        "overlap": base64.b64encode(found.shares.astype("<f4").tobytes()).decode(),
+        "mean": found.mean,
+        "by_chance": overlap_by_chance(len(found.shares)),
+        "moved": found.moved[:MOST_MOVED],
     }
 
 
-def _agreement(
-    first: Dataset, second: Dataset, one: Neighbours, two: Neighbours
-) -> tuple[Floats, NDArray[np.int64]]:
-    """Each text's overlap, NaN where a model has no vector of it, and all rows, least overlap first."""
-    there = first.vectors.any(axis=1) & second.vectors.any(axis=1)
-    return np.where(there, neighbour_overlap(one, two), np.float32(np.nan)), moved_most(one, two)
+def _agreement(first: Dataset, second: Dataset, one: Neighbours, two: Neighbours) -> Agreement:
+    return agreement(one, two, directed(first.vectors) & directed(second.vectors))
 
 
 def _models(first: Dataset, second: Dataset, other: Beside) -> list[dict[str, Any]]:

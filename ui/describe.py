@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from embedder.analysis.contrast import WordCounts, contrasted
 from embedder.analysis.density import density_grid, local_density
 from embedder.analysis.ranking import places
+from embedder.analysis.summary import extent_of, scale_ends
 from embedder.errors import InvalidInput
 from embedder.replica import resolve_prompt
 from embedder.types import EmbedOptions
@@ -102,16 +103,16 @@ async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
     found = []
     for label, name in enumerate(names):
         nearest = shortened(dataset.texts[name.row], MAX_NAME_CHARS)
-        places = layout.points[labels == label]
+        extent = extent_of(layout.points[labels == label])
         found.append(
             {
                 "name": " · ".join(name.keywords) or nearest,
                 "nearest": nearest,
                 "row": name.row,
                 "size": name.size,
-                "at": np.median(places, axis=0).tolist(),
-                "low": np.quantile(places, 0.05, axis=0, method="lower").tolist(),
-                "high": np.quantile(places, 0.95, axis=0, method="higher").tolist(),
+                "at": extent.middle.tolist(),
+                "low": extent.low.tolist(),
+                "high": extent.high.tolist(),
             }
         )
     return {"labels": labels.tolist(), "clusters": found}
@@ -216,9 +217,8 @@ def _column_legend(name: str, column: list[str]) -> dict[str, Any]:
 
 def _range(name: str, amounts: NDArray[np.float32]) -> dict[str, Any]:
     """An amount's range without its outermost hundredths."""
-    finite = amounts[np.isfinite(amounts)]
-    low, high = np.quantile(finite, (0.01, 0.99)) if len(finite) else (0.0, 1.0)
-    return {"name": name, "kind": "amount", "low": float(low), "high": float(high)}
+    low, high = scale_ends(amounts)
+    return {"name": name, "kind": "amount", "low": low, "high": high}
 
 
 def _amounts(dataset: Dataset, name: str, key: str | None) -> NDArray[np.float32]:

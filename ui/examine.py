@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from embedder.analysis.comparison import compare, largest
+from embedder.analysis.comparison import compare, largest, norm
 from embedder.analysis.similarity import Floats
 from embedder.engine import Engine
 from embedder.errors import InvalidInput
@@ -78,7 +76,7 @@ def pair(one: Floats, other: Floats) -> dict[str, Any]:
 def _vector(vector: Floats) -> dict[str, Any]:
     return {
         "vector": vector,
-        "norm": float(np.linalg.norm(vector)),
+        "norm": norm(vector),
         "largest": largest(vector, LARGEST_DIMENSIONS),
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.analysis.neighbours import KnownNeighbours
-from embedder.analysis.ranking import RRF_K, fused, matching
+from embedder.analysis.ranking import RRF_K, hybrid, matching, ranked
 from embedder.analysis.similarity import Floats, blend, cosine_similarity, top_k
 from embedder.engine import Engine
 from embedder.errors import InvalidInput
@@ -21,8 +21,6 @@ from ui.datasets import Dataset
 from ui.listed import from_kept, spoken
 from ui.written import embed_beside
 
-_FUSED = 500
-"""How far down each ranking goes that hybrid search joins."""
 _HITS = 1000
 """So many rows are ranked for walking through; scores are given for all."""
 
@@ -68,15 +66,14 @@ async def search(engine: Engine, dataset: Dataset, wanted: Wanted) -> dict[str, 
         return _answer(dataset, wanted, scores, rows)
     if wanted.way == "keyword":
         scores = await _keyword(dataset, query)
-        return _answer(dataset, wanted, scores, _ranked(scores, above=0.0))
+        return _answer(dataset, wanted, scores, ranked(scores, above=0.0))
     vectors = await _meant(engine, dataset, wanted, query)
     prompt = resolve_prompt(dataset.model, "query", EmbedOptions(prompt=wanted.prompt)).text if query else ""
     scores = (await asyncio.to_thread(cosine_similarity, vectors, dataset.vectors))[0]
     if wanted.way == "hybrid":
-        by_words = _ranked(await _keyword(dataset, query), above=0.0)[:_FUSED]
-        scores = fused([_ranked(scores)[:_FUSED], by_words], len(dataset.texts))
-        return _answer(dataset, wanted, scores, _ranked(scores, above=0.0), prompt)
-    return _answer(dataset, wanted, scores, _ranked(scores), prompt)
+        scores = hybrid(scores, await _keyword(dataset, query))
+        return _answer(dataset, wanted, scores, ranked(scores, above=0.0), prompt)
+    return _answer(dataset, wanted, scores, ranked(scores), prompt)
 
 
 def neighbours(dataset: Dataset, row: int, k: int) -> dict[str, Any]:
@@ -84,10 +81,9 @@ def neighbours(dataset: Dataset, row: int, k: int) -> dict[str, Any]:
     known, kept = dataset.known_neighbours, dataset.workings.known
     said = ""
     if known is not None and k < known.k:
-        nearest, scores = known.indices[row], 1.0 - known.distances[row]
-    elif kept is not None and (kept.indices[row] >= 0).sum() > k:
-        here = kept.indices[row] >= 0
-        nearest, scores = kept.indices[row][here], 1.0 - kept.distances[row][here]
+        nearest, scores = known.of(row)
+    elif kept is not None and len(kept.of(row)[0]) > k:
+        nearest, scores = kept.of(row)
         said = from_kept(kept)
     else:  # the product with one row takes milliseconds: nobody waits for those of all rows
         (nearest,), (scores,) = top_k(dataset.vectors[row : row + 1], dataset.vectors, k + 1)
@@ -132,21 +128,14 @@ async def _keyword(dataset: Dataset, query: str) -> Floats:
     return await asyncio.to_thread(index.scores, query)
 
 
-def _ranked(scores: Floats, above: float = -np.inf) -> NDArray[np.int64]:
-    """Rows by score, best first, of equal ones the first; only those with more than `above`."""
-    order = np.argsort(-scores, kind="stable")
-    ranked: NDArray[np.int64] = order[scores[order] > above]
-    return ranked
-
-
 def _answer(
-    dataset: Dataset, wanted: Wanted, scores: Floats, ranked: NDArray[np.int64], prompt: str = ""
+    dataset: Dataset, wanted: Wanted, scores: Floats, rows: NDArray[np.int64], prompt: str = ""
 ) -> dict[str, Any]:
     said = SCORES[wanted.way].format(d=dataset.model.dimensions)
     return {
         "way": wanted.way,
-        "rows": ranked[:_HITS],
-        "total": len(ranked),
+        "rows": rows[:_HITS],
+        "total": len(rows),
         "scores": base64.b64encode(scores.astype("<f4").tobytes()).decode(),
         "score": f"{said} The question was read with the prompt “{prompt}”." if prompt else said,
     }

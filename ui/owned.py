@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from embedder.analysis.clusters import clusters_of
 from embedder.analysis.projection import Projection, pca_2d
+from embedder.analysis.similarity import are_unit, directed
 from embedder.corpus.reading import TextTable
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, TesseraError
@@ -62,14 +63,13 @@ async def maker_of(engine: Engine, owned: Owned, allowed: tuple[str, ...]) -> Mo
         if info is not None and same and info.dimensions == owned.vectors.shape[1]:
             return info
     told = owned.fingerprint or hashlib.sha256(owned.vectors.tobytes()).hexdigest()
-    norms = np.linalg.norm(owned.vectors, axis=1)
     return ModelInfo(
         id=owned.model or UNNAMED,
         dimensions=owned.vectors.shape[1],
         max_tokens=None,
         fingerprint=told,
         runtime=RUNTIME,
-        normalized=bool(np.allclose(norms, 1.0, atol=1e-3)),
+        normalized=are_unit(owned.vectors),
     )
 
 
@@ -88,7 +88,7 @@ def dataset_of(  # noqa: PLR0917  # the parts of a dataset
     Raises:
         InvalidInput: a vector of zeros, which has no direction.
     """
-    empty = np.flatnonzero(~owned.vectors.any(axis=1))
+    empty = np.flatnonzero(~directed(owned.vectors))
     if len(empty):
         raise InvalidInput(
             f"{len(empty):,} of the vectors of {source} are all zeros, the first is of text "

@@ -10,7 +10,7 @@ from embedder.analysis.retention import (
     K,
     Truth,
     cut_to,
-    margin,
+    mean_kept,
     shares_kept,
     true_neighbours,
     widths,
@@ -92,8 +92,7 @@ def _truth(dataset: Dataset) -> Truth:
 
 def _share(dataset: Dataset, truth: Truth, what: str) -> tuple[float, float]:
     """The share that a form keeps, and how far that of all may be from it."""
-    shares = _shares(dataset, truth, what)
-    return float(shares.mean()), margin(shares, len(dataset.texts))
+    return mean_kept(_shares(dataset, truth, what), len(dataset.texts))
 
 
 def _shares(dataset: Dataset, truth: Truth, what: str) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,6 +12,19 @@ from embedder.analysis.similarity import Floats, as_vectors
 
 K = 10
 _BLOCK_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Agreement:
+    """How far two models agree on texts: of each its share `(n,)`, and the `mean`, None without any.
+
+    `moved` are the texts in the order of `moved_most`. A text that either has no vector of has a share of
+    NaN, and is not among those that moved.
+    """
+
+    shares: Floats
+    mean: float | None
+    moved: NDArray[np.int64]
 
 
 def neighbour_overlap(first: Neighbours, second: Neighbours, k: int = K) -> Floats:
@@ -35,6 +50,17 @@ def neighbour_overlap(first: Neighbours, second: Neighbours, k: int = K) -> Floa
         both = (one[some, :, None] == other[some, None, :]).sum(axis=(1, 2))
         shares[some] = both / np.float32(width)
     return shares
+
+
+def agreement(first: Neighbours, second: Neighbours, known: NDArray[np.bool_], k: int = K) -> Agreement:
+    """How far two models agree; `known` `(n,)` is True of texts that both have a vector of.
+
+    Raises:
+        ValueError: they are not of the same texts.
+    """
+    shares = np.where(known, neighbour_overlap(first, second, k), np.float32(np.nan))
+    order = moved_most(first, second, k)
+    return Agreement(shares, float(shares[known].mean()) if known.any() else None, order[known[order]])
 
 
 def overlap_by_chance(n: int, k: int = K) -> float:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from embedder.analysis.similarity import Floats, unit_rows
 
 _SAME = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """Rows on an axis: the place of each, `(n,)`, and their `order` from the start to the end.
+
+    `poles` `(2,)` are the mean places of what the axis goes from and to.
+    """
+
+    places: Floats
+    order: NDArray[np.int64]
+    poles: Floats
 
 
 def axis_between(from_pole: ArrayLike, to_pole: ArrayLike) -> Floats:
@@ -38,3 +52,15 @@ def along(vectors: ArrayLike, axis: Floats) -> Floats:
     It is the cosine of vector and axis. A zero vector lies at 0.
     """
     return np.asarray(np.clip(unit_rows(vectors) @ axis, -1.0, 1.0), dtype=np.float32)
+
+
+def laid(vectors: ArrayLike, from_pole: ArrayLike, to_pole: ArrayLike) -> Laid:
+    """The rows of `(n, d)` on the axis from one pole to the other; of equal places the lower row comes first.
+
+    Raises:
+        ValueError: as `axis_between`.
+    """
+    axis = axis_between(from_pole, to_pole)
+    places = along(vectors, axis)
+    poles = np.array([along(pole, axis).mean() for pole in (from_pole, to_pole)], dtype=np.float32)
+    return Laid(places, np.argsort(places, kind="stable"), poles)

@@ -43,6 +43,11 @@ def compare(one: Floats, other: Floats) -> Comparison:
     )
 
 
+def norm(vector: Floats) -> float:
+    """The Euclidean length of `(d,)`."""
+    return float(np.linalg.norm(vector))
+
+
 def largest(values: Floats, k: int) -> NDArray[np.int64]:
     """Places of the `k` numbers of `(d,)` furthest from zero, furthest first, of equal ones the first."""
     return np.argsort(-np.abs(values), kind="stable")[:k].astype(np.int64)

@@ -26,6 +26,11 @@ class Neighbours:
         """How many each row has, itself among them."""
         return int(self.indices.shape[1])
 
+    def of(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The rows listed for `row`, itself among them, and its cosines with them, nearest first."""
+        here = self.indices[row] >= 0
+        return self.indices[row][here], 1.0 - self.distances[row][here]
+
     def nearest(self, k: int) -> Neighbours:
         """Only the first `k` of each row."""
         return Neighbours(self.indices[:, :k], self.distances[:, :k])

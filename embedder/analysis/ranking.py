@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RRF_K = 60
 """The constant of Cormack, Clarke and Büttcher's paper."""
+FUSED = 500
+"""How far down each ranking goes that hybrid search joins."""
 PATTERN_LIMIT_S = 2.0
 _WORD = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[\p{L}\p{M}\p{N}_]+"
 
@@ -80,6 +82,21 @@ def fused(rankings: Sequence[NDArray[np.int64]], n: int, weights: Sequence[float
     for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
         scores[ranking] += weight / (RRF_K + 1 + np.arange(len(ranking), dtype=np.float32))
     return scores
+
+
+def ranked(scores: Floats, *, above: float = -np.inf) -> NDArray[np.int64]:
+    """Rows by score `(n,)`, best first, of equal ones the first; only those with more than `above`."""
+    order = np.argsort(-scores, kind="stable")
+    best: NDArray[np.int64] = order[scores[order] > above]
+    return best
+
+
+def hybrid(meaning: Floats, words: Floats, *, most: int = FUSED) -> Floats:
+    """Scores by meaning and by words, both `(n,)`, as one: the fusion of the `most` best rows of each.
+
+    A row that shares no word, which scores 0 by them, has no rank there.
+    """
+    return fused([ranked(meaning)[:most], ranked(words, above=0.0)[:most]], len(meaning))
 
 
 def diversified(relevance: ArrayLike, vectors: ArrayLike, k: int, diversity: float) -> NDArray[np.int64]:

@@ -75,6 +75,11 @@ def margin(shares: Floats, n: int) -> float:
     return float(1.96 * shares.std(ddof=1) * np.sqrt((1 - m / n) / m))
 
 
+def mean_kept(shares: Floats, n: int) -> tuple[float, float]:
+    """The mean of a sample `(m,)` of `n`, and its `margin`."""
+    return float(shares.mean()), margin(shares, n)
+
+
 def cut_to(unit: Floats, dimensions: int) -> Floats:
     """The first `dimensions` of each row, at length 1 again.
 

@@ -48,6 +48,16 @@ def unit_rows(vectors: ArrayLike) -> Floats:
     return scaled
 
 
+def directed(vectors: Floats) -> NDArray[np.bool_]:
+    """Whether each row of `(n, d)` has a direction: one of zeros has none."""
+    return np.asarray(vectors.any(axis=1), dtype=np.bool_)
+
+
+def are_unit(vectors: Floats) -> bool:
+    """Whether every row of `(n, d)` has length 1, but for the rounding of who wrote it down."""
+    return bool(np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3))
+
+
 def cosine_similarity(left: ArrayLike, right: ArrayLike | None = None) -> Floats:
     """Cosines of every row of `left` `(n, d)` with every row of `right` `(m, d)`: `(n, m)`, -1 to 1.
 

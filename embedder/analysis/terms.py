@@ -48,7 +48,7 @@ def _parted(texts: Sequence[str]) -> Callable[[str], list[str]] | None:
                 yield from (word[place : place + 2] for place in range(len(word) - 1))
             elif match["thai"]:
                 yield from (part for part in thai_words(word) if len(part) > 1)
-            else:
+            elif match["han"] or len(word) > 1:
                 yield word
 
     return lambda text: list(terms(text))

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from embedder.analysis.agreement import aligned, moved_most, neighbour_overlap, overlap_by_chance
+from embedder.analysis.agreement import agreement, aligned, moved_most, neighbour_overlap, overlap_by_chance
 from embedder.analysis.neighbours import nearest_neighbours
 from embedder.analysis.projection import pca_2d
 
@@ -40,6 +40,18 @@ def test_overlap_is_a_share_the_same_from_either_side(n: int, k: int, seed: int)
     for row in range(n):
         expected = set(one.indices[row, 1 : kept + 1]) & set(other.indices[row, 1 : kept + 1])
         assert shares[row] == pytest.approx(len(expected) / kept)
+
+
+@given(st.integers(1, 30), st.integers(0, 1000), st.data())
+def test_a_text_without_a_vector_neither_agrees_nor_moves(n: int, seed: int, data: st.DataObject) -> None:
+    random = np.random.default_rng(seed)
+    one, other = (nearest_neighbours(random.normal(size=(n, 5))) for _ in range(2))
+    known = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    found, shares = agreement(one, other, known), neighbour_overlap(one, other)
+    np.testing.assert_array_equal(np.isnan(found.shares), ~known)
+    np.testing.assert_array_equal(found.shares[known], shares[known])
+    assert found.moved.tolist() == [row for row in moved_most(one, other) if known[row]]
+    assert found.mean == (pytest.approx(shares[known].mean()) if known.any() else None)
 
 
 def test_unrelated_models_agree_as_chance_has_it() -> None:

@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from embedder.analysis.contrast import WordCounts, contrasted
-from embedder.analysis.ranking import RRF_K, KeywordIndex, diversified, fused, matching, places
+from embedder.analysis.ranking import (
+    RRF_K,
+    KeywordIndex,
+    diversified,
+    fused,
+    hybrid,
+    matching,
+    places,
+    ranked,
+)
 from embedder.analysis.similarity import blend
 from embedder.errors import InvalidInput
 
@@ -72,6 +82,31 @@ def test_fusion_is_the_papers_sum() -> None:
     scores = fused([np.array([2, 0]), np.array([0])], 4)
     expected = [1 / (RRF_K + 2) + 1 / (RRF_K + 1), 0, 1 / (RRF_K + 1), 0]
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+@given(arrays(np.float32, st.integers(0, 20), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])))
+def test_rows_are_ranked_by_score_and_of_equal_ones_the_first_comes_first(scores: np.ndarray) -> None:
+    expected = sorted(range(len(scores)), key=lambda row: (-scores[row], row))
+    assert ranked(scores).tolist() == expected
+    assert ranked(scores, above=0.0).tolist() == [row for row in expected if scores[row] > 0]
+
+
+@given(
+    st.integers(1, 20).flatmap(
+        lambda n: st.tuples(*[arrays(np.float32, n, elements=st.floats(0, 9, width=32))] * 2)
+    ),
+    st.integers(1, 25),
+)
+def test_a_hybrid_score_is_of_the_best_in_meaning_and_of_those_that_share_a_word(
+    scores: tuple[np.ndarray, np.ndarray], most: int
+) -> None:
+    meaning, words = scores
+    found = hybrid(meaning, words, most=most)
+    for row in range(len(meaning)):
+        ranks = [ranked(meaning).tolist().index(row)]
+        ranks += [ranked(words).tolist().index(row)] if words[row] > 0 else []
+        expected = sum(1 / (RRF_K + 1 + rank) for rank in ranks if rank < most)
+        assert found[row] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_direction_towards_some_and_away_from_others() -> None:

@@ -16,6 +16,7 @@ from embedder.analysis.retention import (
     cut_to,
     int8_codes,
     margin,
+    mean_kept,
     shares_kept,
     true_neighbours,
     widths,
@@ -126,6 +127,8 @@ def test_nineteen_of_twenty_samples_are_within_their_margin() -> None:
     inside = [abs(sample.mean() - shares.mean()) <= margin(sample, len(shares)) for sample in samples]
     assert 0.92 < np.mean(inside) < 0.98
     assert margin(shares, len(shares)) == 0, "of all there is nothing to guess"
+    (sample, *_) = samples
+    assert mean_kept(sample, len(shares)) == (sample.mean(), margin(sample, len(shares)))
 
 
 def test_widths_and_bytes() -> None:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from embedder.analysis.signatures import BITS, Hyperplanes, differing, first_looked_at, most_differing, near
 from embedder.analysis.similarity import unit_rows
@@ -70,3 +73,75 @@ def test_hardly_any_that_is_near_enough_differs_in_more() -> None:
         share = np.arccos(cosine) / np.pi
         spread = np.sqrt(BITS * share * (1 - share))
         assert 4 * spread < most_differing(cosine, BITS) - BITS * share < 6 * spread
+
+
+WORDS = st.integers(1, 6).flatmap(
+    lambda words: st.tuples(*[arrays(np.uint64, (words, 1), elements=st.integers(0, 2**64 - 1))] * 3)
+)
+
+
+@given(WORDS)
+def test_bits_that_differ_are_a_distance(three: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    one, other, third = three
+    signatures = np.concatenate(three, axis=1)
+    told = differing(signatures, one).tolist()
+    counted = [
+        sum((int(a) ^ int(b)).bit_count() for a, b in zip(one[:, 0], column, strict=True))
+        for column in signatures.T
+    ]
+    assert told == counted
+    assert told[0] == 0
+    assert differing(one, other).tolist() == [told[1]]
+    assert told[2] <= told[1] + differing(third, other)[0]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(-20, 20))
+def test_a_signature_is_of_the_direction_not_of_the_length(seed: int, dimensions: int, power: int) -> None:
+    vectors = directions(5, dimensions, seed)
+    planes = Hyperplanes(dimensions)
+    told = planes.signatures(vectors)
+    # By a power of two no rounding comes in between.
+    np.testing.assert_array_equal(planes.signatures(vectors * np.float32(2.0**power)), told)
+    # One alone is multiplied in another order, and may round to the other side of a plane it lies in.
+    assert differing(planes.signatures(vectors[:1]), told[:, :1])[0] <= 1
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.integers(1, BITS))
+def test_the_nearer_the_fewer_bits_may_differ_and_more_than_the_angle_has_it(
+    one: float, other: float, bits: int
+) -> None:
+    near_by, far = most_differing(max(one, other), bits), most_differing(min(one, other), bits)
+    assert 0 <= near_by <= far <= bits
+    assert most_differing(one, bits) >= bits * np.arccos(one) / np.pi - 1e-6
+    assert most_differing(one, bits) <= most_differing(one, BITS)
+
+
+@settings(max_examples=50)
+@given(
+    st.integers(0, 2**32 - 1), st.integers(300, 3000), st.integers(2, 60), st.integers(1, 60), st.booleans()
+)
+def test_whatever_the_crowd_the_nearest_are_among_the_near(
+    seed: int, n: int, dimensions: int, k: int, within: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    # A few groups, wide or narrow, with texts that are equal: what lists of texts look like.
+    centres = random.standard_normal((4, dimensions))
+    spread = random.choice([0.02, 0.1, 0.3, 2.0])
+    vectors = unit_rows(
+        centres[random.integers(4, size=n)] + spread * random.standard_normal((n, dimensions))
+    )
+    vectors[random.integers(n, size=n // 4)] = vectors[0]
+    some = np.sort(random.permutation(n)[: max(250, n // 2)]) if within else None
+    allowed = np.arange(n) if some is None else some
+    question = vectors[random.integers(n)]
+    planes = Hyperplanes(dimensions)
+    found = near(
+        planes.signatures(vectors),
+        planes.signatures(question[None]),
+        k,
+        lambda at: vectors[at] @ question,
+        some,
+    )
+    assert set(found.tolist()) <= set(allowed.tolist())
+    best, reached = (np.sort(vectors[rows] @ question)[::-1][:k] for rows in (allowed, found))
+    np.testing.assert_allclose(reached, best, atol=1e-6)

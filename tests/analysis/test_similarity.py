@@ -8,6 +8,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
 from embedder.analysis import cosine_similarity, nearest_neighbours, similarity, top_k, unit_rows
+from embedder.analysis.neighbours import Neighbours
+from embedder.analysis.similarity import are_unit, directed
 
 ENTRIES = st.floats(-1e3, 1e3, width=32).map(lambda x: 0.0 if abs(x) < 1e-3 else x)
 VECTORS = st.tuples(st.integers(1, 12), st.integers(1, 6)).flatmap(
@@ -26,6 +28,15 @@ def test_cosines_are_scipys_and_zero_vectors_score_nothing(vectors: np.ndarray) 
         expected = 1 - cdist(rows, rows, "cosine")
         np.testing.assert_allclose(scores[np.ix_(~zero, ~zero)], expected, atol=2e-6)
     assert np.abs(scores).max() <= 1
+
+
+@given(VECTORS)
+def test_rows_of_length_one_are_known_and_only_zeros_have_no_direction(vectors: np.ndarray) -> None:
+    there = directed(vectors)
+    assert there.tolist() == [any(row) for row in vectors.tolist()]
+    rounded = unit_rows(vectors).astype(np.float16).astype(np.float32)
+    assert are_unit(rounded) is bool(there.all())
+    assert not are_unit(1.01 * rounded)
 
 
 @given(VECTORS, st.integers(0, 15))
@@ -76,6 +87,12 @@ def test_every_row_is_its_own_first_neighbour(vectors: np.ndarray, k: int) -> No
     assert all(len(set(row)) == len(row) for row in found.indices.tolist())
     nearest = 1 - np.take_along_axis(cosine_similarity(vectors), found.indices, axis=1)
     np.testing.assert_allclose(found.distances[:, 1:], nearest[:, 1:], atol=1e-5)
+
+
+def test_a_list_is_told_with_cosines_and_without_those_that_are_not_here() -> None:
+    lists = Neighbours(np.array([[0, 2, -1, 1]]), np.float32([[0, 0.25, 0.5, 1.5]]))
+    rows, cosines = lists.of(0)
+    assert (rows.tolist(), cosines.tolist()) == ([0, 2, 1], [1, 0.75, -0.5])
 
 
 def test_no_vectors_have_no_neighbours() -> None:

@@ -16,8 +16,12 @@ import pytest
 
 from embedder import Engine, Settings
 from embedder.analysis import nearest_neighbours, neighbour_overlap
+from embedder.analysis.groups import mean_cosines
+from embedder.backends import load_backend
 from embedder.backends.hashing import HashingBackend
+from embedder.backends.sources import locate_model
 from embedder.config import DEFAULT_MODEL
+from embedder.protocols import Backend
 from ui import beside, code, compare, loading
 from ui.datasets import Dataset
 from ui.layout import LayoutWorker
@@ -27,6 +31,8 @@ from ui.session import Session
 from ui.view import Desk
 
 OTHER = "org/other"
+TABLE = "wordllama"
+"""A real model in a package, which is quick to load and to run."""
 TEXTS = ["one pear", "two pears", "an engine", "a long text about " + "pears " * 30]
 
 
@@ -42,6 +48,25 @@ async def desk(tmp_path: Path, compiled: Path) -> AsyncIterator[Desk]:
     settings = Settings(cache_dir=tmp_path, models=(OTHER,))
     async with Engine(settings, loader=load) as engine:
         await engine.model_info(OTHER)
+        worker = LayoutWorker(compiled)
+        yield Desk(engine, settings, worker)
+        await worker.stop()
+
+
+@pytest.fixture
+async def three(tmp_path: Path, compiled: Path) -> AsyncIterator[Desk]:
+    """Three models, one of them real."""
+    if locate_model(TABLE) is None:
+        pytest.skip(f"{TABLE} is not installed")
+
+    def load(model_id: str, source: str, settings: Settings) -> Backend:
+        if model_id == TABLE:
+            return load_backend(model_id, source, settings)
+        return HashingBackend(model_id, dimensions=24 if model_id == OTHER else 32)
+
+    settings = Settings(cache_dir=tmp_path, models=(OTHER, TABLE))
+    async with Engine(settings, loader=load) as engine:
+        await asyncio.gather(engine.model_info(OTHER), engine.model_info(TABLE))
         worker = LayoutWorker(compiled)
         yield Desk(engine, settings, worker)
         await worker.stop()
@@ -63,6 +88,17 @@ async def stages(desk: Desk, session: Session, wanted: Any) -> tuple[list[str], 
         if isinstance(value, str):
             values.append(json.loads(value))
     return lines, values
+
+
+async def compared(desk: Desk, session: Session, wanted: str) -> Dataset:
+    """The other model's dataset once both have neighbours; the layouts are not waited for."""
+    async with aclosing(compare.compare(desk, session, {"with": wanted})) as job:
+        async for line, _, value in job:
+            if "Laying both out" in line:
+                second = desk.datasets.get(json.loads(value)["other"]["id"])
+                assert second is not None
+                return second
+    raise AssertionError(f"{wanted} was not compared")
 
 
 def client_of(desk: Desk) -> httpx.AsyncClient:
@@ -103,6 +139,53 @@ async def test_the_other_model_gives_the_same_texts_another_space(desk: Desk) ->
     assert [body["model"] for body in json.loads(shown[1])] == [DEFAULT_MODEL, OTHER]
     again = json.loads((await compare.show(desk, session))[2])
     assert again["other"]["id"] == second.id  # a reload loses nothing
+
+
+async def test_every_other_model_of_a_server_is_offered_and_compared_a_real_one_among_them(
+    three: Desk,
+) -> None:
+    meant = MEANT.splitlines()
+    session, dataset = await bring(three, meant)
+    offered = [choice.value for choice in beside.choices(three.settings, dataset)]
+    assert offered == [OTHER, TABLE, *(f"{DEFAULT_MODEL}@{d}" for d in (16, 8, 4))]
+    other, real = [await compared(three, session, wanted) for wanted in (OTHER, TABLE)]
+    assert list(dataset.workings.beside) == [OTHER, TABLE], "both are kept"
+    np.testing.assert_array_equal(real.vectors, (await three.engine.embed(meant, model=TABLE)).vectors)
+    async with client_of(three) as http:
+        for second, name, dimensions in ((other, OTHER, 24), (real, TABLE, 256)):
+            found = (await http.get(f"/data/{dataset.id}/compare/{second.id}")).json()
+            first_model, second_model = found["models"]
+            assert (first_model["name"], second_model["name"]) == (DEFAULT_MODEL, name)
+            assert (first_model["dimensions"], second_model["dimensions"]) == (32, dimensions)
+            assert min(model["texts_a_second"] for model in found["models"]) > 0
+            near = [nearest_neighbours(one.vectors) for one in (dataset, second)]
+            shares = np.frombuffer(base64.b64decode(found["overlap"]), dtype="<f4")
+            np.testing.assert_array_equal(shares, neighbour_overlap(*near))
+            assert found["mean"] == pytest.approx(shares.mean())
+    cosines = mean_cosines(real.vectors, np.repeat(np.arange(3), 6), 3)
+    apart = cosines.diagonal().min() - cosines[~np.eye(3, dtype=bool)].max()
+    assert apart > 0.2, "texts of one thing are near each other"
+
+
+MEANT = """a guitar and a violin in an orchestra
+she plays the piano
+the singer's new song
+music for a violin concert
+a band on stage playing a song
+the drummer and the guitar player
+a ripe apple from the tree
+banana and apple juice
+fruit salad with cherries
+eat fresh fruit every day
+sweet pears and a lemon
+the lemon is a sour fruit
+the car engine is broken
+driving a truck on the road
+a fast car with a new engine
+traffic on the road
+the truck driver and his vehicle
+a vehicle parked on the street"""
+"""Six each of music, fruit and cars."""
 
 
 async def test_a_comparison_that_is_there_is_not_computed_again(desk: Desk) -> None:

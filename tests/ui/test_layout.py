@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +18,17 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from embedder import Settings
 from embedder.analysis import nearest_neighbours, pca_2d, umap_layout
 from embedder.analysis.projection import LayoutOptions
 from embedder.types import ModelInfo
 from ui import layout_process
 from ui.datasets import Dataset, Datasets
 from ui.layout import LayoutFailed, LayoutWorker
+from ui.page import arrange, cancel
+from ui.view import Desk
+
+from .conftest import hashing_engine
 
 INFO = ModelInfo("m", 16, 64, "f", "test", True)
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +62,15 @@ def alive(process_id: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+async def ended(process_id: int) -> bool:
+    """Whether it does so soon; who is told of a cancel need not have waited for the process."""
+    for _ in range(50):
+        if not alive(process_id):
+            return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 @in_module
@@ -110,6 +127,34 @@ async def test_keys_stay_out_of_the_process(worker: LayoutWorker, monkeypatch: p
     begun.cancel()
     await asyncio.gather(begun, return_exceptions=True)
     await mine.stop()
+
+
+def written(folder: Path) -> dict[Path, int]:
+    """Every file below `folder`, and when it was last written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@in_module
+async def test_what_one_process_compiled_the_next_reads_and_only_what_is_missing_is_made(
+    worker: LayoutWorker, tmp_path: Path
+) -> None:
+    await worker.warm()
+    kept = tmp_path / "numba"
+    # Others write to the folder of all tests meanwhile.
+    shutil.copytree(worker.folder / "numba", kept, ignore=shutil.ignore_patterns("*.tmp.*"))
+    lost = set(kept.rglob("cluster_trees.condense_tree-*"))
+    assert any(path.suffix == ".nbi" for path in lost), "an index of what is compiled"
+    for path in lost:
+        path.unlink()
+    before = written(kept)
+    mine = LayoutWorker(tmp_path)
+    await mine.warm()
+    await mine.stop()
+    after = written(kept)
+    assert before.items() <= after.items(), "nothing else was compiled anew"
+    made = after.keys() - before.keys()
+    assert {path.suffix for path in made} == {".nbi", ".nbc"}
+    assert made <= lost
 
 
 @in_module
@@ -259,14 +304,55 @@ async def test_neighbours_come_from_the_process_and_layouts_are_made_from_them(w
     assert not np.array_equal(flat, (await worker.project(rows)).points)
 
 
+def without_words(rows: np.ndarray) -> Dataset:
+    """Vectors on screen whose texts do not matter."""
+    nothing = pca_2d(np.empty((0, rows.shape[1])))
+    return Dataset("d", [""] * len(rows), {}, rows, np.ones(len(rows), np.int64), frozenset(), INFO, nothing)
+
+
+SHARE_AND_LEFT = re.compile(r"UMAP: neighbours (\d+)%, about (\d+) s left\..* value=\"([\d.]+)\"")
+
+
+@in_module
+async def test_neighbours_tell_how_far_they_are_and_cancel_ends_them(
+    worker: LayoutWorker, tmp_path: Path
+) -> None:
+    await worker.warm()
+    settings = Settings(cache_dir=tmp_path)
+    async with hashing_engine(settings) as engine:
+        desk = Desk(engine, settings, worker)
+        session, one = desk.sessions.of("a"), without_words(vectors(30_000, seed=11))
+        desk.datasets.put(one)
+        session.put(session.begin(), one)
+        updates, at_s, told, process = [], [], [], None
+        async for update in arrange(desk, session):
+            updates.append(update)
+            at_s.append(time.monotonic())
+            if found := SHARE_AND_LEFT.search(update[0]):
+                told.append((at_s[-1] - at_s[0], *map(float, found.groups())))
+            if len({share for _, _, _, share in told}) == 3:
+                process = process or worker.process_id
+                await cancel(desk, session)
+        shares = [share for _, _, _, share in told]
+        assert shares == sorted(shares)
+        for passed_s, percent, left_s, share in told:
+            assert percent == pytest.approx(100 * share, abs=0.6)
+            assert left_s == pytest.approx(passed_s * (1 - share) / share, rel=0.2, abs=1)
+        line, button, shown = updates[-1]
+        assert "Cancelled" in line
+        assert not button["visible"]
+        assert json.loads(shown)["layout"] == "pca"
+        assert process is not None
+        assert await ended(process)
+        assert one.known_neighbours is None
+        assert one.workings.layouts == {}
+
+
 @in_module
 async def test_neighbours_nobody_waits_for_any_more_are_not_found(worker: LayoutWorker) -> None:
     await worker.warm()
-    rows = vectors(30_000, seed=10)
     kept = Datasets(60, find_neighbours=worker.neighbours)
-    nothing = pca_2d(np.empty((0, 16)))
-    texts = [""] * len(rows)
-    one = Dataset("d", texts, {}, rows, np.ones(len(rows), np.int64), frozenset(), INFO, nothing)
+    one = without_words(vectors(30_000, seed=10))
     kept.put(one)
     both = [asyncio.create_task(one.neighbours()) for _ in range(2)]
     await asyncio.sleep(0.5)
@@ -277,9 +363,5 @@ async def test_neighbours_nobody_waits_for_any_more_are_not_found(worker: Layout
     assert alive(process), "the other one still waits"
     both[1].cancel()
     await asyncio.gather(*both, return_exceptions=True)
-    for _ in range(50):
-        if not alive(process):
-            break
-        await asyncio.sleep(0.1)
-    assert not alive(process)
+    assert await ended(process)
     assert one.known_neighbours is None

@@ -84,6 +84,20 @@ async def joined(client: httpx.AsyncClient, data: list[Any], fn_index: int) -> s
 
 
 @in_module
+async def test_layouts_are_compiled_behind_the_page_which_does_not_wait_for_that(
+    client: httpx.AsyncClient, page: Page
+) -> None:
+    for _ in range(300):
+        if page.worker.process_id is not None:
+            break
+        await asyncio.sleep(0.1)
+    assert page.worker.process_id is not None, "nobody has asked for a layout yet"
+    assert page.worker.folder == page.settings.cache_dir, "a folder that the next start finds"
+    assert (await client.get("/")).status_code == 200
+    assert page.worker._turn.locked(), "it is still at work"
+
+
+@in_module
 async def test_the_page_is_there_and_asks_nothing_of_others(client: httpx.AsyncClient) -> None:
     answer = await client.get("/")
     assert answer.status_code == 200
