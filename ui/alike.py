@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +12,18 @@ from numpy.typing import NDArray
 from embedder.analysis.duplicates import Alike, find_alike, first_of_each
 from embedder.analysis.neighbours import KnownNeighbours, Neighbours
 from embedder.analysis.outliers import most_alone, outlier_scores
-from embedder.analysis.similarity import OnProgress
 from embedder.corpus.subset import csv_rows, jsonl_rows
 from embedder.errors import InvalidInput, TooLarge
 from ui.datasets import NEIGHBOURS, Dataset
 from ui.listed import among_all, from_kept, spoken
+from ui.working import shares as _shares
+from ui.working import stoppable as _stoppable
 
 MAX_COMPARED = 50_000
 MAX_GROUPS, MAX_GROUP_ROWS = 100, 50
-TOLD_S = 0.25
 ALIKE = "alike"
-_Worked = TypeVar("_Worked")
 _TOLERANCE = 1e-6
 """A vector's cosine with itself may be less than 1 by so much."""
-
-
-class Abandoned(Exception):
-    """Nobody waits for it any more."""
 
 
 async def found(dataset: Dataset) -> Alike:
@@ -175,31 +169,3 @@ def _joined(alike: Alike, least: float) -> tuple[int, list[NDArray[np.int64]]]:
             "more alike ones."
         )
     return alike.groups(least - _TOLERANCE)
-
-
-async def _shares(
-    dataset: Dataset, work: asyncio.Future[Any], name: str
-) -> AsyncGenerator[dict[str, Any], None]:
-    """How far `work` is, now and then until it is done; whoever leaves leaves the work."""
-    try:
-        while not work.done():
-            await asyncio.wait([work], timeout=TOLD_S)
-            if not work.done():
-                yield {"share": dataset.workings.shares.get(name, 0.0)}
-    finally:
-        work.cancel()
-
-
-async def _stoppable(make: Callable[[OnProgress], _Worked], tell: OnProgress) -> _Worked:
-    """`make` in a thread; cancelled, it ends at its next word of progress."""
-    leave = threading.Event()
-
-    def told(share: float) -> None:
-        if leave.is_set():
-            raise Abandoned
-        tell(share)
-
-    try:
-        return await asyncio.to_thread(make, told)
-    finally:
-        leave.set()
