@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Callable
-from statistics import fmean
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +12,18 @@ from numpy.typing import NDArray
 from embedder.analysis.duplicates import Alike, find_alike, first_of_each
 from embedder.analysis.neighbours import KnownNeighbours, Neighbours
 from embedder.analysis.outliers import most_alone, outlier_scores
-from embedder.analysis.similarity import OnProgress
 from embedder.analysis.summary import middle
 from embedder.corpus.subset import csv_rows, jsonl_rows
 from embedder.errors import InvalidInput, TooLarge
-from ui.datasets import NEIGHBOURS, Dataset, Workings
+from ui.datasets import NEIGHBOURS, Dataset
 from ui.listed import among_all, from_kept, spoken
+from ui.working import shares, stoppable
 
 MAX_COMPARED = 50_000
 MAX_GROUPS, MAX_GROUP_ROWS = 100, 50
-TOLD_S = 0.25
 ALIKE = "alike"
-_Worked = TypeVar("_Worked")
 _TOLERANCE = 1e-6
 """A vector's cosine with itself may be less than 1 by so much."""
-
-
-class Abandoned(Exception):
-    """Nobody waits for it any more."""
 
 
 async def found(dataset: Dataset) -> Alike:
@@ -56,7 +48,7 @@ async def _find(dataset: Dataset) -> Alike:
     def tell(share: float) -> None:
         dataset.workings.shares[ALIKE] = share
 
-    return await _stoppable(
+    return await stoppable(
         lambda told: find_alike(dataset.vectors, dataset.texts, neighbours=neighbours, progress=told), tell
     )
 
@@ -64,7 +56,7 @@ async def _find(dataset: Dataset) -> Alike:
 async def pairs_steps(dataset: Dataset) -> AsyncGenerator[dict[str, Any], None]:
     """How far it is, then what there is: how many texts are distinct, and from which score on pairs are."""
     work = asyncio.ensure_future(found(dataset))
-    async for step in _shares(dataset, work, NEIGHBOURS, ALIKE):
+    async for step in shares(dataset, work, NEIGHBOURS, ALIKE):
         yield step
     alike = work.result()
     scores = alike.pairs.scores
@@ -89,7 +81,7 @@ async def outlier_steps(dataset: Dataset, k: int, most: int) -> AsyncGenerator[d
                 f"Outliers are looked for among up to {MAX_COMPARED:,} texts. Bring a part of them."
             )
         work = asyncio.ensure_future(dataset.neighbours())
-        async for step in _shares(dataset, work, NEIGHBOURS):
+        async for step in shares(dataset, work, NEIGHBOURS):
             yield step
         neighbours = work.result()
     scores = outlier_scores(neighbours, k)
@@ -178,38 +170,3 @@ def _joined(alike: Alike, least: float) -> tuple[int, list[NDArray[np.int64]]]:
             "more alike ones."
         )
     return alike.groups(least - _TOLERANCE)
-
-
-async def _shares(
-    dataset: Dataset, work: asyncio.Future[Any], *names: str
-) -> AsyncGenerator[dict[str, Any], None]:
-    """How far `work` is, now and then until it is done: the mean of its named parts.
-
-    Whoever leaves leaves the work.
-    """
-    try:
-        while not work.done():
-            await asyncio.wait([work], timeout=TOLD_S)
-            if not work.done():
-                yield {"share": fmean(_share(dataset.workings, name) for name in names)}
-    finally:
-        work.cancel()
-
-
-def _share(workings: Workings, name: str) -> float:
-    return 1.0 if workings.ready(name) is not None else workings.shares.get(name, 0.0)
-
-
-async def _stoppable(make: Callable[[OnProgress], _Worked], tell: OnProgress) -> _Worked:
-    """`make` in a thread; cancelled, it ends at its next word of progress."""
-    leave = threading.Event()
-
-    def told(share: float) -> None:
-        if leave.is_set():
-            raise Abandoned
-        tell(share)
-
-    try:
-        return await asyncio.to_thread(make, told)
-    finally:
-        leave.set()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from embedder.analysis.projection import pca_2d
 from embedder.corpus.jobs import FailedText, Progress, Slice
 from embedder.errors import InvalidInput
-from ui.datasets import Dataset, Datasets, new_id
+from ui.datasets import Dataset, Datasets
 from ui.owned import Owned, add_places
 from ui.view import many, status
 
@@ -37,9 +37,9 @@ class Brought:
 class Growing:
     """A dataset in the making: on the map as soon as its first texts have vectors."""
 
-    def __init__(self, datasets: Datasets, brought: Brought) -> None:
+    def __init__(self, datasets: Datasets, brought: Brought, made_as: str) -> None:
         self.slices: list[Slice] = []
-        self.id = new_id()
+        self.id = made_as
         self._datasets = datasets
         self._brought = brought
         self._painted = 0

@@ -32,7 +32,7 @@ _READ = re.compile(
 _FILE = re.compile(r"/gradio_api/file=(?P<path>.+)", re.DOTALL)
 _WRITE = re.compile(
     r"/login/?|/gradio_api/(queue/join|cancel|reset|upload)/?"
-    r"|/explorer/data/[\w-]{1,64}/(texts|selection|search|vectors|axes)"
+    r"|/explorer/data/[\w-]{1,64}/(texts|selection|search|vectors|axes|retention)"
     r"|/explorer/data/[\w-]{1,64}/similarity/[\w.-]{1,64}"
     r"|/explorer/collections(/undo|/[A-Za-z0-9][\w.-]{0,63}/(keep|open|add|map|delete|drop|search))?"
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,10 +14,10 @@ from embedder.corpus.jobs import embed_in_slices
 from embedder.corpus.pasting import Way, texts_of
 from embedder.errors import InvalidInput, TesseraError
 from ui.carried import Carried
-from ui.chunking import in_chunks
-from ui.datasets import Dataset
+from ui.chunking import chunking_of, in_chunks
+from ui.datasets import Dataset, new_id
 from ui.growing import Brought, Growing, assemble, said
-from ui.map import shown
+from ui.map import as_before, coming, instead, shown
 from ui.owned import Owned, add_places, dataset_of, maker_of
 from ui.samples import FIRST_SAMPLE, SAMPLE_ID, SAMPLES, ready_made
 from ui.session import Session
@@ -53,16 +54,11 @@ async def from_paste(
         if not brought.texts:
             raise InvalidInput("There is no text yet. Write or paste some, one a line.")
         check_size(brought.texts, desk.settings)
-        async with aclosing(in_chunks(desk, brought, tuple(wish), model)) as steps:
-            async for step in steps:
-                if isinstance(step, Brought):
-                    brought = step
-                else:
-                    yield step
+        chunking_of(tuple(wish))
     except TesseraError as error:
         yield Step(status(str(error), kind="error"))
         raise
-    async with aclosing(load(desk, session, brought, model)) as updates:
+    async with aclosing(carry(desk, session, in_chunks(desk, brought, tuple(wish), model), model)) as updates:
         async for update in updates:
             yield update
 
@@ -73,8 +69,7 @@ async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> As
         raise InvalidInput("There is no such sample.")
     known = await ready_made(desk, name, model)
     if known is not None:
-        session.put(session.begin(), known)
-        yield Step(summary(known), shown(known, known.first_layout))
+        yield put_on_screen(session, known)
         return
     sample = await asyncio.to_thread(SAMPLES[name])
     brought = Brought(sample.name, sample.texts, sample.columns)
@@ -86,9 +81,14 @@ async def from_sample(desk: Desk, session: Session, name: Any, model: Any) -> As
 async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) -> AsyncGenerator[Step, None]:
     """What the address asks for, as long as it is kept; else the first sample."""
     asked = parse_qs(wanted[1:MAX_ADDRESS_CHARS]) if isinstance(wanted, str) else {}
-    dataset = desk.datasets.get(asked.get("data", [""])[0])
-    if dataset is not None and dataset.id in desk.carried:
-        async with aclosing(watched(desk, session, dataset.id, session.begin())) as steps:
+    made_as = asked.get("data", [""])[0]
+    dataset = desk.datasets.get(made_as)
+    if dataset is None and made_as in desk.carried:  # something to look at until there is some of them
+        await ensure_some(desk, session)
+        dataset = desk.datasets.get(made_as)
+    if made_as in desk.carried:
+        watching = watched(desk, session, made_as, session.begin(), session.dataset)
+        async with aclosing(watching) as steps:
             async for step in steps:
                 yield step
         return
@@ -105,9 +105,8 @@ async def from_address(desk: Desk, session: Session, wanted: Any, model: Any) ->
 def put_on_screen(session: Session, dataset: Dataset, key: str = "") -> Step:
     """A dataset that is there, on screen, in the layout `key` if it has it."""
     session.put(session.begin(), dataset)
-    return Step(
-        summary(dataset), shown(dataset, key if key in dataset.workings.layouts else dataset.first_layout)
-    )
+    layout = key if key in dataset.workings.layouts else dataset.first_layout
+    return Step(summary(dataset), instead(shown(dataset, layout)))
 
 
 async def ensure_some(desk: Desk, session: Session) -> None:
@@ -124,21 +123,64 @@ async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> As
     Raises:
         TesseraError: said in a status line before.
     """
-    job = session.begin()
-    if brought.owned is not None:
-        taking = take(desk, session, brought, brought.owned, job)
-        async with aclosing(in_turn(desk.turns, taking, Step(WAITING))) as steps:
-            async for step in steps:
-                yield step
-        return
-    growing = Growing(desk.datasets, brought)
-    desk.carried[growing.id] = Carried(
-        in_turn(desk.turns, embed(desk, growing, brought, model), Step(WAITING)),
-        ended=lambda: desk.carried.pop(growing.id),
+
+    async def there() -> AsyncGenerator[Step | Brought, None]:
+        yield brought
+
+    async with aclosing(carry(desk, session, there(), model)) as updates:
+        async for update in updates:
+            yield update
+
+
+async def carry(
+    desk: Desk,
+    session: Session,
+    bringing: AsyncGenerator[Step | Brought, None],
+    model: Any,
+    done: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncGenerator[Step, None]:
+    """`load` of what `bringing` ends with, under an id that the page is told at once.
+
+    It runs in a task that outlives the page for a while; `done` is called once all of it is there.
+
+    Raises:
+        TesseraError: said in a status line before.
+    """
+    job, made_as = session.begin(), new_id()
+    desk.carried[made_as] = Carried(
+        made(desk, made_as, bringing, model, done), ended=lambda: desk.carried.pop(made_as)
     )
-    async with aclosing(watched(desk, session, growing.id, job)) as steps:
+    async with aclosing(watched(desk, session, made_as, job)) as steps:
         async for step in steps:
             yield step
+
+
+async def made(
+    desk: Desk,
+    made_as: str,
+    bringing: AsyncGenerator[Step | Brought, None],
+    model: Any,
+    done: Callable[[], Awaitable[None]] | None,
+) -> AsyncGenerator[Step, None]:
+    """The steps to a dataset of what `bringing` ends with; only embedding it waits for a turn."""
+    brought: Brought | None = None
+    async with aclosing(bringing) as steps:
+        async for step in steps:
+            if isinstance(step, Brought):
+                brought = step
+            else:
+                yield step
+    if brought is None:
+        return
+    if brought.owned is not None:
+        making = take(desk, made_as, brought, brought.owned)
+    else:
+        making = embed(desk, Growing(desk.datasets, brought, made_as), brought, model)
+    async with aclosing(in_turn(desk.turns, making, Step(WAITING))) as steps_on:
+        async for step in steps_on:
+            yield step
+    if done is not None:
+        await done()
 
 
 async def embed(desk: Desk, growing: Growing, brought: Brought, model: Any) -> AsyncGenerator[Step, None]:
@@ -160,45 +202,45 @@ async def embed(desk: Desk, growing: Growing, brought: Brought, model: Any) -> A
         raise
 
 
-async def watched(desk: Desk, session: Session, made_as: str, job: int) -> AsyncGenerator[Step, None]:
-    """What becomes of texts that are being embedded, for a page that brought them or has come back to them.
+async def watched(
+    desk: Desk, session: Session, made_as: str, job: int, meanwhile: Dataset | None = None
+) -> AsyncGenerator[Step, None]:
+    """What becomes of texts that are coming, for a page that brought them or has come back to them.
+
+    Until there is something of them it shows `meanwhile`, or what it showed before.
 
     Raises:
         TesseraError: said in a status line before.
     """
+    named = False
     try:
         async with aclosing(desk.carried[made_as].watch()) as steps:
             async for step in steps:
-                yield step if job == session.job else Step(step.line)
+                value = step.map_value or (None if named else coming(made_as, meanwhile))
+                named = True
+                yield Step(step.line, value if job == session.job else None)
     except Exception as error:
-        yield Step(
-            status(sentence_of(error), kind="error"), shown(session.dataset) if session.dataset else None
-        )
+        value = None
+        if job == session.job:
+            await ensure_some(desk, session)
+            value = as_before(session, session.dataset) if session.dataset else None
+        yield Step(status(sentence_of(error), kind="error"), value)
         raise
     dataset = desk.datasets.get(made_as)
     if dataset is not None and session.put(job, dataset):
         yield Step(summary(dataset), shown(dataset))
 
 
-async def take(
-    desk: Desk, session: Session, brought: Brought, owned: Owned, job: int
-) -> AsyncGenerator[Step, None]:
-    """`load` of texts whose vectors came with them; nothing is embedded."""
+async def take(desk: Desk, made_as: str, brought: Brought, owned: Owned) -> AsyncGenerator[Step, None]:
+    """A dataset of texts whose vectors came with them; nothing is embedded."""
     yield Step(status(f"Taking {many(len(brought.texts), 'vector')} from the file…", share=0))
-    try:
-        model = await maker_of(desk.engine, owned, tuple(desk.settings.allowed_models))
-        dataset = await asyncio.to_thread(
-            dataset_of, brought.name, brought.texts, brought.columns, brought.notes, owned, model
-        )
-        if brought.places is not None:
-            await asyncio.to_thread(add_places, dataset, brought.places)
-    except Exception as error:
-        yield Step(
-            status(sentence_of(error), kind="error"), shown(session.dataset) if session.dataset else None
-        )
-        raise
-    if session.put(job, dataset):
-        yield Step(summary(dataset), shown(dataset))
+    model = await maker_of(desk.engine, owned, tuple(desk.settings.allowed_models))
+    dataset = await asyncio.to_thread(
+        dataset_of, brought.name, brought.texts, brought.columns, brought.notes, owned, model
+    )
+    if brought.places is not None:
+        await asyncio.to_thread(add_places, dataset, brought.places)
+    desk.datasets.put(replace(dataset, id=made_as))
 
 
 def summary(dataset: Dataset) -> str:

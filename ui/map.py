@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
@@ -51,6 +52,29 @@ def shown(dataset: Dataset, key: str | None = None) -> str:
     """The component's value for `dataset`."""
     version = f"{len(dataset.texts)}{'' if dataset.whole else ' and more'}, {dataset.workings.edition}"
     return json.dumps({"id": dataset.id, "layout": key or dataset.workings.newest, "version": version})
+
+
+def coming(made_as: str, meanwhile: Dataset | None = None) -> str:
+    """The component's value once `made_as` is the id of texts of which nothing is there yet.
+
+    What is shown stays, or `meanwhile` is shown; the address names what is coming.
+    """
+    value = json.loads(shown(meanwhile, meanwhile.first_layout)) if meanwhile else {}
+    return json.dumps({**value, "coming": made_as})
+
+
+def instead(value: str) -> str:
+    """A value of the component's that takes the place of what was coming, if anything was."""
+    return json.dumps(json.loads(value) | {"coming": None})
+
+
+def as_before(session: Session, dataset: Dataset) -> str:
+    """The component's value when what was coming does not: what this page was given last of `dataset`.
+
+    Told anew though it may be the same: the controls and the address say again what is shown.
+    """
+    value = json.loads(instead(session.seen() or shown(dataset)))
+    return json.dumps(value | {"told": secrets.token_hex(4)})
 
 
 def options_of(told: Any) -> LayoutOptions:

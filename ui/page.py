@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
-import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -188,6 +186,7 @@ def wire_inputs(
         if loaded is not first:  # which may end after a visitor has begun to bring something
             loaded.success(lambda: gr.Tabs(selected="closed"), [], [inputs.bring], **QUIET)
     upload.wire_embedded(desk, inputs.file, loads[1])
+    upload.wire_load(desk, inputs.file, blocks)
     inputs.file.file.upload(None, js=OLD_ERROR, api_visibility="private")
     inputs.cancel.click(bind(desk, cancel), [], None, **QUIET)
     return loads, laid
@@ -280,6 +279,4 @@ def what_was_there(session: Session) -> Any:
     said = status("Cancelled; what was there before is still there.")
     if dataset is None:
         return said, gr.update(visible=False), gr.skip()
-    # Told anew though it may be the same: the controls say again what is shown.
-    value = json.loads(session.seen() or map.shown(dataset)) | {"told": secrets.token_hex(4)}
-    return said + loading.summary(dataset), gr.update(visible=False), json.dumps(value)
+    return said + loading.summary(dataset), gr.update(visible=False), map.as_before(session, dataset)

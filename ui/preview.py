@@ -56,8 +56,13 @@ def widths(columns: int) -> list[str]:
     return few.get(columns, [f"max(320px, {share}cqw)", *["max(140px, 15cqw)"] * (columns - 1)])
 
 
-async def look(desk: Desk, session: Session, path: Any, column: Any = None, take: Any = True) -> Any:
-    """What a file holds, and about how long it would take; nothing is embedded yet."""
+async def look(
+    desk: Desk, session: Session, path: Any, column: Any = None, take: Any = True, *, again: bool = False
+) -> Any:
+    """What a file holds, and about how long it would take; nothing is embedded yet.
+
+    With `again` for a page that has been loaded anew: its controls do not know yet what was chosen.
+    """
     import gradio as gr
 
     try:
@@ -76,14 +81,15 @@ async def look(desk: Desk, session: Session, path: Any, column: Any = None, take
     cells = [[column_of[name][row][:PREVIEW_CHARS] for name in shown] for row in rows]
     names = list(column_of) if table.text_column else []
     choices = {"choices": names, "value": table.text_column, "filterable": len(names) > MANY_NAMES}
-    if column:  # the list may be open, and by now another column chosen
+    if column and not again:  # the list may be open, and by now another column chosen
         choices = {}
+    taken = {"value": bool(take)} if again else {}
     return (
         status(judged),
         gr.update(visible=len(names) > 1, **choices),
         gr.update(value={"headers": shown, "data": cells}, column_widths=widths(len(shown)), visible=True),
         gr.update(visible=True, value="Embed this file" if table.vectors is None else "Show this file"),
-        gr.update(visible=bool(table.given.vectors)),
+        gr.update(visible=bool(table.given.vectors), **taken),
         gr.update(visible=left_out is not None, value=left_out),
         *(no_chunks() if not longer else (gr.update(visible=True), gr.skip(), gr.skip())),
     )

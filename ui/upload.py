@@ -10,18 +10,36 @@ from pathlib import Path
 from typing import Any
 
 from embedder.corpus.reading import SUFFIXES
-from ui.chunking import ChunkControls, in_chunks, no_chunks
+from embedder.errors import InvalidInput
+from ui.chunking import ChunkControls, chunking_of, in_chunks, no_chunks
 from ui.chunking import build as build_chunking
 from ui.growing import Brought
-from ui.loading import load
+from ui.loading import carry
 from ui.owned import owned_of, places_of
-from ui.preview import MAX_COLUMNS, OUTPUTS, looked_at, read, remarks, still_there
+from ui.preview import MAX_COLUMNS, OUTPUTS, look, looked_at, read, remarks, still_there
 from ui.session import Session
 from ui.steps import Step
 from ui.stopping import Replaced
-from ui.view import QUIET, Desk, bind, bind_stream, many, sentence_of, status
+from ui.tickets import Looked
+from ui.view import QUIET, Desk, bind, bind_stream, many, status
 
 FILE_TYPES = list(SUFFIXES)
+# This tab of the browser's keeps the ticket; `assets/explorer/bringing.js` notes there under which id the
+# file's texts come, and lets go of it when they are there.
+KEEP_TICKET = """(ticket) => {
+  try {
+    if (ticket) sessionStorage.setItem("tessera:upload", JSON.stringify({ ticket }));
+    else sessionStorage.removeItem("tessera:upload");
+  } catch (error) { /* storage may be closed to us; then a reload forgets the file */ }
+  return [];
+}"""
+KEPT_TICKET = """() => {
+  try {
+    const { ticket, as } = JSON.parse(sessionStorage.getItem("tessera:upload"));
+    return [as && as === new URLSearchParams(location.search).get("data") ? "" : ticket];
+  } catch (error) { /* there is none */ }
+  return [""];
+}"""
 
 
 @dataclass
@@ -36,6 +54,8 @@ class UploadView:
     take: Any
     skipped: Any
     chunks: ChunkControls
+    ticket: Any
+    """Of the file that is looked at, to find it by after a reload; hidden."""
 
     @property
     def sources(self) -> list[Any]:
@@ -82,14 +102,48 @@ def build(desk: Desk) -> UploadView:
         elem_id="preview",
         elem_classes="cells",
     )
-    view = UploadView(file, column, preview, note, embed, take, skipped, chunks)
+    ticket = gr.Textbox(visible="hidden", elem_id="ticket")
+    view = UploadView(file, column, preview, note, embed, take, skipped, chunks, ticket)
     looked = bind_stream(desk, looked_at)
     # A choice made while an earlier one is looked at counts; by default Gradio would drop it.
-    file.upload(looked, [file], view.outputs, trigger_mode="multiple", **QUIET)
-    for choice in (column, take):
-        choice.input(looked, [file, column, take], view.outputs, trigger_mode="multiple", **QUIET)
-    file.clear(bind(desk, forget), [], view.outputs, **QUIET)
+    changes = [
+        file.upload(looked, [file], view.outputs, trigger_mode="multiple", **QUIET),
+        *(
+            choice.input(looked, [file, column, take], view.outputs, trigger_mode="multiple", **QUIET)
+            for choice in (column, take)
+        ),
+        file.clear(bind(desk, forget), [], view.outputs, **QUIET),
+    ]
+    for changed in changes:
+        given = changed.then(bind(desk, ticket_for), [file, column, take], [ticket], **QUIET)
+        given.then(None, [ticket], [], js=KEEP_TICKET, api_visibility="private")
     return view
+
+
+def wire_load(desk: Desk, view: UploadView, blocks: Any) -> None:
+    """After a reload the file that was looked at is there again."""
+    blocks.load(bind(desk, again), [view.ticket], [view.file, *view.outputs], js=KEPT_TICKET, **QUIET)
+
+
+async def ticket_for(desk: Desk, session: Session, path: Any, column: Any, take: Any) -> str:
+    """A ticket for a file that is looked at; empty where there is none."""
+    if not await asyncio.to_thread(still_there, desk, path):
+        return ""
+    return desk.tickets.give(Looked(path, column if isinstance(column, str) else None, bool(take)))
+
+
+async def again(desk: Desk, session: Session, ticket: Any) -> Any:
+    """The file of that ticket, looked at as it was; nothing changes where it is not there any more."""
+    import gradio as gr
+
+    unchanged = [gr.skip()] * (1 + OUTPUTS)
+    kept = desk.tickets.get(ticket)
+    if kept is None or not await asyncio.to_thread(still_there, desk, kept.path):
+        return unchanged
+    session.looks += 1
+    turn = session.looks
+    known = await look(desk, session, kept.path, kept.column, kept.take, again=True)
+    return (kept.path, *known) if turn == session.looks else unchanged
 
 
 def wire_embedded(desk: Desk, view: UploadView, embedded: Any) -> None:
@@ -138,23 +192,31 @@ async def from_file(desk: Desk, session: Session, *values: Any) -> AsyncGenerato
     path, column, take, *wish, model = values
     if path and path == session.embedded:  # a second click on its button
         raise Replaced
-    yield Step(status("Reading the file…", share=0))
     try:
-        table = await asyncio.to_thread(read, desk, path, column, take)
-        columns = dict(list(table.columns.items())[:MAX_COLUMNS])
-        name = Path(path).name[:80]
-        brought = Brought(name, table.texts, columns, remarks(table), owned_of(table), places_of(table))
-        async with aclosing(in_chunks(desk, brought, tuple(wish), model)) as steps:
-            async for step in steps:
-                if isinstance(step, Brought):
-                    brought = step
-                else:
-                    yield step
-    except Exception as error:
-        yield Step(status(sentence_of(error), kind="error"))
+        chunking_of(tuple(wish))
+    except InvalidInput as error:
+        yield Step(status(str(error), kind="error"))
         raise
-    async with aclosing(load(desk, session, brought, model)) as updates:
+
+    async def deleted() -> None:
+        session.embedded = path
+        await asyncio.to_thread(Path(path).unlink, missing_ok=True)
+
+    bringing = brought_from(desk, path, column, take, tuple(wish), model)
+    async with aclosing(carry(desk, session, bringing, model, deleted)) as updates:
         async for update in updates:
             yield update
-    session.embedded = path
-    await asyncio.to_thread(Path(path).unlink, missing_ok=True)
+
+
+async def brought_from(  # noqa: PLR0917  # what embedding a file asks of the visitor
+    desk: Desk, path: Any, column: Any, take: Any, wish: tuple[Any, ...], model: Any
+) -> AsyncGenerator[Step | Brought, None]:
+    """The file's texts, in chunks where that is wished, after the steps on the way there."""
+    yield Step(status("Reading the file…", share=0))
+    table = await asyncio.to_thread(read, desk, path, column, take)
+    columns = dict(list(table.columns.items())[:MAX_COLUMNS])
+    name = Path(path).name[:80]
+    brought = Brought(name, table.texts, columns, remarks(table), owned_of(table), places_of(table))
+    async with aclosing(in_chunks(desk, brought, wish, model)) as steps:
+        async for step in steps:
+            yield step

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from embedder.errors import InvalidInput
 from embedder.types import Kind
 from ui import axes, examine, retention
-from ui.wire import Closed, Finder, Id, Row, as_json, check_row
+from ui.wire import Closed, Finder, Id, Row, as_json, as_lines, check_row
 
 if TYPE_CHECKING:
     from ui.view import Desk
@@ -48,6 +48,14 @@ class Axes(Closed):
     axes: Annotated[list[Axis], Field(min_length=1, max_length=2)]
 
 
+class Measured(Closed):
+    """Forms of the vectors that are to be measured over all texts, in that order."""
+
+    what: Annotated[
+        list[Annotated[str, Field(max_length=16)]], Field(min_length=1, max_length=retention.MAX_FORMS)
+    ]
+
+
 def add_routes(app: FastAPI, desk: Desk, found: Finder) -> None:
     """`vector`, `vectors`, `retention` and `axes` of a dataset."""
     turn = asyncio.Lock()
@@ -77,6 +85,10 @@ def add_routes(app: FastAPI, desk: Desk, found: Finder) -> None:
         if what == "plan":
             return as_json(retention.plan(dataset))
         return as_json(await retention.measured(dataset, what, turn))
+
+    @app.post("/data/{dataset_id}/retention")
+    async def kept_of_all(dataset_id: Id, asked: Measured) -> Response:
+        return as_lines(retention.whole_steps(found(dataset_id), asked.what, turn))
 
     @app.post("/data/{dataset_id}/axes")
     async def laid(dataset_id: Id, asked: Axes) -> Response:

@@ -25,6 +25,7 @@ from ui.layout import LayoutWorker
 from ui.session import Session, Sessions
 from ui.shelf import Shelf
 from ui.snippets import base_url
+from ui.tickets import Tickets
 
 log = logging.getLogger("tessera.page")
 
@@ -54,6 +55,8 @@ class Desk:
     shelf: Shelf = field(init=False)
     sessions: Sessions = field(init=False)
     datasets: Datasets = field(init=False)
+    tickets: Tickets = field(init=False)
+    """Of files that were looked at and not embedded yet."""
     secret: str = field(default_factory=new_id)
     """Part of ids that would be known otherwise, where the page asks for a login."""
     carried: dict[str, Carried] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class Desk:
         collections = self.collections or open_collections(self.settings, self.engine)
         self.shelf = Shelf(collections, self.access or Access(self.settings))
         self.datasets = Datasets(self.settings.page_session_s, find_neighbours=self.worker.neighbours)
+        self.tickets = Tickets(self.settings.page_session_s)
         self.sessions = Sessions(self.settings.page_session_s, self.datasets)
 
     def session(self, request: Any) -> Session:

@@ -11,7 +11,24 @@ const MAP = "Map";
 // What the page was opened with, whatever its address says since.
 export const asked = new URLSearchParams(location.search);
 
-export function remember({ id, about, toolbar, layoutKey, searching, selected, row, axes, prompting, selectedKey, legend, plot, table }) {
+// The tab beside the map that opens by itself: of a text in focus its neighbours, unless there is a list to
+// go through.
+function openedTab({ searching, selected, row }) {
+  return row === null || selected || searching.scores ? "Selection" : "Neighbours";
+}
+
+// Texts of which nothing is there yet, that is all there is to say.
+function namedOnly(id) {
+  return new URLSearchParams({ data: id, ...(shownTab() === MAP ? {} : { view: shownTab() }) });
+}
+
+export function remember(explorer) {
+  const state = explorer.coming ? namedOnly(explorer.coming) : stateOf(explorer);
+  history.replaceState(history.state, "", `?${state}${location.hash}`);
+}
+
+function stateOf(explorer) {
+  const { id, about, toolbar, layoutKey, searching, selected, row, axes, prompting, selectedKey, legend, plot, panel, table } = explorer;
   const state = new URLSearchParams({ data: id });
   state.set("model", about.model.id);
   if (shownTab() !== MAP) state.set("view", shownTab());
@@ -34,10 +51,11 @@ export function remember({ id, about, toolbar, layoutKey, searching, selected, r
   else if (selected && selectedKey) state.set("selection", selectedKey);
   if (legend.kept.size) state.set("only", [...legend.kept].join("."));
   if (row !== null) state.set("text", row);
+  if (panel.shown !== openedTab(explorer)) state.set("side", panel.shown);
   if (plot.view) state.set("at", plot.view.map((number) => Number(number.toPrecision(5))).join("_"));
   axes.remember(state);
   writeViewed(state, id);
-  history.replaceState(history.state, "", `?${state}${location.hash}`);
+  return state;
 }
 
 // What an address asks for beside texts and colour, which were seen to before. A layout that is not
@@ -68,6 +86,7 @@ export async function restore(explorer, wanted) {
   if (!explorer.searching.scores && selected?.length) await explorer.select(selected);
   const [row] = rows("text");
   if (row !== undefined) await explorer.focus(row, { show: !explorer.selected, told: false });
+  explorer.panel.show(wanted.get("side"));
   await restorePart(explorer, wanted);
   // Last: another view may show what is selected, or in focus, on the map.
   if (wanted.has("view")) showTab(wanted.get("view"));

@@ -83,6 +83,7 @@ class Comparing {
     this.row = null;
     this.near = [[], []];
     this.selected = null;
+    this.selectedKey = null; // of one that the address has no room for, once the server has said it
     this.about = null;
     this.compared = null;
     this.clusters = NO_CLUSTERS;
@@ -138,17 +139,18 @@ class Comparing {
     if (kept.colour) this.colouring.picked = kept.colour;
   }
 
-  async takeUp({ rows, text }) {
+  async takeUp({ rows, selection, text }) {
     this.before = {};
     const { n } = this.about;
-    if (rows) await this.select(rowsOf(rows, n));
+    const selected = selection ? await this.api.selected(selection) : rowsOf(rows, n);
+    if (selected?.length) await this.select(selected);
     const [row] = rowsOf(text, n);
     if (row !== undefined) await this.focus(row);
   }
 
   remember() {
     const colour = this.colouring.picked === OVERLAP ? null : this.colouring.picked;
-    nowViewed("compare", this.value.id, this.before.with ? this.before : { with: this.value.other?.choice, colour, rows: written(this.selected), text: this.row });
+    nowViewed("compare", this.value.id, this.before.with ? this.before : { with: this.value.other?.choice, colour, rows: written(this.selected), selection: this.selectedKey, text: this.row });
   }
 
   introduce({ n, model }) {
@@ -241,8 +243,14 @@ class Comparing {
       this.agreement.unfocus();
     }
     this.selected = rows;
+    this.selectedKey = null;
     await this.paint();
     if (this.compared.overlap) await this.list();
+    if (rows && !written(rows)) {
+      const { key } = await this.api.selection(rows);
+      if (this.selected !== rows) return;
+      this.selectedKey = key;
+    }
     this.remember();
   }
 

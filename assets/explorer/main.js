@@ -4,6 +4,7 @@
 import { followViews, remember, restore, restorePart } from "./address.js";
 import { Api, Gone } from "./api.js";
 import { Axes } from "./axes.js";
+import { cameAs, comesAs, keepBrought } from "./bringing.js";
 import { card } from "./card.js";
 import { Colouring } from "./colouring.js";
 import { contrast } from "./contrast.js";
@@ -47,6 +48,7 @@ class Explorer {
     this.panel = new Panel({
       onRow: (row) => this.guarded(() => this.focus(row)),
       onVector: (row) => wish("Vectors", { id: this.id, rows: [row] }),
+      onTab: () => this.about && this.remember(),
     });
     this.legend = new Legend(() => (this.paint(), this.remember()));
     this.stage = make("div", { className: "tx-plot", tabIndex: 0, role: "application", "aria-label": "Map of the texts. Arrow keys walk from a text through its neighbours." });
@@ -71,6 +73,7 @@ class Explorer {
     this.forget();
     this.wanted = new URLSearchParams(location.search);
     followViews(this);
+    keepBrought();
     document.addEventListener("tessera:select", ({ detail }) => this.guarded(() => this.told(detail)));
     document.getElementById("bring")?.addEventListener("click", () => document.body.removeAttribute("data-watching"));
     document.addEventListener("tessera:part", () => this.searching.belongs());
@@ -101,6 +104,15 @@ class Explorer {
     this.showing = false;
   }
 
+  // Texts are being brought of which nothing is there yet, under this id: a reload finds them. None: they do
+  // not come.
+  comes(id) {
+    this.coming = id;
+    if (!id) return;
+    comesAs(id);
+    remember(this);
+  }
+
   async draw(id, layout) {
     const api = id === this.id ? this.api : new Api(document.baseURI, id);
     const about = await api.about(layout);
@@ -109,6 +121,8 @@ class Explorer {
     const fresh = id !== this.id;
     const grown = fresh || about.n !== this.about.n;
     Object.assign(this, { id, api, about, clusters, layoutKey: key });
+    if (id === this.coming) this.coming = null;
+    if (grown && about.whole) cameAs(id);
     if (fresh && !about.whole) document.body.setAttribute("data-watching", "");
     this.panel.api = api;
     this.toolbar.setFiles((format) => `${api.root}/export/${format}?layout=${encodeURIComponent(key)}`);
@@ -136,7 +150,8 @@ class Explorer {
     this.stage.dataset.painted = `${key} ${about.n}`;
     document.getElementById("first-sight")?.remove();
     const wanted = this.wanted;
-    if (about.whole) this.wanted = new URLSearchParams();
+    const later = this.coming && wanted.get("data") === this.coming; // of texts that are still to come
+    if (about.whole && !later) this.wanted = new URLSearchParams();
     if (fresh) this.partial = null;
     if (about.whole && wanted.get("data") === id) await restore(this, wanted);
     else if (this.partial?.get("layout") === key) await restorePart(this, this.partial);
@@ -333,6 +348,7 @@ export function mount(element, { watch, trigger, props }, plotly) {
   const explorer = new Explorer(element.querySelector(".tx"), plotly, trigger);
   const show = () => {
     const value = props.value ? JSON.parse(props.value) : null;
+    if (value && "coming" in value) explorer.comes(value.coming);
     if (value?.id) explorer.show(value);
   };
   watch("value", show);

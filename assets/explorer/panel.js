@@ -9,8 +9,9 @@ const PAGE_ROWS = 50;
 const TABS = ["Selection", "Neighbours", "Vector"];
 
 export class Panel {
-  constructor({ onRow, onVector }) {
-    this.calls = { onRow, onVector };
+  // `onTab`: a visitor turns to another tab.
+  constructor({ onRow, onVector, onTab }) {
+    this.calls = { onRow, onVector, onTab };
     this.turns = {};
     this.tabs = TABS.map((name) =>
       make("button", {
@@ -19,7 +20,7 @@ export class Panel {
         role: "tab",
         id: `tx-tab-${name}`,
         "aria-controls": `tx-panel-${name}`,
-        on: { click: () => this.show(name), keydown: (event) => this._step(event, name) },
+        on: { click: () => this._turn(name), keydown: (event) => this._step(event, name) },
       }),
     );
     this.bodies = Object.fromEntries(
@@ -39,7 +40,9 @@ export class Panel {
     this.explain("Vector", "Click a point on the map, or a text in the list, to see its vector.");
   }
 
+  // No such tab is none.
   show(name) {
+    if (!TABS.includes(name)) return;
     for (const tab of this.tabs) {
       const chosen = tab.textContent === name;
       tab.setAttribute("aria-selected", String(chosen));
@@ -120,13 +123,18 @@ export class Panel {
     return item;
   }
 
+  _turn(name) {
+    this.show(name);
+    this.calls.onTab();
+  }
+
   _step(event, name) {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
     event.stopPropagation();
     const next = this.tabs[(TABS.indexOf(name) + step + TABS.length) % TABS.length];
-    this.show(next.textContent);
+    this._turn(next.textContent);
     next.focus();
   }
 }

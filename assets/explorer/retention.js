@@ -3,6 +3,7 @@
 
 import { count, debounced, make } from "./dom.js";
 import { chart } from "./retention_chart.js";
+import { Waiting } from "./waiting.js";
 
 const AT_ONCE = 10_000; // of more texts it's measured when it is asked for
 const percent = (share) => `${(100 * share).toFixed(share > 0.995 && share < 1 ? 2 : 1)} %`;
@@ -16,11 +17,13 @@ export class Retention {
     this.slider = make("input", { type: "range", min: 1, id: "tx-width", "aria-label": "Dimensions kept" });
     this.shown = make("output", { htmlFor: "tx-width", className: "tx-kept" });
     this.progress = make("div", { className: "tx-measuring", role: "status" });
+    this.whole = make("div", { className: "tx-measuring", hidden: true });
+    this.waiting = new Waiting("Measuring:", () => this._offerWhole());
     this.picture = make("div", { className: "tx-chart" });
     this.table = make("table", { className: "tx-forms" });
     this.note = make("p", { className: "tx-note" });
     this.instead = make("p", { role: "status", hidden: true });
-    this.body = make("div", { className: "tx-retention" }, make("label", { className: "tx-width" }, "Dimensions kept", this.slider), this.shown, this.progress, make("div", { className: "tx-beside-chart" }, this.picture, this.table), this.note);
+    this.body = make("div", { className: "tx-retention" }, make("label", { className: "tx-width" }, "Dimensions kept", this.slider), this.shown, this.progress, this.whole, this.waiting.element, make("div", { className: "tx-beside-chart" }, this.picture, this.table), this.note);
     this.element = make("section", { className: "tx-section", "aria-label": "How small can these vectors be?" }, make("h2", { textContent: "How small can these vectors be?" }), this.body, this.instead);
     const ask = debounced(() => this._measure(String(this.slider.value)).then(() => this._show()), 200);
     this.slider.addEventListener("input", () => (this._show(), this.plan && !this.found.has(this.slider.value) && ask()));
@@ -38,6 +41,9 @@ export class Retention {
     this.running = (this.running ?? 0) + 1;
     this.begun = false;
     this.body.hidden = false;
+    this.waiting.stop();
+    this.whole.hidden = true;
+    delete this.element.dataset.whole;
     this.picture.replaceChildren();
     this.table.replaceChildren();
     this.progress.replaceChildren();
@@ -76,7 +82,10 @@ export class Retention {
       this.slider.value = this.width || plan.dimensions;
       this.note.textContent = plan.said;
       if (plan.n <= AT_ONCE) await this._run();
-      else this.progress.replaceChildren(make("button", { type: "button", textContent: `Measure over ${count(plan.n, "text")}`, on: { click: () => this._run() } }));
+      else {
+        this.progress.replaceChildren(make("button", { type: "button", textContent: `Measure over ${plan.sample.toLocaleString("en")} of ${count(plan.n, "text")}`, on: { click: () => this._run() } }));
+        this._offerWhole();
+      }
       if (this.chosen) await this._measure(this.slider.value).then(() => this._show());
     } catch (error) {
       if (turn === this.running) this._fail(error);
@@ -91,6 +100,7 @@ export class Retention {
     const line = make("span", {});
     const done = make("progress", { max: steps.length, value: 0 });
     this.progress.replaceChildren(line, done, stop);
+    this.whole.hidden = true;
     for (const [place, step] of steps.entries()) {
       const left = place ? ((performance.now() - started) / place) * (steps.length - place) : 0;
       line.textContent = `Measuring ${step.name}: ${place} of ${steps.length} done${left > 1000 ? `, about ${Math.round(left / 1000)} s left` : ""}`;
@@ -102,10 +112,43 @@ export class Retention {
     }
     this.progress.replaceChildren();
     this.element.dataset.measured = steps.length;
+    this._offerWhole();
+  }
+
+  // Where a sample is looked at all texts can be, or it is said why not.
+  _offerWhole() {
+    const { n, sample, steps, whole_why_not: whyNot } = this.plan;
+    const left = steps.some(({ what }) => this.found.get(what)?.rows !== n);
+    const button = make("button", { type: "button", textContent: `Measure over all ${count(n, "text")}`, on: { click: () => this._measureAll() } });
+    this.whole.replaceChildren(whyNot ?? button);
+    this.whole.hidden = sample === n || !left;
+    this.progress.hidden = false;
+    if (!left) this.progress.replaceChildren();
+  }
+
+  // Form by form in the place of what the sample said.
+  async _measureAll() {
+    const { api, plan } = this;
+    const forms = [...new Set([this.slider.value, ...plan.steps.map(({ what }) => what)])];
+    this.running += 1;
+    this.whole.hidden = this.progress.hidden = true;
+    try {
+      const done = await this.waiting.run(api, "/retention", { what: forms }, ({ found }) => {
+        if (!found || api !== this.api) return;
+        this.found.set(found.what, found);
+        this._show();
+      });
+      if (api !== this.api || !done) return;
+      this.element.dataset.whole = forms.length;
+    } catch (error) {
+      if (api === this.api) this._fail(error);
+    }
+    if (api === this.api) this._offerWhole();
   }
 
   _stop() {
     this.running += 1;
+    this._offerWhole();
     this.progress.replaceChildren("Stopped. ", make("button", { type: "button", textContent: "Go on", on: { click: () => this._run() } }));
   }
 

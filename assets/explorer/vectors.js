@@ -9,13 +9,15 @@ import { Picker } from "./picker.js";
 import { Retention } from "./retention.js";
 import { saveMenu, savePicture, sheet, shortened, withLooks } from "./saving.js";
 import { bar, furthest, signed, strip, stripChart } from "./strip.js";
+import { keepInTab, keptInTab } from "./tab_store.js";
 import { tokens } from "./tokens.js";
 import { nowViewed, rowsOf, viewed } from "./viewed.js";
 import { taken } from "./wishes.js";
 
 const VIEW = "Vectors";
 const LETTERS = ["A", "B"];
-const ADDRESS_CHARS = 500; // of a text that was written here; a longer one is not kept
+const ADDRESS_CHARS = 500; // of a text that was written here; a longer one is kept in this tab
+const LONG = "vectors"; // by letter, with the id of the texts on screen
 
 class Vectors {
   constructor(root, trigger) {
@@ -86,20 +88,31 @@ class Vectors {
   recalled(kept, letter) {
     const [row] = rowsOf(kept[letter], this.about.n);
     if (row !== undefined) return { row };
-    const text = kept[`${letter}-text`]?.slice(0, ADDRESS_CHARS);
+    const text = kept[`${letter}-text`]?.slice(0, ADDRESS_CHARS) ?? this.recalledLong(letter, kept[`${letter}-long`]);
     if (!text) return null;
     const { prompts } = this.about.model;
     return { text, kind: (prompts && kept[`${letter}-as`]) || null };
   }
 
+  // One that is too long for the address, which says how long it is: as it was written in this tab.
+  recalledLong(letter, length) {
+    const long = keptInTab(LONG);
+    const text = long?.id === this.id ? long[letter] : undefined;
+    return typeof text === "string" && String(text.length) === length ? text : undefined;
+  }
+
   remember() {
     const state = { width: this.retention.chosen };
+    const long = {};
     this.chosen.forEach((choice, place) => {
       const letter = LETTERS[place].toLowerCase();
       if (!choice) return;
       if (choice.text === undefined) state[letter] = choice.row;
-      else if (choice.text.length <= ADDRESS_CHARS) Object.assign(state, { [`${letter}-text`]: choice.text, [`${letter}-as`]: choice.kind });
+      else if (choice.text.length <= ADDRESS_CHARS) state[`${letter}-text`] = choice.text;
+      else state[`${letter}-long`] = (long[letter] = choice.text).length;
+      state[`${letter}-as`] = choice.kind;
     });
+    keepInTab(LONG, Object.keys(long).length ? { id: this.id, ...long } : null);
     nowViewed("vectors", this.id, state);
   }
 

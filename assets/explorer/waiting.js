@@ -19,8 +19,9 @@ export class Waiting {
     this.element.hidden = true;
   }
 
-  // The last line of `api.lines(path, body)`; what ran before it here is given up. Aborted, it is null.
-  async run(api, path, body) {
+  // The last line of `api.lines(path, body)`, each told to `onLine` when it comes; what ran before it here is
+  // given up. Aborted, it is null.
+  async run(api, path, body, onLine = () => {}) {
     this.stop();
     const { signal } = (this.controller = new AbortController());
     const started = performance.now();
@@ -29,6 +30,7 @@ export class Waiting {
     try {
       for await (const line of api.lines(path, body, signal)) {
         last = line;
+        onLine(line);
         if (line.stage) this.what = line.stage;
         if ("share" in line && performance.now() - started > SHOWN_AFTER_MS) this._tell(line.share, started, signal);
       }

@@ -5,13 +5,14 @@ Smaller by a cut to fewer dimensions, by one byte a dimension (int8), or by one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.analysis.similarity import Floats, top_k, unit_rows
+from embedder.analysis.neighbours import Neighbours
+from embedder.analysis.similarity import BLOCK_BYTES, Floats, OnProgress, best_columns, unit_rows
 
 K = 10
 SHORTLIST = 4 * K
@@ -34,6 +35,11 @@ class Truth:
     k: int
 
 
+def rows_looked_at(n: int, most_scores: int = MOST_SCORES) -> int:
+    """Of how many rows of `n` the sample is; all of them where there are no more than it allows."""
+    return min(n, max(1, most_scores // n))
+
+
 def true_neighbours(unit: Floats, *, k: int = K, most_scores: int = MOST_SCORES) -> Truth:
     """What to measure against: exact over all rows `(n, d)`, each of length 1.
 
@@ -45,22 +51,43 @@ def true_neighbours(unit: Floats, *, k: int = K, most_scores: int = MOST_SCORES)
     n = len(unit)
     if n <= k:
         raise ValueError(f"Among {n} vectors each is one of the {k} nearest of each.")
-    wanted = min(n, max(1, most_scores // n))
-    rows = np.unique(np.linspace(0, n - 1, wanted).round().astype(np.int64))
-    found = _others(unit, rows, k)
-    return Truth(rows, _cosines(unit, rows, found)[:, -1], k)
+    rows = np.unique(np.linspace(0, n - 1, rows_looked_at(n, most_scores)).round().astype(np.int64))
+    least = np.empty(len(rows), dtype=np.float32)
+    for some in _blocks(len(rows), n):
+        least[some] = _cosines(unit, rows[some], _others(unit, rows[some], k))[:, -1]
+    return Truth(rows, least, k)
 
 
-def shares_kept(truth: Truth, unit: Floats, smaller: Floats, *, shortlist: int = 0) -> Floats:
+def whole_truth(neighbours: Neighbours, *, k: int = K) -> Truth:
+    """What to measure every row against, from exact lists that are there, each row the first of its own.
+
+    Raises:
+        ValueError: the lists are too short to hold `k` others.
+    """
+    if neighbours.k <= k:
+        raise ValueError(f"Lists of {neighbours.k}, each row its own first, do not hold {k} others.")
+    least: Floats = np.float32(1) - neighbours.distances[:, k]
+    return Truth(np.arange(len(neighbours.indices)), least, k)
+
+
+def shares_kept(
+    truth: Truth, unit: Floats, smaller: Floats, *, shortlist: int = 0, progress: OnProgress | None = None
+) -> Floats:
     """Of each row looked at `(m,)` the share of true neighbours, 0 to 1, still among the `k` nearest.
 
     Nearest by the cosine of `smaller` `(n, any)`; with a `shortlist`, so many are taken by `smaller`, and
     the `k` best of them by the full cosine. A text as near as the `k`-th true neighbour counts as one: of
     equal texts no order is the right one.
     """
-    found = _others(unit_rows(smaller), truth.rows, max(truth.k, shortlist))
-    near = _cosines(unit, truth.rows, found) >= truth.least[:, None] - _EQUAL
-    shares: Floats = (np.minimum(near.sum(axis=1), truth.k) / truth.k).astype(np.float32)
+    columns, m = unit_rows(smaller), len(truth.rows)
+    shares = np.empty(m, dtype=np.float32)
+    for some in _blocks(m, len(columns)):
+        rows = truth.rows[some]
+        found = _others(columns, rows, max(truth.k, shortlist))
+        near = _cosines(unit, rows, found) >= truth.least[some, None] - _EQUAL
+        shares[some] = np.minimum(near.sum(axis=1), truth.k) / truth.k
+        if progress:
+            progress(some.stop / m)
     return shares
 
 
@@ -143,14 +170,18 @@ def widths(d: int) -> list[int]:
     return sorted(parts)
 
 
+def _blocks(m: int, n: int) -> Iterator[slice]:
+    """Parts of `m` rows whose scores with `n` others take no more than `BLOCK_BYTES`."""
+    step = max(1, BLOCK_BYTES // (4 * n))
+    for start in range(0, m, step):
+        yield slice(start, min(start + step, m))
+
+
 def _others(rows: Floats, looked_at: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """The `k` rows nearest to each of those `looked_at`, itself left out: `(m, k)`, or all there are."""
-    found, _ = top_k(rows[looked_at], rows, k + 1)
-    itself = found == looked_at[:, None]
-    # Among more equals than fit, a row may not find itself: then the last one makes room.
-    itself[~itself.any(axis=1), -1] = True
-    others: NDArray[np.int64] = found[~itself].reshape(len(found), -1)
-    return others
+    scores = rows[looked_at] @ rows.T
+    scores[np.arange(len(looked_at)), looked_at] = -np.inf
+    return best_columns(scores, min(k, len(rows) - 1))
 
 
 def _cosines(unit: Floats, looked_at: NDArray[np.int64], found: NDArray[np.int64]) -> Floats:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedder.analysis import retention
+from embedder.analysis.neighbours import Neighbours, nearest_neighbours
 from embedder.analysis.retention import (
     CODINGS,
     as_bits,
@@ -19,6 +21,7 @@ from embedder.analysis.retention import (
     mean_kept,
     shares_kept,
     true_neighbours,
+    whole_truth,
     widths,
 )
 from embedder.analysis.similarity import unit_rows
@@ -33,8 +36,8 @@ def share_kept(*given: Any, shortlist: int = 0) -> float:
     return float(shares_kept(*given, shortlist=shortlist).mean())
 
 
-def counted(vectors: np.ndarray, smaller: np.ndarray, k: int) -> float:
-    """The share by sets, one row after the other; right where no two cosines are equal."""
+def counted_of_each(vectors: np.ndarray, smaller: np.ndarray, k: int) -> list[float]:
+    """The shares by sets, one row after the other; right where no two cosines are equal."""
 
     def near(rows: np.ndarray, row: int) -> set[int]:
         unit = rows.astype(np.float64) / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
@@ -42,7 +45,11 @@ def counted(vectors: np.ndarray, smaller: np.ndarray, k: int) -> float:
         scores[row] = -np.inf
         return set(np.argsort(-scores)[:k].tolist())
 
-    return float(np.mean([len(near(vectors, row) & near(smaller, row)) / k for row in range(len(vectors))]))
+    return [len(near(vectors, row) & near(smaller, row)) / k for row in range(len(vectors))]
+
+
+def counted(vectors: np.ndarray, smaller: np.ndarray, k: int) -> float:
+    return float(np.mean(counted_of_each(vectors, smaller, k)))
 
 
 @given(CLOUDS)
@@ -118,6 +125,34 @@ def test_many_vectors_are_measured_on_rows_spread_over_all() -> None:
     assert (len(truth.rows), truth.rows[0], truth.rows[-1]) == (100, 0, 2999)
     whole = share_kept(true_neighbours(unit), unit, cut_to(unit, 6))
     assert share_kept(truth, unit, cut_to(unit, 6)) == pytest.approx(whole, abs=0.06)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 5000, 2**24])
+def test_the_whole_is_what_a_plain_count_says_whatever_fits_a_block(
+    monkeypatch: pytest.MonkeyPatch, block_bytes: int
+) -> None:
+    monkeypatch.setattr(retention, "BLOCK_BYTES", block_bytes)
+    vectors = np.random.default_rng(6).normal(size=(150, 24)).astype(np.float32)
+    unit = unit_rows(vectors)
+    truth = whole_truth(nearest_neighbours(vectors))
+    assert truth.rows.tolist() == list(range(150))
+    for smaller in (cut_to(unit, 24), cut_to(unit, 9), as_int8(unit)):
+        told: list[float] = []
+        shares = shares_kept(truth, unit, smaller, progress=told.append)
+        np.testing.assert_allclose(shares, counted_of_each(unit, smaller, 10), atol=1e-6)
+        assert told == sorted(told)
+        assert told[-1] == 1
+    # A sample that is all rows is the whole, bits with their many equal cosines too.
+    of_all = true_neighbours(unit)
+    for smaller, shortlist in ((as_bits(unit), 0), (as_bits(unit), 40), (cut_to(unit, 3), 0)):
+        whole, sampled = (shares_kept(one, unit, smaller, shortlist=shortlist) for one in (truth, of_all))
+        np.testing.assert_array_equal(whole, sampled)
+
+
+def test_lists_that_end_before_the_tenth_other_are_no_truth() -> None:
+    short = Neighbours(np.zeros((20, 10), dtype=np.int64), np.zeros((20, 10), dtype=np.float32))
+    with pytest.raises(ValueError, match="do not hold 10 others"):
+        whole_truth(short)
 
 
 def test_nineteen_of_twenty_samples_are_within_their_margin() -> None:

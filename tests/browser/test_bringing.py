@@ -281,6 +281,46 @@ def test_broken_rows_are_counted_named_and_given_back(open_page: OpenPage, tmp_p
     show(page, "broken.csv", 2)
 
 
+def test_a_reload_keeps_what_was_brought_and_not_embedded_yet(open_page: OpenPage, tmp_path: Path) -> None:
+    watched = open_page()
+    page = watched.page
+    rows = [f"{text},{kind} {row}" for row, (text, kind) in enumerate(zip(TEXTS, KINDS, strict=True))]
+    look_at(page, saved(tmp_path, "topics.csv", "\n".join(["text,title", *rows])))
+    page.locator("#column input").click()
+    page.locator("ul[role=listbox]").get_by_role("option", name="title").click()
+    page.locator("#upload-note", has_text="column “title”").wait_for()
+    written = "It rains\nall day.\n\nThe sun shines."
+    bring(page, "Paste")
+    page.locator("#texts textarea").fill(written)
+    page.get_by_role("radio", name="Paragraphs").check()
+    watched.reload()
+    page.locator("#texts textarea").wait_for()
+    page.wait_for_function("document.querySelector('#texts textarea').value !== ''")
+    assert page.locator("#texts textarea").input_value() == written
+    page.locator("#paste-way [value=Paragraphs]:checked").wait_for()
+    bring(page, "Upload")
+    page.locator("#upload-note", has_text="12 texts · texts from the column “title”").wait_for()
+    page.locator("#preview [role=gridcell]", has_text="weather 0").first.wait_for()
+    assert page.locator("#column input").input_value() == "title"
+    assert "topics.csv" in page.locator("#upload").inner_text().replace("\n", "")
+    assert "/" not in (page.evaluate("sessionStorage.getItem('tessera:upload')") or "/"), "no path is named"
+    show(page, "topics.csv", 12)
+    assert page.locator("#tx-panel-Selection .tx-text").first.inner_text() == f"{KINDS[0]} 0"
+    bring(page, "Paste")
+    page.locator("#embed").click()
+    wait_for_status(page, "· 2 texts")
+    wait_for_points(page, 2)
+    watched.reload()
+    wait_for_points(page, 2)
+    bring(page, "Paste")
+    assert page.locator("#texts textarea").input_value() == ""
+    kept = "['pasted', 'upload'].map((name) => sessionStorage.getItem(`tessera:${name}`))"
+    assert page.evaluate(kept) == [None, None]
+    bring(page, "Upload")
+    wait_until_empty(page)
+    assert page.locator("#embed-file").is_hidden()
+
+
 def test_a_choice_made_while_a_large_file_is_read_counts(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page().page
     rows = [f"a short report of day {row},headline {row},note {row}" for row in range(50_000)]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from embedder.backends.sources import locate_model
 from tests.conftest import Server, live_server
+from tests.corpus import files
 
 from .test_accessibility import grave
-from .test_page import OpenPage, code_of, paste, saved, view, wait_for_status
+from .test_page import OpenPage, choose_file, code_of, paste, saved, view, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -280,6 +283,29 @@ def test_a_reload_keeps_the_other_model_and_what_was_chosen(open_page: OpenPage,
     other = open_page(base=address.replace(f"compare.with={OTHER}", "compare.with=some/other"))
     other.page.locator("#cx-go").wait_for()
     assert other.page.locator("#cx-with").input_value() in (OTHER, cut, smaller)
+
+
+def test_a_reload_keeps_a_selection_that_the_address_has_no_room_for(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    watched = open_page()
+    page = watched.page
+    vectors = np.random.default_rng(2).normal(size=(900, 8)).astype(np.float32)
+    (tmp_path / "many.npz").write_bytes(files.npz(vectors=vectors))
+    choose_file(page, tmp_path / "many.npz")
+    page.locator("#embed-file", has_text="Show this file").click()
+    page.wait_for_selector(f"#map .tx-plot[data-painted='{UMAP} 900']", timeout=180_000)
+    view(page, "Compare")
+    compare(page, 900, page.locator("#cx-with option", has_text="cut to 4").get_attribute("value"))
+    drag_around(page, 1)
+    page.wait_for_function("location.search.includes('compare.selection=')")
+    assert "compare.rows=" not in page.url
+    title = page.locator(".cx-panel h2").first.inner_text()
+    selected = int(re.findall(r"\d+", title)[0])
+    assert 300 < selected < 900
+    watched.reload()
+    page.locator(".cx-panel h2", has_text=title).wait_for()
+    assert faded(page, 0) == faded(page, 1) == 900 - selected
 
 
 @two_models

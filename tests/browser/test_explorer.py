@@ -519,10 +519,14 @@ def test_an_address_holds_the_view_for_a_reload_and_for_others(
     page.locator("#tx-panel-Selection .tx-row button").first.click()
     focus = wait_for_focus(page)
     page.wait_for_function("location.search.includes('text=')")
+    assert "side=" not in page.url, "what is found is listed by itself"
+    page.locator("#tx-tab-Vector").click()
+    page.wait_for_function("location.search.includes('side=Vector')")
     address = page.url
     watched.reload()
     for one in (page, open_page(base=address).page):
         one.wait_for_selector(f"#map .tx-plot[data-focus='{focus}']")
+        one.wait_for_selector("#tx-tab-Vector[aria-selected=true]")
         assert points(one) == 13
         assert one.locator("#tx-query").input_value() == "a meal"
         assert one.locator("#tx-colour option:checked").inner_text() == "density"
@@ -656,13 +660,20 @@ def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None
     page = watched.page
     words = "it is a long and winding road through many different sentences about subject number "
     paste(page, [f"{words}{i}" for i in range(3000)])
+    # Their address is there before anything of them is: the map still shows the sample.
+    painted = page.wait_for_function(
+        "!location.search.includes('data=sample') && document.querySelector('#map .tx-plot').dataset.painted"
+    )
+    assert str(painted.json_value()).startswith("umap")
+    coming = page.evaluate("new URLSearchParams(location.search).get('data')")
+    watched.reload()
     wait_for_status(page, "a second")
     page.wait_for_function(
         "(() => { const n = document.querySelector('#map .tx-canvas').data[0].x.length; return n < 3000; })()"
     )
     assert "of 3,000 texts" in page.locator("#status").inner_text()
-    page.wait_for_function("!location.search.includes('data=sample')")
-    coming = page.evaluate("new URLSearchParams(location.search).get('data')")
+    page.wait_for_function("location.search.includes('layout=')")
+    assert page.evaluate("new URLSearchParams(location.search).get('data')") == coming
     watched.reload()
     wait_for_status(page, "of 3,000 texts")
     assert page.evaluate("new URLSearchParams(location.search).get('data')") == coming

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from .test_page import FIVE, OpenPage, code_of, paste, saved, view, wait_for_status
+from tests.corpus import files
+
+from .test_page import FIVE, OpenPage, choose_file, code_of, paste, saved, view, wait_for_status
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -215,6 +217,29 @@ def test_what_survives_smaller_vectors_is_measured_and_asked_for_by_a_slider(ope
     assert "dimensions=99" in code_of(page, "Python, OpenAI")
 
 
+def test_of_many_texts_a_sample_is_measured_and_all_when_asked(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+    vectors = np.random.default_rng(8).normal(size=(4200, 4)).astype(np.float32)
+    (tmp_path / "many.npz").write_bytes(files.npz(vectors=vectors, x=vectors[:, 0], y=vectors[:, 1]))
+    choose_file(page, tmp_path / "many.npz")
+    page.locator("#embed-file", has_text="Show this file").click()
+    page.wait_for_selector("#map .tx-plot[data-painted='file 4200']")
+    shown = open_vectors(page, "Row 1")
+    shown.locator(".tx-retention").scroll_into_view_if_needed()
+    page.wait_for_selector("#vectors [data-measured]", timeout=120_000)
+    said = shown.locator(".tx-kept")
+    assert "over 3,809 texts spread evenly over the 4,200, against all" in said.inner_text()
+    shown.get_by_role("button", name="Measure over all 4,200 texts").click()
+    page.wait_for_selector("#vectors [data-whole]", timeout=120_000)
+    assert "10.0 of 10 true neighbours kept (100.0 %), over all 4,200 texts" in said.inner_text()
+    assert shown.get_by_role("button", name="Measure over").count() == 0
+    shown.locator("#tx-width").evaluate("slider => { slider.value = 3; slider.focus(); }")
+    shown.locator("#tx-width").press("ArrowLeft")
+    page.wait_for_selector("#vectors .tx-kept[data-width='2']")
+    assert "over all 4,200 texts" in said.inner_text(), "of every form"
+    assert "±" not in said.inner_text()
+
+
 def test_too_few_texts_to_measure_is_a_sentence(open_page: OpenPage) -> None:
     page = open_page().page
     paste(page, FIVE)
@@ -279,8 +304,17 @@ def test_a_reload_keeps_both_texts_and_the_dimensions_asked_for(open_page: OpenP
         assert one.locator("#vectors .tx-picker input").nth(1).input_value() == quotes[1]
         one.locator("#vectors .tx-retention").scroll_into_view_if_needed()
         one.wait_for_selector("#vectors .tx-kept[data-width='100']", timeout=60_000)
+    # What an address has no room for stays in the tab where it was written.
+    long = " ".join(["a written text"] * 50)
+    choose(page, 1, long, "2 text")
+    page.wait_for_function("location.search.includes('vectors.b-long=')")
+    assert "written" not in page.url
+    watched.reload()
+    page.wait_for_selector("#vectors .tx[data-shown='2 text']")
+    assert page.locator("#vectors .tx-picker input").nth(1).input_value() == long
     page.get_by_role("button", name="Only A").click()
     page.wait_for_function("!location.search.includes('vectors.b')")
+    assert page.evaluate("sessionStorage.getItem('tessera:vectors')") is None
     view(page, "Map")
     page.wait_for_function("!location.search.includes('view=') && location.search.includes('vectors.a=2')")
     watched.reload()

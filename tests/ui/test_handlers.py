@@ -461,7 +461,7 @@ async def test_texts_are_on_the_map_before_all_have_vectors(tmp_path: Path) -> N
         texts = "\n".join(f"text number {i}" for i in range(1500))
         sizes = []
         async for step in loading.from_paste(desk, session, texts, None, None):
-            if step.map_value:
+            if step.map_value and "id" in json.loads(step.map_value):
                 dataset = desk.datasets.get(json.loads(step.map_value)["id"])
                 assert dataset is not None
                 assert len(dataset.flat.points) == len(dataset.texts)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -13,9 +15,13 @@ import pytest
 
 from embedder.analysis import pca_2d
 from embedder.analysis.axes import along, axis_between
+from embedder.analysis.neighbours import KnownNeighbours, nearest_neighbours
+from embedder.analysis.retention import cut_to, shares_kept, true_neighbours
+from embedder.analysis.similarity import unit_rows
 from embedder.types import EmbedOptions
 from ui import map as map_view
-from ui.datasets import Dataset
+from ui import retention
+from ui.datasets import Dataset, Workings
 from ui.routes import make_routes
 from ui.view import Desk
 
@@ -136,6 +142,84 @@ async def test_what_survives_is_measured_once(client: httpx.AsyncClient, dataset
     assert (await client.get(f"/data/{dataset.id}/retention/7")).json()["bytes"] == 28
 
 
+def spread(desk: Desk, dataset: Dataset, n: int, d: int) -> Dataset:
+    """So many texts with vectors of so many numbers, none of them computed."""
+    vectors = np.random.default_rng(5).normal(size=(n, d)).astype(np.float32)
+    texts = [f"text {row}" for row in range(n)]
+    made = replace(
+        dataset, id=f"of {n}", texts=texts, vectors=vectors, flat=pca_2d(vectors), workings=Workings()
+    )
+    desk.datasets.put(made)
+    made.workings.find_neighbours = None  # in a thread, as few are
+    return made
+
+
+async def lines(client: httpx.AsyncClient, path: str, body: Any) -> list[dict[str, Any]]:
+    response = await client.post(path, json=body)
+    assert response.status_code == 200, response.text
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+async def test_the_whole_takes_the_place_of_a_sample(
+    client: httpx.AsyncClient, dataset: Dataset, desk: Desk
+) -> None:
+    many = spread(desk, dataset, 4500, 12)
+    path = f"/data/{many.id}/retention"
+    plan = (await client.get(f"{path}/plan")).json()
+    assert (plan["n"], plan["sample"], plan["whole_why_not"]) == (4500, 3555, None)
+    sampled = (await client.get(f"{path}/7")).json()
+    assert "over 3,555 texts spread evenly" in sampled["over"]
+    assert sampled["margin"] > 0
+    told = await lines(client, path, {"what": ["7", "int8"]})
+    found = {line["found"]["what"]: line["found"] for line in told if "found" in line}
+    assert list(found) == ["7", "int8"]
+    assert [line["share"] for line in told] == sorted(line["share"] for line in told)
+    assert told[-1]["share"] == 1
+    unit = unit_rows(many.vectors)
+    every = true_neighbours(unit, most_scores=4500**2)
+    expected = shares_kept(every, unit, cut_to(unit, 7)).mean()
+    assert found["7"]["share"] == pytest.approx(float(expected), abs=1e-6)
+    assert abs(found["7"]["share"] - sampled["share"]) < 2 * sampled["margin"]
+    assert (found["7"]["rows"], found["7"]["margin"]) == (4500, 0)
+    assert "over all 4,500 texts" in found["7"]["over"]
+    assert (await client.get(f"{path}/7")).json() == found["7"], "it is kept"
+    assert "3,555" in (await client.get(f"{path}/6")).json()["over"], "of others there is the sample"
+    assert [line["found"] for line in await lines(client, path, {"what": ["7"]})] == [found["7"]]
+
+
+async def test_who_leaves_ends_the_measurement_of_the_whole(dataset: Dataset, desk: Desk) -> None:
+    many = spread(desk, dataset, 9000, 16)
+    many.workings.give("neighbours", nearest_neighbours(many.vectors, 11))
+    turn = asyncio.Lock()
+    steps = retention.whole_steps(many, ["8", "int8"], turn)
+    first = await anext(steps)
+    assert "8 dimensions" in first["stage"]
+    assert turn.locked()
+    await steps.aclose()
+    await asyncio.sleep(0.3)
+    assert not turn.locked()
+    left_at = many.workings.shares[retention.WHOLE]
+    await asyncio.sleep(0.3)
+    assert many.workings.shares[retention.WHOLE] == left_at < 1
+    assert many.workings.ready(f"{retention.WHOLE} 8") is None
+
+
+async def test_why_the_whole_is_not_measured_is_said(
+    client: httpx.AsyncClient, dataset: Dataset, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = nearest_neighbours(dataset.vectors, 11)
+    partly = replace(dataset, id="partly", workings=Workings())
+    partly.workings.known = KnownNeighbours(near.indices, near.distances, 500, 1.0, exact=True)
+    desk.datasets.put(partly)
+    monkeypatch.setattr(retention, "MAX_WHOLE", 12)
+    for one, says in ((dataset, "up to 12 texts; these are 13"), (partly, "up to 12")):
+        assert says in (await client.get(f"/data/{one.id}/retention/plan")).json()["whole_why_not"]
+        assert says in (await lines(client, f"/data/{one.id}/retention", {"what": ["7"]}))[0]["error"]
+    monkeypatch.setattr(retention, "MAX_WHOLE", 13)
+    (refused,) = await lines(client, "/data/partly/retention", {"what": ["7"]})
+    assert "known only in part" in refused["error"]
+
+
 async def test_two_axes_are_a_layout_for_who_knows_its_key(
     client: httpx.AsyncClient, dataset: Dataset, desk: Desk
 ) -> None:
@@ -207,6 +291,8 @@ async def test_a_search_with_another_prompt_or_none(
         ("POST", "axes", {"axes": [{"start": "same", "end": "same"}]}, "mean the same"),
         ("POST", "axes", {"axes": [{"start": "a", "end": "|".join("bcdefg" * 6)}]}, "up to 32"),
         ("POST", "axes", {"axes": [{"start": "a", "end": "b"}] * 3}, "did not understand"),
+        ("POST", "retention", {"what": []}, "did not understand"),
+        ("POST", "retention", {"what": ["7"] * 65}, "did not understand"),
         ("POST", "axes", {"axes": [{"start": "a" * 2001, "end": "b"}]}, "did not understand"),
         ("POST", "search", {"query": "x", "prompt": "x" * 2001}, "did not understand"),
     ],

@@ -1,0 +1,60 @@
+"""Files that were looked at and not embedded yet, found again after a reload by a ticket nobody can guess.
+
+A browser never names a path: it has the ticket, and what the ticket stands for stays here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ui.datasets import new_id
+
+MAX_TICKETS = 256
+_COLUMN_CHARS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A file that was uploaded, the column chosen for its texts, and whether its vectors are taken."""
+
+    path: str
+    column: str | None = None
+    take: bool = True
+
+
+class Tickets:
+    """What was looked at, by ticket; the longest untouched leave first, and all after `expiry_s`."""
+
+    def __init__(
+        self, expiry_s: float, *, most: int = MAX_TICKETS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.expiry_s = expiry_s
+        self.most = most
+        self._clock = clock
+        self._kept: OrderedDict[str, tuple[Looked, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def give(self, looked: Looked) -> str:
+        """A ticket for a file as it is looked at now, in place of the one it had."""
+        for ticket, (other, _) in list(self._kept.items()):
+            if other.path == looked.path:
+                del self._kept[ticket]
+        ticket = new_id()
+        if looked.column and len(looked.column) > _COLUMN_CHARS:
+            looked = Looked(looked.path, take=looked.take)
+        self._kept[ticket] = looked, self._clock()
+        while len(self._kept) > self.most:
+            self._kept.popitem(last=False)
+        return ticket
+
+    def get(self, ticket: object) -> Looked | None:
+        """What that ticket is for, unless it has expired."""
+        kept = self._kept.get(ticket) if isinstance(ticket, str) else None
+        if kept is None or kept[1] < self._clock() - self.expiry_s:
+            return None
+        return kept[0]
