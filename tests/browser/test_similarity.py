@@ -139,7 +139,7 @@ def test_cells_are_reached_by_keys_and_texts_are_never_markup(open_page: OpenPag
         page.keyboard.press("ArrowDown")
     page.locator(f"{HEAT} .sx-card").wait_for(state="visible")
     assert HOSTILE in page.locator(f"{HEAT} .sx-card").inner_text()
-    said = page.locator(".sx-unseen").text_content() or ""
+    said = page.locator("#similarity-view .tx-unseen").text_content() or ""
     assert said.startswith(f"{z[at][1]:.3f}")
     page.keyboard.press("Enter")
     page.wait_for_selector(f"#sx-panel-pair[data-explained='5 {order[1]}']")
