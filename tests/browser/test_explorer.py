@@ -565,6 +565,7 @@ def test_a_reload_keeps_selection_threshold_and_examples(open_page: OpenPage, tm
     watched.reload()
     shown.locator("h3", has_text="Like and unlike").wait_for()
     shown.locator(".tx-chip", has_text="−").wait_for()
+    # As another view does it: their order is to stay, and a lasso has none of its own.
     page.evaluate(
         "document.dispatchEvent(new CustomEvent('tessera:select',"
         " { detail: { id: new URLSearchParams(location.search).get('data'), rows: [4, 2, 7] } }))"
@@ -758,6 +759,7 @@ def test_a_selection_of_many_is_in_the_address_by_a_key(open_page: OpenPage) -> 
     watched = open_page()
     page = watched.page
     page.wait_for_function("location.search.includes('data=')")
+    # As another view does it, so that the order is known.
     page.evaluate(
         "document.dispatchEvent(new CustomEvent('tessera:select', { detail: {"
         " id: new URLSearchParams(location.search).get('data'), rows: [...Array(400).keys()].reverse() } }))"
