@@ -5,11 +5,12 @@ import { isDark } from "./dom.js";
 
 const LIGHT = ["#0072b2", "#d47e00", "#18aa55", "#863d61", "#9286f3", "#796118", "#b67986", "#003d79", "#610024", "#3d3d00"];
 const DARK = ["#4aa8e8", "#f0a830", "#9ef3aa", "#f36d61", "#ffcef3", "#246dc2", "#aa5561", "#cee779", "#796d9e", "#866d0c"];
-// Viridis and its like: dark to bright in one direction, so that it reads without hue.
+// Viridis: dark to bright in one direction, so that it reads without hue; for areas.
 const AMOUNT = ["#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725"];
-// The same for dots on a dark ground, on which its first colours would not be seen.
-const AMOUNT_IN_DARK = ["#8a5fd0", "#5f83d0", "#3d9fb0", "#35b98a", "#85d65a", "#fde725"];
-const amounts = () => (isDark() ? AMOUNT_IN_DARK : AMOUNT);
+// Its like for dots: on a light ground its last colours would not be seen, on a dark one its first.
+const AMOUNT_ON_LIGHT = ["#450450", "#2d3177", "#2b5360", "#127152", "#618432", "#999430"];
+const AMOUNT_ON_DARK = ["#9a4ab9", "#7274f7", "#5ca3c2", "#1ecb6c", "#93dd57", "#e8ea2d"];
+const amounts = () => (isDark() ? AMOUNT_ON_DARK : AMOUNT_ON_LIGHT);
 export const BINS = AMOUNT.length;
 export const DISTINCT = LIGHT.length;
 

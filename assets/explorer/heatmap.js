@@ -18,7 +18,7 @@ export class HeatMap {
     this.onCell = onCell;
     this.canvas = make("div", { className: "sx-canvas" });
     this.card = make("div", { className: "tx-card sx-card", hidden: true });
-    this.said = make("p", { className: "sx-unseen", role: "status" });
+    this.said = make("p", { className: "tx-unseen", role: "status" });
     this.element = make(
       "div",
       { className: "sx-heat", tabIndex: 0, role: "application", "aria-label": "Heat map. Arrow keys walk from cell to cell, Enter shows the two texts of a cell.", on: { keydown: (event) => this._key(event), blur: () => this._mark(null), pointerleave: () => (this.card.hidden = true) } },

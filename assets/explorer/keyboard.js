@@ -1,10 +1,17 @@
 // Keys of the map: `/` to the search, Esc back to all texts, arrows from a text to its neighbours.
 
+import { make } from "./dom.js";
+import { shortened } from "./saving.js";
+
+const TOLD_CHARS = 120;
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 export class Keyboard {
   constructor(explorer) {
     this.explorer = explorer;
+    // A step moves the map's focus and not the browser's, so it is put into words for those who hear the page.
+    this.said = make("p", { className: "tx-unseen", role: "status" });
+    explorer.stage.append(this.said);
     document.addEventListener("keydown", (event) => this._key(event));
   }
 
@@ -37,12 +44,26 @@ export class Keyboard {
   }
 
   // Through the neighbours of the text that was in focus when the walk began.
-  _walk(by) {
+  async _walk(by) {
     const { explorer } = this;
-    const { row, near } = explorer;
-    if (row === null) return explorer.guarded(() => explorer.focus(0));
-    if (!this.path || !this.path.includes(row) || this.path[0] === row) this.path = [row, ...near];
-    const next = this.path[(this.path.indexOf(row) + by + this.path.length) % this.path.length];
-    return explorer.guarded(() => explorer.focus(next));
+    const { row, near, nearScores, about } = explorer;
+    if (row === null) {
+      await explorer.guarded(() => explorer.focus(0));
+      return this.tell(0, `Text 1 of ${about.n.toLocaleString("en")}`);
+    }
+    if (!this.path || !this.path.includes(row) || this.path[0] === row) Object.assign(this, { path: [row, ...near], scores: nearScores });
+    const { path, scores } = this;
+    const place = (path.indexOf(row) + by + path.length) % path.length;
+    await explorer.guarded(() => explorer.focus(path[place]));
+    return this.tell(path[place], place ? `Neighbour ${place} of ${scores.length}, score ${scores[place - 1].toFixed(3)}` : "Where the walk began");
+  }
+
+  // The text in focus and its place; nothing where another took its place meanwhile.
+  tell(row, place) {
+    const { explorer } = this;
+    return explorer.guarded(async () => {
+      const [{ text }] = await explorer.api.rows([row]);
+      if (explorer.row === row) this.said.textContent = `${place}: ${shortened(text, TOLD_CHARS)}`;
+    });
   }
 }

@@ -264,7 +264,7 @@ class Explorer {
     this.row = row;
     const [near, vector] = await Promise.all([this.api.neighbours(row, NEIGHBOURS), this.api.vector(row)]);
     if (this.row !== row) return;
-    this.near = near.rows;
+    Object.assign(this, { near: near.rows, nearScores: near.scores });
     await this.plot.setFocus(row, near.rows);
     this.plot.bringIntoView(row);
     if (show && this.panel.shown === "Selection" && !this.searching.scores) this.panel.show("Neighbours");

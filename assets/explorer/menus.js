@@ -1,4 +1,4 @@
-// Menus of the toolbar: one open at a time, all of it within the window, closed by Esc or by a click elsewhere.
+// Menus of the toolbar: one open at a time, all of it within the page's column, closed by Esc or by a click elsewhere.
 
 const EDGE_PX = 12;
 
@@ -9,7 +9,7 @@ export function tend(toolbar) {
   toolbar.addEventListener("toggle", ({ target: menu }) => {
     if (!menu.matches?.("details.tx-menu") || !menu.open) return;
     closeOthers(menu);
-    fit(menu.querySelector(":scope > div"));
+    fit(menu.querySelector(":scope > div"), toolbar);
   }, true);
   document.addEventListener("pointerdown", ({ target }) => closeOthers(target.closest?.("details.tx-menu")));
   toolbar.addEventListener("keydown", (event) => {
@@ -19,13 +19,13 @@ export function tend(toolbar) {
     menu.open = false;
     menu.querySelector("summary").focus();
   });
-  window.addEventListener("resize", () => open().forEach((menu) => fit(menu.querySelector(":scope > div"))));
+  window.addEventListener("resize", () => open().forEach((menu) => fit(menu.querySelector(":scope > div"), toolbar)));
 }
 
 // It hangs from its button, and is moved only so far that no part of it is cut off.
-function fit(box) {
+function fit(box, toolbar) {
   box.style.translate = "none";
   const { left, right } = box.getBoundingClientRect();
-  const most = document.documentElement.clientWidth - EDGE_PX;
+  const most = Math.min(document.documentElement.clientWidth - EDGE_PX, toolbar.getBoundingClientRect().right);
   box.style.translate = `${Math.max(EDGE_PX - left, Math.min(0, most - right))}px`;
 }

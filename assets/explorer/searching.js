@@ -132,10 +132,14 @@ export class Searching {
     await explorer.panel.list("Selection", { ...listed(everywhere, this.said), clear: () => explorer.clear() });
   }
 
-  step(by) {
-    if (!this.hits.length) return undefined;
-    this.at = (this.at + by + this.hits.length) % this.hits.length;
-    return this.explorer.guarded(() => this.explorer.focus(this.hits[this.at], { show: false, told: false }));
+  async step(by) {
+    const { explorer, hits, scores, slides } = this;
+    if (!hits.length) return;
+    this.at = (this.at + by + hits.length) % hits.length;
+    const row = hits[this.at];
+    const place = `Hit ${(this.at + 1).toLocaleString("en")} of ${hits.length.toLocaleString("en")}${slides ? `, score ${scores[row].toFixed(3)}` : ""}`;
+    await explorer.guarded(() => explorer.focus(row, { show: false, told: false }));
+    await explorer.keyboard.tell(row, place);
   }
 
   // Plus and minus examples: the search goes on from what it has.

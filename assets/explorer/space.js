@@ -9,6 +9,7 @@ const CAMERA = ["eye", "center", "up"];
 // A dot of a space is drawn smaller than one of a plane: the nearest ones would hide the rest.
 const DOT_SHARE = 0.75;
 const CLICK_PX = 5;
+const FINGER_PX = 14;
 const EYE = { x: 1.3, y: 1.3, z: 0.85 }; // so far that of a few far-flung dots none is out of sight
 const OF_DOTS = 0, OF_LINES = 1, OF_RINGS = 2, OF_FOCUS = 3;
 
@@ -134,7 +135,9 @@ export class Space {
     this.canvas.addEventListener("pointerdown", (event) => (pressed = event), { capture: true, passive: true });
     this.canvas.addEventListener("click", (event) => {
       const moved = pressed ? Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) : 0;
-      if (pointed !== undefined && moved < CLICK_PX) this.calls.onClick(pointed);
+      // A finger was nowhere before it came down, and plotly has not looked there yet.
+      const row = pressed?.pointerType === "touch" ? this._nearest(event) : pointed;
+      if (row !== undefined && moved < CLICK_PX) this.calls.onClick(row);
     });
     this.canvas.on("plotly_hover", ({ points }) => {
       pointed = this.rows[points.find((point) => point.curveNumber === OF_DOTS)?.pointNumber];
@@ -146,6 +149,18 @@ export class Space {
       this.turned = changed["scene.camera"] ?? this.turned;
       this.calls.onMoved();
     });
+  }
+
+  // The row whose dot is nearest to a finger; undefined where none is near.
+  _nearest({ clientX, clientY }) {
+    const { left, top } = this.canvas.getBoundingClientRect();
+    let [nearest, least] = [undefined, FINGER_PX];
+    for (const row of this.rows) {
+      const spot = this.placeOf(AXES.map((_, axis) => this.at(row, axis)));
+      const away = spot ? Math.hypot(left + spot[0] - clientX, top + spot[1] - clientY) : Infinity;
+      if (away < least) [nearest, least] = [row, away];
+    }
+    return nearest;
   }
 }
 

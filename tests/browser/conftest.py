@@ -33,6 +33,20 @@ FEATURES_OFF = (
 )
 ARGUMENTS = ["--no-sandbox", f"--disable-features={FEATURES_OFF}"]
 
+# Warnings in which we have no say, each by words of it and the end of where it comes from.
+WARNINGS_OF_OTHERS = (
+    # Gradio's, of an upload whose progress ends.
+    ("Method not implemented", "/assets/index-"),
+    # Gradio's, which looks up a translation of every name, and a column's may be that of a group of them.
+    ("[svelte-i18n]", "/assets/"),
+    # Plotly reads the colour below the pointer from the canvas of its dots.
+    ("willReadFrequently", "/plotly.js"),
+    # Chromium's, where a busy machine comes to use what was fetched ahead only after some seconds.
+    ("was preloaded using link preload", ""),
+    # Chromium's, where it draws WebGL without a GPU and a picture is read back from it.
+    ("GL Driver Message", ""),
+)
+
 
 @dataclass
 class Watched:
@@ -65,8 +79,13 @@ class Watched:
         self.complaints = [said for said in self.complaints if not any(sign in said for sign in broken_off)]
 
     def _console(self, message: Any) -> None:
-        if message.type == "error":  # Gradio itself warns when an upload's progress ends
-            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+        address = str(message.location.get("url", ""))
+        if message.type == "warning" and any(
+            words in message.text and place in address for words, place in WARNINGS_OF_OTHERS
+        ):
+            return
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{message.type}: {message.text} ({address})")
 
     def _request(self, request: Any) -> None:
         address = urlsplit(request.url)
@@ -89,18 +108,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watched]]:
-    """Opens the page, painted; at the end no page may have complained or asked another host."""
-    opened: list[Watched] = []
+def watched_page(browser: Browser) -> Iterator[Callable[..., Watched]]:
+    """Makes an empty page of its own; at the end none may have complained or asked another host."""
+    made: list[Watched] = []
 
-    def open_it(
-        *,
-        width: int = 1440,
-        height: int = 900,
-        scheme: Any = "light",
-        base: str = "",
-        script: str = "",
-        touch: bool = False,
+    def make_it(
+        *, width: int = 1440, height: int = 900, scheme: Any = "light", script: str = "", touch: bool = False
     ) -> Watched:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=touch
@@ -108,20 +121,30 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
         watched = Watched(context.new_page())
         watched.page.add_init_script(script)
         watched.watch()
-        opened.append(watched)
+        made.append(watched)
         watched.page.set_default_timeout(60_000)
-        watched.page.goto(base or server.base)
-        # An address may show another view.
-        hidden = "view=" in (base or "")
-        watched.page.wait_for_selector(
-            "#map .tx-plot[data-painted]", state="attached" if hidden else "visible"
-        )
         return watched
 
-    yield open_it
-    complaints = [complaint for watched in opened for complaint in watched.complaints]
-    hosts = set().union(*(watched.hosts for watched in opened))
-    for watched in opened:
+    yield make_it
+    complaints = [complaint for watched in made for complaint in watched.complaints]
+    hosts = set().union(*(watched.hosts for watched in made))
+    for watched in made:
         watched.page.context.close()
     assert not complaints
     assert hosts <= {"127.0.0.1"}
+
+
+@pytest.fixture
+def open_page(watched_page: Callable[..., Watched], server: Server) -> Callable[..., Watched]:
+    """Opens the page, painted, and watches it."""
+
+    def open_it(*, base: str = "", **wanted: Any) -> Watched:
+        watched = watched_page(**wanted)
+        watched.page.goto(base or server.base)
+        # An address may show another view.
+        watched.page.wait_for_selector(
+            "#map .tx-plot[data-painted]", state="attached" if "view=" in base else "visible"
+        )
+        return watched
+
+    return open_it

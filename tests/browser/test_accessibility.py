@@ -29,7 +29,7 @@ def grave(page: Any) -> list[str]:
 
 
 def select(page: Any, rows: list[int]) -> None:
-    """As another view does it, or a lasso."""
+    """As another view does it, whose rows are known; where a lasso goes round them depends on the map."""
     page.evaluate(
         "rows => document.dispatchEvent(new CustomEvent('tessera:select',"
         " { detail: { id: new URLSearchParams(location.search).get('data'), rows } }))",

@@ -157,6 +157,14 @@ def test_a_text_of_a_hundred_thousand_words_is_cut_and_says_so(open_page: OpenPa
     page.locator(".tx-row button").first.click()
     assert wait_for_focus(page) == 0
     assert tab(page, "Neighbours").locator("blockquote").inner_text().startswith("word0 word1")
+    for key, place in (
+        ("ArrowRight", "Neighbour 1 of 2"),
+        ("ArrowLeft", "Where the walk began: word0 word1"),
+    ):
+        page.locator("#map .tx-plot").press(key)
+        heard = page.locator("#map .tx-plot").get_by_role("status").filter(has_text=place)
+        heard.wait_for(state="attached")
+    assert len(heard.text_content() or "") < 150, "what is heard has an end"
     pieces = tab(page, "Vector").locator(".tx-piece").count()
     assert 0 < pieces <= 512
     x, y = place_of(page, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -10,18 +10,15 @@ from tests.conftest import Server
 
 from .test_page import OpenPage, points
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 
 @pytest.mark.parametrize(("scheme", "ground"), [("light", "rgb(250, 250, 250)"), ("dark", "rgb(17, 17, 19)")])
 def test_the_map_is_there_though_no_script_of_the_page_ever_comes(
-    browser: Browser, server: Server, scheme: Any, ground: str
+    watched_page: OpenPage, server: Server, scheme: Any, ground: str
 ) -> None:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
+    watched = watched_page(scheme=scheme)
+    page = watched.page
     page.route("**/assets/**", lambda route: route.abort())
     page.goto(server.base)
     page.wait_for_selector("#first-sight .tx-plot[data-painted='umap-15-0.1-42 3000']")
@@ -37,7 +34,10 @@ def test_the_map_is_there_though_no_script_of_the_page_ever_comes(
       return colours.size;
     }""")  # noqa: E501
     assert coloured >= 8, "dots in the colours of their groups"
-    context.close()
+    kept_away = [said for said in watched.complaints if "ERR_FAILED" in said and "/assets/" in said]
+    assert kept_away
+    assert watched.complaints == kept_away, "what is in the page itself has no complaint of its own"
+    watched.complaints = []
 
 
 def test_it_gives_way_to_the_map_at_the_same_place(open_page: OpenPage) -> None:
@@ -58,10 +58,8 @@ def test_it_gives_way_to_the_map_at_the_same_place(open_page: OpenPage) -> None:
     assert abs(after["width"] - sight["width"]) <= 2
 
 
-def test_an_address_of_other_texts_or_another_layout_has_none(browser: Browser, server: Server) -> None:
-    context = browser.new_context()
+def test_an_address_of_other_texts_or_another_layout_has_none(watched_page: OpenPage, server: Server) -> None:
+    asked = watched_page().page.request
     for query in ("data=nobody-has-this", "layout=pca"):
-        answer = context.request.get(f"{server.base}/?{query}")
-        assert "first-sight" not in answer.text()
-    assert "first-sight" in context.request.get(server.base).text()
-    context.close()
+        assert "first-sight" not in asked.get(f"{server.base}/?{query}").text()
+    assert "first-sight" in asked.get(server.base).text()
