@@ -11,7 +11,7 @@ export class Keyboard {
     this.explorer = explorer;
     // A step moves the map's focus and not the browser's, so it is put into words for those who hear the page.
     this.said = make("p", { className: "tx-unseen", role: "status" });
-    explorer.stage.append(this.said);
+    explorer.root.append(this.said);
     document.addEventListener("keydown", (event) => this._key(event));
   }
 
