@@ -25,7 +25,7 @@ _READ = re.compile(
     r"|/gradio_api/(user|token|app_id|info|config|startup-events|login_check|theme\.css|upload_progress)/?"
     r"|/explorer/static/[0-9a-f]{1,64}/[\w.-]{1,64}"
     r"|/explorer/data/[\w-]{1,64}"
-    r"(/(points|clusters|density|colour|neighbours|vector|retention|export|aligned|compare|selection)/[\w.-]{1,64})?"
+    r"(/(points|clusters|density|ranks|colour|neighbours|vector|retention|export|aligned|compare|selection)/[\w.-]{1,64})?"
     r"|/explorer/data/[\w-]{1,64}/similarity/(kept|removed)\.(csv|jsonl)"
     r"|/gradio_api/(heartbeat/[\w-]{1,64}|queue/data|queue/status)"
 )

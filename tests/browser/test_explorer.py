@@ -68,7 +68,7 @@ def click_row(page: Page, row: int) -> None:
 
 
 def wait_for_focus(page: Page) -> int:
-    page.wait_for_selector("#map .tx-plot[data-focus]")
+    page.wait_for_selector("#map .tx-plot[data-focus]", state="attached")
     return int(page.locator("#map .tx-plot").get_attribute("data-focus") or -1)
 
 
@@ -83,7 +83,7 @@ def search(page: Page, query: str, mode: str = "semantic") -> list[str]:
         page.locator("#tx-mode").select_option(mode)
     page.locator("#tx-query").fill(query)
     page.locator("#tx-query").press("Enter")
-    page.wait_for_selector(f"#map .tx-plot[data-found='{mode} {query}']")
+    page.wait_for_selector(f"#map .tx-plot[data-found='{mode} {query}']", state="attached")
     return page.locator("#tx-panel-Selection .tx-text").all_inner_texts()
 
 
