@@ -185,7 +185,8 @@ async def laid_out(
     neighbours = None
     if len(dataset.texts) <= EXACT_NEIGHBOURS_LIMIT:
         finding = asyncio.create_task(dataset.neighbours())
-        async for line in followed(finding, lambda: shares.get(NEIGHBOURS, 0.0), f"{name}: neighbours"):
+        stage, texts = f"{name}: neighbours", len(dataset.texts)
+        async for line in followed(finding, lambda: shares.get(NEIGHBOURS, 0.0), stage, texts=texts):
             yield line
         neighbours = finding.result()
     share = 0.0
@@ -206,9 +207,11 @@ async def laid_out(
 
 
 async def followed(
-    work: asyncio.Task[Any], share: Callable[[], float], stage: str
+    work: asyncio.Task[Any], share: Callable[[], float], stage: str, *, texts: int = 0
 ) -> AsyncGenerator[str, None]:
     """Lines about a stage until `work` is done; who leaves before that cancels it.
+
+    Of a stage that takes `texts` one after the other they tell how many a second.
 
     Raises:
         TesseraError: what `work` raised.
@@ -216,11 +219,12 @@ async def followed(
     started_s = time.monotonic()
     try:
         while not work.done():
-            done = share()
-            left = (time.monotonic() - started_s) * (1 - done) / done if done > 0.05 else 0.0
+            done, passed_s = share(), time.monotonic() - started_s
+            left = passed_s * (1 - done) / done if done > 0.05 else 0.0
+            rate = f", {texts * done / passed_s:,.0f} texts a second" if texts and left else ""
             time_left = f", about {left:.0f} s left" if left >= 1 else ""
             told = f" {done:.0%}" if done else ""
-            yield status(f"{stage}{told}{time_left}. The map can be used meanwhile.", share=done)
+            yield status(f"{stage}{told}{rate}{time_left}. The map can be used meanwhile.", share=done)
             await asyncio.wait([work], timeout=TOLD_S)
         await work
     finally:

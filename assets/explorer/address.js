@@ -22,8 +22,12 @@ function namedOnly(id) {
   return new URLSearchParams({ data: id, ...(shownTab() === MAP ? {} : { view: shownTab() }) });
 }
 
+// While texts come the address goes on asking for what it asked for of them: it is done when all are there.
 export function remember(explorer) {
-  const state = explorer.coming ? namedOnly(explorer.coming) : stateOf(explorer);
+  const { coming, wanted, id, about } = explorer;
+  const asking = wanted.get("data") && wanted.get("data") === (coming ?? (about.whole ? null : id));
+  const state = coming ? namedOnly(coming) : stateOf(explorer);
+  if (asking) for (const [name, value] of wanted) state.set(name, value);
   history.replaceState(history.state, "", `?${state}${location.hash}`);
 }
 

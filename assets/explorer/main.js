@@ -119,7 +119,7 @@ class Explorer {
     const key = layout ?? about.layout;
     const [points, clusters] = await Promise.all([api.points(key), about.whole ? api.clusters(key) : { labels: [], clusters: [] }]);
     const fresh = id !== this.id;
-    const grown = fresh || about.n !== this.about.n;
+    const grown = fresh || about.n !== this.about.n || about.whole !== this.about.whole;
     Object.assign(this, { id, api, about, clusters, layoutKey: key });
     if (id === this.coming) this.coming = null;
     if (grown && about.whole) cameAs(id);
@@ -214,9 +214,10 @@ class Explorer {
   }
 
   everything() {
-    const rows = Array.from({ length: this.about.n }, (_, row) => row);
+    const { n, whole } = this.about;
+    const rows = Array.from({ length: n }, (_, row) => row);
     return this.panel.list("Selection", {
-      title: reachesFurther(this.id) ? `${this.about.n.toLocaleString("en")} of ${count(part.total, "text")}` : `All ${count(this.about.n, "text")}`,
+      title: reachesFurther(this.id) ? `${n.toLocaleString("en")} of ${count(part.total, "text")}` : whole ? `All ${count(n, "text")}` : `${count(n, "text")} so far`,
       note: "Click a text to find it on the map. Lasso some points to see what they have in common.",
       rows,
     });

@@ -682,10 +682,14 @@ def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None
     assert "of 3,000 texts" in page.locator("#status").inner_text()
     page.wait_for_function("location.search.includes('layout=')")
     assert page.evaluate("new URLSearchParams(location.search).get('data')") == coming
-    watched.reload()
+    watched.leave_for(f"{page.url}&as=table&q=road&mode=keyword")
     wait_for_status(page, "of 3,000 texts")
     assert page.evaluate("new URLSearchParams(location.search).get('data')") == coming
     assert points(page) < 3000
+    watched.reload()
+    page.locator("#tx-panel-Selection h2", has_text="so far").wait_for()
+    page.wait_for_timeout(500)
+    assert "&as=table&q=road&mode=keyword" in page.url, "what is asked of them is asked until all are there"
     page.locator("#cancel").click()
     wait_for_status(page, "Cancelled")
     wait_for_points(page, 3000)

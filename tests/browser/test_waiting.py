@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 COPIES = 8
-FAR = re.compile(r"UMAP: (neighbours|layout) \d+%, about \d+ s left\. The map can be used meanwhile\.")
+FAR = re.compile(
+    r"UMAP: (neighbours \d+%, [\d,]+ texts a second|layout \d+%), about \d+ s left\. The map can be used meanwhile\."
+)
 
 
 def larger_sample(page: Page, folder: Path) -> tuple[Path, int]:

@@ -310,7 +310,9 @@ def without_words(rows: np.ndarray) -> Dataset:
     return Dataset("d", [""] * len(rows), {}, rows, np.ones(len(rows), np.int64), frozenset(), INFO, nothing)
 
 
-SHARE_AND_LEFT = re.compile(r"UMAP: neighbours (\d+)%, about (\d+) s left\..* value=\"([\d.]+)\"")
+FAR = re.compile(
+    r"UMAP: neighbours (\d+)%, ([\d,]+) texts a second, about (\d+) s left\..* value=\"([\d.]+)\""
+)
 
 
 @in_module
@@ -328,15 +330,16 @@ async def test_neighbours_tell_how_far_they_are_and_cancel_ends_them(
         async for update in arrange(desk, session):
             updates.append(update)
             at_s.append(time.monotonic())
-            if found := SHARE_AND_LEFT.search(update[0]):
-                told.append((at_s[-1] - at_s[0], *map(float, found.groups())))
-            if len({share for _, _, _, share in told}) == 3:
+            if found := FAR.search(update[0]):
+                told.append((at_s[-1] - at_s[0], *(float(one.replace(",", "")) for one in found.groups())))
+            if len({share for *_, share in told}) == 3:
                 process = process or worker.process_id
                 await cancel(desk, session)
-        shares = [share for _, _, _, share in told]
+        shares = [share for *_, share in told]
         assert shares == sorted(shares)
-        for passed_s, percent, left_s, share in told:
+        for passed_s, percent, rate, left_s, share in told:
             assert percent == pytest.approx(100 * share, abs=0.6)
+            assert rate == pytest.approx(30_000 * share / passed_s, rel=0.2)
             assert left_s == pytest.approx(passed_s * (1 - share) / share, rel=0.2, abs=1)
         line, button, shown = updates[-1]
         assert "Cancelled" in line
