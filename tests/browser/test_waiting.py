@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 COPIES = 8
 FAR = re.compile(
-    r"UMAP: (neighbours \d+%, [\d,]+ texts a second|layout \d+%), about \d+ s left\. The map can be used meanwhile\."
+    r"UMAP: (neighbours \d+%, [\d,]+ texts a second|layout \d+%), about \d+ s left\. "
+    r"The map can be used meanwhile\."
 )
 
 
