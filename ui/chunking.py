@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from embedder.errors import InvalidInput
 from ui.growing import Brought
 from ui.owned import PLACES
 from ui.steps import Step
-from ui.view import Desk, many, status
+from ui.view import Desk, many, status, time_left
 
 TOKENS, OVERLAP = 200, 32
 TOLD_S = 0.25
@@ -111,7 +112,7 @@ async def cut(
         InvalidInput: more chunks than the page takes.
     """
     count_tokens = await desk.engine.token_counter(model if isinstance(model, str) else None)
-    share, left = 0.0, threading.Event()
+    share, left, started_s = 0.0, threading.Event(), time.monotonic()
 
     def told(done: float) -> None:
         nonlocal share
@@ -132,7 +133,7 @@ async def cut(
     )
     try:
         while not work.done():
-            yield Step(status(f"Cutting long texts: {share:.0%}", share=share))
+            yield Step(status(f"Cutting long texts: {share:.0%}{time_left(started_s, share)}", share=share))
             await asyncio.wait([work], timeout=TOLD_S)
         yield as_brought(brought, work.result(), chunking)
     finally:

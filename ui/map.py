@@ -29,7 +29,7 @@ from ui.last_call import LastCall
 from ui.layout import LayoutFailed
 from ui.owned import RUNTIME
 from ui.session import Session
-from ui.view import Desk, many, status
+from ui.view import Desk, many, status, time_left
 
 TOLD_S = 0.25
 EMPTY = "Reading a sample… Paste texts, upload a file, or choose a sample above."
@@ -220,11 +220,10 @@ async def followed(
     try:
         while not work.done():
             done, passed_s = share(), time.monotonic() - started_s
-            left = passed_s * (1 - done) / done if done > 0.05 else 0.0
+            left = time_left(started_s, done)
             rate = f", {texts * done / passed_s:,.0f} texts a second" if texts and left else ""
-            time_left = f", about {left:.0f} s left" if left >= 1 else ""
             told = f" {done:.0%}" if done else ""
-            yield status(f"{stage}{told}{rate}{time_left}. The map can be used meanwhile.", share=done)
+            yield status(f"{stage}{told}{rate}{left}. The map can be used meanwhile.", share=done)
             await asyncio.wait([work], timeout=TOLD_S)
         await work
     finally:

@@ -8,6 +8,7 @@ with any values, so each checks its own. What it raises becomes a sentence.
 import asyncio
 import html
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "
 
 GENERIC = "Something went wrong on the server; what you entered is still here. Try again."
 
+_TELLING = 0.05
+"""From such a share on the time that is left can be told."""
 _TWO_LINES_CHARS = 100
 """So many characters fit into two lines of a phone."""
 
@@ -174,6 +177,12 @@ def status(sentence: str, *, share: float | None = None, kind: str = "plain") ->
     # On a phone two lines of it are shown, and all once it is tapped or has the focus.
     long = ' tabindex="0"' if kind == "done" and len(sentence) > _TWO_LINES_CHARS else ""
     return f'<div class="status {html.escape(kind)}" role="{role}"{long}>{html.escape(sentence)}{bar}</div>'
+
+
+def time_left(started_s: float, share: float) -> str:
+    """How long work goes on of which that share is done since `started_s`, once a twentieth is."""
+    left_s = (time.monotonic() - started_s) * (1 - share) / share if share > _TELLING else 0.0
+    return f", about {left_s:.0f} s left" if left_s >= 1 else ""
 
 
 def uploads_folder(settings: Settings) -> Path:

@@ -5,6 +5,7 @@ import { BRIGHT, FADED, SPOTS, along, bounds, dotSize, dotSizes, sampled } from 
 import { Marks } from "./marks.js";
 
 const SVG_POINTS = 3000;
+const DRAWN_POINTS = 10000; // so many dots are shapes of a picture that is saved; more are one image in it
 const GL_POINTS = 60000;
 const TWEEN_MS = 250;
 const FEWEST_FRAMES = 4; // without a GPU one of 50,000 dots alone takes longer than that
@@ -131,7 +132,9 @@ export class Plane {
   // What is on screen for a picture of its own: names as plotly's annotations.
   picture(labels, ground, ink, notes) {
     const named = labels.map(({ text, at: [x, y], shift: [xshift, down] }) => ({ x, y, xshift, yshift: -down, text, showarrow: false, font: { size: 13, color: ink }, bgcolor: ground, opacity: 0.85, borderpad: 1 }));
-    return { data: [...this.canvas.data, ...this.marks.traces(this.at)], layout: { ...this.canvas.layout, annotations: [...notes, ...named], paper_bgcolor: ground, plot_bgcolor: ground } };
+    const type = this.rows.length <= DRAWN_POINTS ? "scatter" : "scattergl";
+    const data = this.canvas.data.map((trace, place) => (place === DOTS ? { ...trace, type } : trace));
+    return { data: [...data, ...this.marks.traces(this.at)], layout: { ...this.canvas.layout, annotations: [...notes, ...named], paper_bgcolor: ground, plot_bgcolor: ground } };
   }
 
   // A row in the middle of the picture, unless it is in it already.

@@ -723,7 +723,9 @@ def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Pa
     with saved["CSV"].open(newline="") as source:
         assert [row["text"] for row in csv.DictReader(source)] == texts
     assert saved["PNG of the map"].read_bytes().startswith(b"\x89PNG")
-    assert saved["SVG of the map"].read_text().startswith("<svg")
+    drawing = saved["SVG of the map"].read_text()
+    assert drawing.startswith("<svg")
+    assert drawing.count('<path class="point"') == 13, "dots are shapes, not a picture of dots"
     assert ground_of(saved["SVG of the map"].read_text()) > 200
     page.locator("#theme").click()
     page.wait_for_function("document.body.classList.contains('dark')")

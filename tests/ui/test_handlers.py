@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from embedder import Settings
 from embedder.analysis.projection import LayoutOptions
 from embedder.errors import FileUnreadable, InvalidInput
-from ui import code, loading, similarity, upload, vectors
+from ui import chunking, code, loading, similarity, upload, vectors
 from ui import map as map_view
 from ui.growing import Brought
 from ui.heard import heard
@@ -121,13 +123,19 @@ async def test_an_upload_is_read_and_deleted(desk: Desk) -> None:
     assert "three.csv" in lines[-1]
 
 
-async def test_a_file_is_looked_at_before_anything_is_embedded(desk: Desk) -> None:
+async def test_a_file_is_looked_at_before_anything_is_embedded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = desk.sessions.of("a")
     file = uploads_folder(desk.settings) / "x" / "three.csv"
     file.parent.mkdir(parents=True)
     file.write_text("topic,text,title\nfruit,an apple,Red\nfruit,,Green\ncars,an engine,Loud\n")
     note, column, preview, embed, *_ = await look(desk, session, str(file))
     assert "2 texts · texts from the column “text” · 1 row left out (line 3: empty text)" in note
+    assert "embedded in less than a second" in note
+    monkeypatch.setattr(type(desk.engine), "estimate_s", lambda engine, tokens: 11.0 * tokens)
+    slow, *_ = await look(desk, session, str(file))
+    assert "about 88 s to embed" in slow, "two texts of four tokens each"
     assert "embedded in less than a second" in note
     assert column["choices"] == ["text", "topic", "title"]
     assert column["value"] == "text"
@@ -273,6 +281,42 @@ async def test_cancelling_ends_the_embedding_and_keeps_what_was_there(tmp_path: 
         before = engine.metrics.tokens.labels(settings.default_model)._value.get()
         await asyncio.sleep(0.3)
         assert engine.metrics.tokens.labels(settings.default_model)._value.get() == before
+
+
+@pytest.mark.parametrize("stage", ["Reading the file", "Cutting long texts"])
+async def test_cancelling_ends_reading_and_cutting_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    import gradio as gr
+
+    session, leave = desk.sessions.of("a"), threading.Event()
+    await paste(desk, session, "kept")
+    file = uploads_folder(desk.settings) / "x" / "long.txt"
+    file.parent.mkdir(parents=True)
+    file.write_text("word " * 200)
+    slow = {"Reading the file": (upload, "read"), "Cutting long texts": (chunking, "split_texts")}[stage]
+    whole = getattr(*slow)
+
+    def held_up(*some: Any, **more: Any) -> Any:
+        leave.wait(10)
+        return whole(*some, **more)
+
+    monkeypatch.setattr(*slow, held_up)
+    updates = []
+
+    async def load_all() -> None:
+        stream = with_cancel(upload.from_file)
+        async for update in stream(desk, session, str(file), None, True, True, 16, 4, None):
+            updates.append(update)
+            if stage in str(update[0]):
+                await cancel(desk, session)
+
+    with pytest.raises(gr.Error):
+        await asyncio.wait_for(load_all(), 5)
+    leave.set()
+    assert "Cancelled" in updates[-1][0]
+    assert session.dataset is not None
+    assert session.dataset.texts == ["kept"]
 
 
 async def test_a_slower_load_does_not_replace_a_newer_one(desk: Desk) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from embedder import Settings
 from embedder.analysis import nearest_neighbours, pca_2d, umap_layout
 from embedder.analysis.projection import LayoutOptions
 from embedder.types import ModelInfo
-from ui import layout_process
+from ui import alike, datasets, find, layout_process, retention
 from ui.datasets import Dataset, Datasets
 from ui.layout import LayoutFailed, LayoutWorker
 from ui.page import arrange, cancel
@@ -308,6 +309,33 @@ def without_words(rows: np.ndarray) -> Dataset:
     """Vectors on screen whose texts do not matter."""
     nothing = pca_2d(np.empty((0, rows.shape[1])))
     return Dataset("d", [""] * len(rows), {}, rows, np.ones(len(rows), np.int64), frozenset(), INFO, nothing)
+
+
+@in_module
+async def test_neighbours_are_found_once_for_whatever_needs_them(
+    worker: LayoutWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await worker.warm()
+    settings = Settings(cache_dir=tmp_path)
+    async with hashing_engine(settings) as engine:
+        desk = Desk(engine, settings, worker)
+        session, one = desk.sessions.of("a"), without_words(vectors(300, seed=5))
+        one = replace(one, texts=[f"text {row}" for row in range(300)])
+        desk.datasets.put(one)
+        session.put(session.begin(), one)
+        found = Mock(wraps=nearest_neighbours)
+        monkeypatch.setattr(datasets, "nearest_neighbours", found)
+        async for _ in arrange(desk, session):
+            pass
+        assert list(one.workings.layouts) == ["umap-15-0.1-42"]
+        near = find.neighbours(one, 7, 10)
+        assert one.known_neighbours is not None
+        assert near["rows"].tolist() == one.known_neighbours.indices[7][1:11].tolist()
+        alone = [step async for step in alike.outlier_steps(one, 10, 5)][-1]
+        pairs = (await alike.found(one)).pairs
+        kept = [step async for step in retention.whole_steps(one, ["2"], asyncio.Lock())][-1]
+        assert (len(alone["rows"]), len(pairs.scores), kept["found"]["rows"]) == (5, 300 * 299 // 2, 300)
+        assert found.call_count == 1
 
 
 FAR = re.compile(

@@ -139,6 +139,7 @@ async def test_every_way_to_search(client: httpx.AsyncClient, dataset: Dataset) 
     both = await search(client, dataset, query="worn pump", mode="hybrid")
     assert set(both["rows"][:4]) & {10, 11}, "their words lift them"
     assert both["total"] == 14
+    assert "Reciprocal rank fusion" in both["score"]
     pattern = await search(client, dataset, query=r"^a \w+ (belt|pump)\b", mode="regex")
     assert pattern["rows"] == [8, 9, 10, 11]
     assert set(pattern["scores"][:8]) == {0.0}
@@ -328,6 +329,29 @@ async def test_every_file_holds_every_row(client: httpx.AsyncClient, dataset: Da
     assert metadata[0] == "text\tcluster\tkind\tprice\tid"
     assert [line.split("\t")[0] for line in metadata[1:]] == TEXTS
     assert (await client.get(f"/data/{dataset.id}/export/exe")).status_code == 400
+
+
+async def test_every_file_holds_clusters_and_columns(client: httpx.AsyncClient, dataset: Dataset) -> None:
+    clusters = np.array([0] * 6 + [1] * 6 + [-1, -1], dtype=np.int32)
+    dataset.add_layout("umap-15-0.1-42", replace(dataset.flat, method="umap", clusters=clusters))
+
+    async def file(name: str) -> bytes:
+        return (await client.get(f"/data/{dataset.id}/export/{name}?layout=umap-15-0.1-42")).content
+
+    named = [str(label) if label >= 0 else "" for label in clusters]
+    rows = list(csv.DictReader(io.StringIO((await file("csv")).decode(), newline="")))
+    assert [row["cluster"] for row in rows] == named
+    lines = [json.loads(line) for line in (await file("jsonl")).splitlines()]
+    assert [line["cluster"] for line in lines] == [label if label >= 0 else None for label in clusters]
+    table = pq.read_table(io.BytesIO(await file("parquet"))).to_pydict()
+    assert table["cluster"] == [label if label >= 0 else None for label in clusters]
+    assert table["kind"] == dataset.columns["kind"]
+    with np.load(io.BytesIO(await file("npz")), allow_pickle=False) as arrays:
+        assert arrays["clusters"].tolist() == clusters.tolist()
+        assert arrays["column:kind"].tolist() == dataset.columns["kind"]
+    with zipfile.ZipFile(io.BytesIO(await file("projector"))) as archive:
+        metadata = [line.split("\t") for line in archive.read("metadata.tsv").decode().splitlines()]
+    assert [line[1] for line in metadata[1:]] == named
 
 
 async def test_a_space_is_told_and_taken_away_with_its_third_direction(

@@ -86,6 +86,8 @@ async def test_a_row_and_a_written_text_are_looked_at_and_compared(
     assert sum(pair["products"]) == pytest.approx(pair["dot"], abs=1e-5)
     products = np.abs(pair["products"])
     assert products[pair["largest_products"][0]] == products.max()
+    differences = np.abs(pair["difference"])
+    assert differences[pair["largest_differences"][0]] == differences.max()
     assert set(pair["said"]) == {"cosine", "dot", "distance"}
 
 
