@@ -43,6 +43,7 @@ async def found(dataset: Dataset) -> Alike:
 
 
 async def _find(dataset: Dataset) -> Alike:
+    dataset.workings.shares[ALIKE] = 0.0
     neighbours = dataset.workings.known or await dataset.neighbours()
 
     def tell(share: float) -> None:
@@ -56,7 +57,8 @@ async def _find(dataset: Dataset) -> Alike:
 async def pairs_steps(dataset: Dataset) -> AsyncGenerator[dict[str, Any], None]:
     """How far it is, then what there is: how many texts are distinct, and from which score on pairs are."""
     work = asyncio.ensure_future(found(dataset))
-    async for step in shares(dataset, work, NEIGHBOURS, ALIKE):
+    parts = (ALIKE,) if dataset.workings.known else (NEIGHBOURS, ALIKE)
+    async for step in shares(dataset, work, *parts):
         yield step
     alike = work.result()
     scores = alike.pairs.scores

@@ -119,22 +119,22 @@ async def clusters(dataset: Dataset, key: str) -> dict[str, Any]:
 
 
 async def ranks(dataset: Dataset, by: str) -> NDArray[np.int32]:
-    """Of each row its place among all by `text`, `tokens` or `column-3`, worked out once.
+    """Of each row its place among all by `text`, `tokens` or `column-3`, -1 where that is empty; made once.
 
     Raises:
         InvalidInput: there is nothing of that name to sort by.
     """
-    column = by.removeprefix("column-")
-    number = int(column) if column != by and column.isascii() and column.isdigit() else len(dataset.columns)
-    if by not in ("text", "tokens") and number >= len(dataset.columns):
+    columns = {f"column-{number}": cells for number, cells in enumerate(dataset.columns.values())}
+    if by not in ("text", "tokens", *columns):
         raise InvalidInput("There is no such column to sort by.")
 
     def made() -> NDArray[np.int32]:
         if by == "tokens":
             return places(dataset.prompt_tokens)
-        cells = dataset.texts if by == "text" else list(dataset.columns.values())[number]
-        numbers = None if by == "text" else _numbers(cells)
-        return places(cells if numbers is None else numbers)
+        if by == "text":
+            return places(dataset.texts)
+        numbers = _numbers(columns[by], np.float64)
+        return places(columns[by] if numbers is None else numbers)
 
     return await dataset.workings.once(f"ranks {by}", made)
 
@@ -230,9 +230,12 @@ def _amounts(dataset: Dataset, name: str, key: str | None) -> NDArray[np.float32
     return dataset.prompt_tokens.astype(np.float32)
 
 
-def _numbers(column: list[str]) -> NDArray[np.float32] | None:
-    """A column's numbers, NaN where a cell is empty; None where a cell is something else."""
+def _numbers(column: list[str], kind: type[np.floating[Any]] = np.float32) -> NDArray[Any] | None:
+    """A column's numbers, NaN where a cell is empty; None where a cell is something else.
+
+    As float32 days written as 20240131 and 20240132 are one number: to sort by, float64 is asked for.
+    """
     try:
-        return np.array([float(cell) if cell.strip() else np.nan for cell in column], np.float32)
+        return np.array([float(cell) if cell.strip() else np.nan for cell in column], kind)
     except ValueError:
         return None

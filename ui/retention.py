@@ -140,8 +140,8 @@ async def _over_all(dataset: Dataset, truth: Truth, what: str, turn: asyncio.Loc
     def make(told: OnProgress) -> float:
         return mean_kept(_shares(dataset, truth, what, told), len(dataset.texts))[0]
 
+    workings.shares[WHOLE] = 0.0
     async with turn:
-        workings.shares[WHOLE] = 0.0
         return await workings.once_elsewhere(name, partial(stoppable, make, tell))
 
 

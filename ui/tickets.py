@@ -39,11 +39,13 @@ class Tickets:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def give(self, looked: Looked) -> str:
-        """A ticket for a file as it is looked at now, in place of the one it had."""
-        for ticket, (other, _) in list(self._kept.items()):
-            if other.path == looked.path:
-                del self._kept[ticket]
+    def give(self, looked: Looked, before: object = None) -> str:
+        """A ticket for a file as it is looked at now, in place of the one that the same page had `before`.
+
+        The same file of two people has one path: what the other one looks at stays.
+        """
+        if isinstance(before, str):
+            self._kept.pop(before, None)
         ticket = new_id()
         if looked.column and len(looked.column) > _COLUMN_CHARS:
             looked = Looked(looked.path, take=looked.take)
@@ -54,7 +56,11 @@ class Tickets:
 
     def get(self, ticket: object) -> Looked | None:
         """What that ticket is for, unless it has expired."""
-        kept = self._kept.get(ticket) if isinstance(ticket, str) else None
+        if not isinstance(ticket, str):
+            return None
+        kept = self._kept.get(ticket)
         if kept is None or kept[1] < self._clock() - self.expiry_s:
             return None
+        self._kept[ticket] = kept[0], self._clock()
+        self._kept.move_to_end(ticket)
         return kept[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def build(desk: Desk) -> UploadView:
         file.clear(bind(desk, forget), [], view.outputs, **QUIET),
     ]
     for changed in changes:
-        given = changed.then(bind(desk, ticket_for), [file, column, take], [ticket], **QUIET)
+        given = changed.then(bind(desk, ticket_for), [file, column, take, ticket], [ticket], **QUIET)
         given.then(None, [ticket], [], js=KEEP_TICKET, api_visibility="private")
     return view
 
@@ -125,11 +125,13 @@ def wire_load(desk: Desk, view: UploadView, blocks: Any) -> None:
     blocks.load(bind(desk, again), [view.ticket], [view.file, *view.outputs], js=KEPT_TICKET, **QUIET)
 
 
-async def ticket_for(desk: Desk, session: Session, path: Any, column: Any, take: Any) -> str:
-    """A ticket for a file that is looked at; empty where there is none."""
+async def ticket_for(  # noqa: PLR0917  # what the page knows of the file
+    desk: Desk, session: Session, path: Any, column: Any, take: Any, before: Any = None
+) -> str:
+    """A ticket for a file that is looked at, in place of the one `before`; empty where there is none."""
     if not await asyncio.to_thread(still_there, desk, path):
         return ""
-    return desk.tickets.give(Looked(path, column if isinstance(column, str) else None, bool(take)))
+    return desk.tickets.give(Looked(path, column if isinstance(column, str) else None, bool(take)), before)
 
 
 async def again(desk: Desk, session: Session, ticket: Any) -> Any:
@@ -200,7 +202,8 @@ async def from_file(desk: Desk, session: Session, *values: Any) -> AsyncGenerato
 
     async def deleted() -> None:
         session.embedded = path
-        await asyncio.to_thread(Path(path).unlink, missing_ok=True)
+        with suppress(OSError):  # else its time comes, as that of all uploads
+            await asyncio.to_thread(Path(path).unlink, missing_ok=True)
 
     bringing = brought_from(desk, path, column, take, tuple(wish), model)
     async with aclosing(carry(desk, session, bringing, model, deleted)) as updates:

@@ -7,6 +7,7 @@ import { keepInTab, keptInTab } from "./tab_store.js";
 const [PASTED, UPLOAD, OPEN] = ["pasted", "upload", "bring"];
 const EMBEDS = { "#embed": PASTED, "#embed-file": UPLOAD };
 const OTHERS = ".sample, #shelf-side"; // what brings texts otherwise
+const SAMPLE = "sample-"; // how the ids of samples begin
 const USUAL_WAY = "Guess";
 const MOST_CHARS = 1_000_000; // a browser keeps some 5 MB of a page
 const WAIT_MS = 300;
@@ -18,9 +19,12 @@ const waysAreThere = () => ways().length > 0;
 const inside = (event, selector) => event.target instanceof Element && event.target.closest(selector);
 
 let sent = null; // what was asked to be embedded, until the server says under which id it comes
+let shown = () => null; // the id of the texts on screen
+let shownThen = null; // when that was asked for
 let embedded = null; // text that still stands in the box though it is on the map
 
-export function keepBrought() {
+export function keepBrought(idOnScreen) {
+  shown = idOnScreen;
   const before = keptInTab(PASTED);
   const keep = () => box() && keepText(box().value, ways().find(({ checked }) => checked)?.value ?? USUAL_WAY);
   const soon = debounced(keep, WAIT_MS);
@@ -32,7 +36,7 @@ export function keepBrought() {
     const tab = inside(event, "#bring [role=tab]");
     if (tab) keepInTab(OPEN, tab.textContent.trim());
     const way = Object.keys(EMBEDS).find((selector) => inside(event, selector));
-    if (way) sent = EMBEDS[way];
+    if (way) [sent, shownThen] = [EMBEDS[way], shown()];
     else if (inside(event, OTHERS)) sent = null;
   }, { capture: true });
   const address = new URLSearchParams(location.search).get("data");
@@ -79,13 +83,15 @@ export function comesAs(id) {
   sent = null;
 }
 
-// All texts of this id are on the map.
+// All texts of this id are on the map. Others than were there when something was sent are what was sent, also
+// where it was not said before; a sample never is.
 export function cameAs(id) {
+  const others = id !== shownThen && !id.startsWith(SAMPLE);
   for (const name of [PASTED, UPLOAD]) {
     const kept = keptInTab(name);
-    if (!kept || (kept.as !== id && sent !== name)) continue;
+    if (!kept || (kept.as !== id && !(others && sent === name))) continue;
     if (name === PASTED) embedded = kept.text;
     keepInTab(name, null);
   }
-  sent = null;
+  if (others) sent = null;
 }

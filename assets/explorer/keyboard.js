@@ -18,7 +18,7 @@ export class Keyboard {
   _key(event) {
     const { toolbar, searching, stage, about } = this.explorer;
     if (!this._isForMap(event.target)) return;
-    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+    const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
     if (event.key === "Escape" && (!typing || typing === toolbar.query)) return void this.explorer.clear();
     if (typing && typing === toolbar.query && event.key === "Enter" && event.shiftKey) {
       event.preventDefault();
@@ -47,21 +47,18 @@ export class Keyboard {
   async _walk(by) {
     const { explorer } = this;
     const { row, near, nearScores, about } = explorer;
-    if (row === null) {
-      await explorer.guarded(() => explorer.focus(0));
-      return this.tell(0, `Text 1 of ${about.n.toLocaleString("en")}`);
-    }
-    if (!this.path || !this.path.includes(row) || this.path[0] === row) Object.assign(this, { path: [row, ...near], scores: nearScores });
+    if (row === null) return this.to(0, `Text 1 of ${about.n.toLocaleString("en")}`);
+    if (this.of !== explorer.id || !this.path.includes(row) || this.path[0] === row) Object.assign(this, { of: explorer.id, path: [row, ...near], scores: nearScores });
     const { path, scores } = this;
     const place = (path.indexOf(row) + by + path.length) % path.length;
-    await explorer.guarded(() => explorer.focus(path[place]));
-    return this.tell(path[place], place ? `Neighbour ${place} of ${scores.length}, score ${scores[place - 1].toFixed(3)}` : "Where the walk began");
+    return this.to(path[place], place ? `Neighbour ${place} of ${scores.length}, score ${scores[place - 1].toFixed(3)}` : "Where the walk began");
   }
 
-  // The text in focus and its place; nothing where another took its place meanwhile.
-  tell(row, place) {
+  // A text in focus, and told with its place; nothing where that failed, or another took its place meanwhile.
+  to(row, place, how = {}) {
     const { explorer } = this;
     return explorer.guarded(async () => {
+      await explorer.focus(row, how);
       const [{ text }] = await explorer.api.rows([row]);
       if (explorer.row === row) this.said.textContent = `${place}: ${shortened(text, TOLD_CHARS)}`;
     });

@@ -73,7 +73,7 @@ class Explorer {
     this.forget();
     this.wanted = new URLSearchParams(location.search);
     followViews(this);
-    keepBrought();
+    keepBrought(() => this.id ?? null);
     document.addEventListener("tessera:select", ({ detail }) => this.guarded(() => this.told(detail)));
     document.getElementById("bring")?.addEventListener("click", () => document.body.removeAttribute("data-watching"));
     document.addEventListener("tessera:part", () => this.searching.belongs());
@@ -180,7 +180,7 @@ class Explorer {
     this.toolbar.showAs(on);
     this.stage.hidden = on;
     await this.table.show(on);
-    this.remember();
+    if (this.about) this.remember();
   }
 
   // Of some rows those that the legend leaves bright.

@@ -138,8 +138,7 @@ export class Searching {
     this.at = (this.at + by + hits.length) % hits.length;
     const row = hits[this.at];
     const place = `Hit ${(this.at + 1).toLocaleString("en")} of ${hits.length.toLocaleString("en")}${slides ? `, score ${scores[row].toFixed(3)}` : ""}`;
-    await explorer.guarded(() => explorer.focus(row, { show: false, told: false }));
-    await explorer.keyboard.tell(row, place);
+    await explorer.keyboard.to(row, place, { show: false, told: false });
   }
 
   // Plus and minus examples: the search goes on from what it has.

@@ -86,8 +86,9 @@ class Shelf {
       const told = await keeper.look(id);
       if (turn !== this.turn || id !== this.screen?.id) return;
       this.told = told;
+      const before = part.name;
       nowPart(id, told.part);
-      if (part.id) this.last = part.name;
+      if (part.id && part.name !== before) this.last = part.name;
       this._draw();
     });
   }
@@ -105,7 +106,10 @@ class Shelf {
     this.list.replaceChildren(...(list.children.length ? [list, rest].filter(Boolean) : [empty]));
     // Files of programs come in beside the page, and commands fill collections: as long as some do, it looks again.
     clearTimeout(this.again);
-    if (begun.length || collections.some((one) => one.coming)) this.again = setTimeout(() => this.drawer.open && this.look(), AGAIN_MS);
+    const filled = JSON.stringify(begun);
+    const grows = begun.length && filled !== this.filled;
+    this.filled = filled;
+    if (grows || collections.some((one) => one.coming)) this.again = setTimeout(() => this.drawer.open && this.look(), AGAIN_MS);
     if (id) document.getElementById(id)?.focus();
   }
 
@@ -128,6 +132,7 @@ class Shelf {
     const keep = make("form", { on: { submit: (event) => (event.preventDefault(), this.keep(name.value.trim())) } }, name, make("button", { type: "submit", className: "primary", textContent: "Keep" }));
     const names = this.told.collections.filter(({ problem }) => !problem).map((one) => one.name);
     const into = make("select", { id: "kx-into", "aria-label": "Collection to add to" }, ...names.map((one) => make("option", { value: one, textContent: this._titled(one), selected: one === this.last })));
+    into.addEventListener("change", () => (this.last = into.value));
     const add = make("form", { on: { submit: (event) => (event.preventDefault(), this.add(into.value)) } }, into, make("button", { type: "submit", textContent: "Add" }));
     this.on.replaceChildren(
       title,
@@ -215,7 +220,8 @@ class Shelf {
   }
 
   drop(name) {
-    return this.job(`/${encodeURIComponent(name)}/drop`, {}, () => `${name} deleted. What is on the map stays there.`);
+    const titled = this._titled(name);
+    return this.job(`/${encodeURIComponent(name)}/drop`, {}, () => `${titled} deleted. What is on the map stays there.`);
   }
 
   // What was put back is shown where its collection is on screen.

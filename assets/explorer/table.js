@@ -16,7 +16,7 @@ export class Table {
     const turn = (by, text, label) => make("button", { type: "button", className: "tx-step", textContent: text, title: label, "aria-label": label, on: { click: () => this._turn(by) } });
     this.turns = [turn(-1, "‹", "Page before"), turn(1, "›", "Next page")];
     this.head = make("thead");
-    this.body = make("tbody", { on: { click: (event) => this._clicked(event), keydown: (event) => this._key(event) } });
+    this.body = make("tbody", { on: { click: (event) => this._clicked(event), keydown: (event) => this._key(event), keyup: (event) => event.key === " " && event.target.closest("th") && event.preventDefault() } });
     this.sheet = make("div", { className: "tx-sheet", tabIndex: -1 }, make("table", { "aria-label": "Texts" }, this.head, this.body));
     this.element = make("section", { className: "tx-table", "aria-label": "Texts as a table", hidden: true }, make("div", { className: "tx-table-bar" }, this.said, this.pick, this.all, ...this.turns), this.sheet);
     this.forget();
@@ -28,7 +28,7 @@ export class Table {
 
   // What was sorted, ticked and leafed through belongs to the texts that were there.
   forget() {
-    Object.assign(this, { by: "", down: false, page: 0, of: null, ticked: new Set(), orders: new Map() });
+    Object.assign(this, { by: "", down: false, page: 0, last: 0, of: null, rows: [], part: [], ticked: new Set(), orders: new Map() });
   }
 
   show(on) {
@@ -47,17 +47,36 @@ export class Table {
     const turn = (this.turn = {});
     const rows = await this._sorted(shown);
     const last = Math.max(0, Math.ceil(rows.length / PAGE_ROWS) - 1);
-    const page = Math.min(this.page, last);
+    const page = Math.max(0, Math.min(this.page, last));
     const part = rows.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS);
     const texts = await explorer.api.rows(part);
     if (turn !== this.turn) return; // asked again meanwhile
-    Object.assign(this, { rows, page });
-    this._tell(last);
+    const held = this._held();
+    Object.assign(this, { rows, page, last, part });
     const columns = this._columns();
     this.head.replaceChildren(this._heading(columns, part));
     this.body.replaceChildren(...texts.map((text) => this._row(text, columns)));
+    this._tell();
     this.mark(explorer.row);
+    this._hold(held);
     this.element.dataset.shown = `${page * PAGE_ROWS} ${rows.length} ${this.by} ${this.down}`;
+  }
+
+  // What the keyboard is on: a row, a heading, or a button that may go.
+  _held() {
+    const { activeElement: at } = document;
+    if (!this.element.contains(at)) return null;
+    return { row: at.closest("tbody tr")?.dataset.row, by: at.dataset.by, tick: at.type === "checkbox", at };
+  }
+
+  // The same after all was drawn anew; where that is gone, the row that Tab leads to.
+  _hold(held) {
+    if (!held || (held.at.isConnected && !held.at.hidden && !held.at.disabled)) return;
+    const line = held.row === undefined ? null : this.body.querySelector(`[data-row="${held.row}"]`);
+    const heading = held.by && this.head.querySelector(`[data-by="${held.by}"]`);
+    const next = line ?? this.body.querySelector("tr:has([tabindex='0'])");
+    if (line) this._reachable(line);
+    (heading || next?.querySelector(held.tick && line ? "input" : "th button") || this.sheet).focus({ preventScroll: true });
   }
 
   mark(row) {
@@ -89,18 +108,19 @@ export class Table {
     const { by, down } = this;
     if (!by) return rows;
     const rank = await this._ranks(by);
-    const order = rows.toSorted((one, other) => rank(one) - rank(other) || one - other);
-    return down ? order.reverse() : order;
+    const turned = down ? -1 : 1;
+    const place = (row) => (rank(row) < 0 ? Infinity : turned * rank(row)); // who has none comes last either way
+    return rows.toSorted((one, other) => (place(one) === place(other) ? one - other : place(one) - place(other)));
   }
 
   async _ranks(by) {
     const { clusters, searching, api, about } = this.explorer;
     if (by === "row") return (row) => row;
-    if (by === "score") return (row) => searching.scores?.[row] ?? 0;
+    if (by === "score") return (row) => 2 + (searching.scores?.[row] ?? 0); // a cosine may be below 0, a place not
     if (by === "cluster") {
       const names = clusters.clusters.map(({ name }, label) => [name, label]).sort(([one], [other]) => one.localeCompare(other));
       const place = new Map(names.map(([, label], at) => [label, at]));
-      return (row) => place.get(clusters.labels[row]) ?? names.length;
+      return (row) => place.get(clusters.labels[row]) ?? -1;
     }
     const key = `${by} ${about.n}`;
     if (!this.orders.has(key)) this.orders.set(key, await api.ranks(by));
@@ -108,14 +128,19 @@ export class Table {
     return (row) => ranks[row];
   }
 
-  _tell(last) {
-    const { rows, page, ticked, explorer } = this;
+  _tell() {
+    const { rows, page, last, part, ticked, explorer } = this;
     const number = (value) => value.toLocaleString("en");
     const { about, searching, selected } = explorer;
     const what = searching.scores ? "hits" : selected ? "selected texts" : "texts";
     const left = about.columns.length - MOST_COLUMNS;
     const more = left > 0 ? ` ${number(left)} more columns are in the files that Save gives.` : "";
-    this.said.textContent = rows.length ? `${number(page * PAGE_ROWS + 1)} to ${number(Math.min(rows.length, (page + 1) * PAGE_ROWS))} of ${number(rows.length)} ${what}.${more}` : `No ${what} here.`;
+    const marked = ticked.size ? ` ${number(ticked.size)} ticked.` : "";
+    const said = rows.length ? `${number(page * PAGE_ROWS + 1)} to ${number(Math.min(rows.length, (page + 1) * PAGE_ROWS))} of ${number(rows.length)} ${what}.${marked}${more}` : `No ${what} here.${marked}`;
+    if (said !== this.said.textContent) this.said.textContent = said; // what is said again is heard again
+    const here = part.filter((row) => ticked.has(row)).length;
+    const every = this.head.querySelector("input");
+    Object.assign(every, { checked: here > 0 && here === part.length, indeterminate: here > 0 && here < part.length });
     this.turns[0].disabled = page === 0;
     this.turns[1].disabled = page === last;
     this.all.hidden = !searching.scores && !selected;
@@ -124,7 +149,7 @@ export class Table {
   }
 
   _heading(columns, part) {
-    const every = make("input", { type: "checkbox", "aria-label": "Tick all rows of this page", checked: part.length > 0 && part.every((row) => this.ticked.has(row)), on: { change: ({ target }) => this._tick(part, target.checked) } });
+    const every = make("input", { type: "checkbox", "aria-label": "Tick all rows of this page", on: { change: ({ target }) => this._tick(part, target.checked) } });
     const sorted = (key) => (this.by === key ? (this.down ? "descending" : "ascending") : "none");
     const arrow = (key) => make("i", { "aria-hidden": "true", textContent: { ascending: "↑", descending: "↓", none: "" }[sorted(key)] });
     return make("tr", {}, make("td", {}, every), ...columns.map(({ key, name, number }) => make("th", { scope: "col", "aria-sort": sorted(key), className: number ? "number" : "" }, make("button", { type: "button", title: `Sort by ${name}`, "data-by": key, on: { click: () => this._sort(key) } }, make("span", { textContent: name, dir: "auto" }), arrow(key)))));
@@ -165,15 +190,13 @@ export class Table {
 
   _tick(rows, on) {
     for (const row of rows) this.ticked[on ? "add" : "delete"](row);
-    const last = Math.max(0, Math.ceil(this.rows.length / PAGE_ROWS) - 1);
-    this._tell(last);
+    this._tell();
     for (const line of this.body.children) line.querySelector("input").checked = this.ticked.has(Number(line.dataset.row));
   }
 
   _select() {
     const rows = [...this.ticked].sort((one, other) => one - other);
     this.ticked.clear();
-    this.page = 0;
     this.explorer.searching.forget();
     this.explorer.toolbar.setNothing();
     return this.explorer.guarded(() => this.explorer.select(rows));
@@ -181,7 +204,8 @@ export class Table {
 
   _clicked(event) {
     const line = event.target.closest("tr");
-    if (!line || event.target.closest("input") || getSelection().toString()) return;
+    const marking = event.detail && line?.contains(getSelection().anchorNode) && String(getSelection());
+    if (!line || event.target.closest("input") || marking) return; // a word that is marked is no click on its row
     line.querySelector("th button").focus({ preventScroll: true });
     this._reachable(line);
     this.explorer.guarded(() => this.explorer.focus(Number(line.dataset.row)));

@@ -172,7 +172,7 @@ export class Toolbar {
 
   _save(onPicture, onScores) {
     this.files = Object.fromEntries(Object.entries(FILES).map(([format, textContent]) => [format, make("a", { textContent, download: "" })]));
-    const pictures = ["png", "svg"].map((format) => [`${format.toUpperCase()} of the map`, () => onPicture(format)]);
+    const pictures = ["png", "svg"].map((format) => make("button", { type: "button", className: "tx-map-only", textContent: `${format.toUpperCase()} of the map`, on: { click: () => onPicture(format) } }));
     this.pictures = ["png", "svg"].map((format) => make("button", { type: "button", hidden: true, textContent: `${format.toUpperCase()} of the scores`, on: { click: () => onScores(format) } }));
     return saveMenu([...Object.values(this.files), ...pictures, ...this.pictures]);
   }

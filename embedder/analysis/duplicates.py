@@ -88,7 +88,8 @@ def listed_pairs(
     order = np.argsort(-ends, kind="stable")
     compared = 0 if known.k >= known.among else FULL_LISTS
     floor = float(ends[order[compared]]) if len(order) > compared else -np.inf
-    return _with_early(_listed(known, rows, floor), vectors, rows, (order[:compared], floor), most=most)
+    lists, beyond = _listed(known, rows, floor=floor)
+    return _with_early(lists, vectors, rows, (order[:compared], max(floor, beyond)), most=most)
 
 
 def neighbouring_pairs(
@@ -106,11 +107,11 @@ def neighbouring_pairs(
     """
     complete = neighbours.k >= len(neighbours.indices)
     ends = _ends(neighbours, rows, complete)
-    lists = _listed(neighbours, rows, -np.inf)
+    lists, beyond = _listed(neighbours, rows, most=most)
     scores = lists[2]
     least = np.partition(scores, -most)[-most] if len(scores) >= most else -np.inf
     early = np.zeros(len(rows), dtype=np.bool_) if complete else ends >= least - _ROUNDED
-    floor = float(ends[~early].max(initial=-np.inf))
+    floor = float(ends[~early].max(initial=beyond))
     return _with_early(lists, vectors, rows, (np.flatnonzero(early), floor), most=most, progress=progress)
 
 
@@ -125,14 +126,25 @@ def _ends(lists: Neighbours, rows: NDArray[np.int64], complete: bool) -> NDArray
     return ends
 
 
-def _listed(lists: Neighbours, rows: NDArray[np.int64], floor: float) -> _Columns:
-    """Pairs of `rows` with at least that cosine that one of the two has in its list, by place in `rows`."""
+def _listed(
+    lists: Neighbours, rows: NDArray[np.int64], *, floor: float = -np.inf, most: int = MAX_PAIRS
+) -> tuple[_Columns, float]:
+    """Pairs of `rows` with at least that cosine that one of the two has in its list, by place in `rows`.
+
+    No fewer than the `most` best of them and not many more, and the highest cosine that was left out.
+    """
     place = np.full(len(lists.indices) + 1, -1, dtype=np.int64)  # the last for those that are not here
     place[rows] = np.arange(len(rows))
     near, scores = place[lists.indices[rows]], 1.0 - lists.distances[rows]
-    one, other = np.nonzero((near >= 0) & (near != np.arange(len(rows))[:, None]) & (scores >= floor))
+    here = (near >= 0) & (near != np.arange(len(rows))[:, None]) & (scores >= floor)
+    beyond = -np.inf
+    if here.sum() > 2 * most:  # a pair stands in two lists at most
+        best = here & (scores >= np.partition(scores[here], -2 * most)[-2 * most])
+        beyond = float(scores[here & ~best].max(initial=-np.inf))
+        here = best
+    one, other = np.nonzero(here)
     near, scores = near[one, other], scores[one, other]
-    return _once(one, near, scores, len(rows))
+    return _once(one, near, scores, len(rows)), beyond
 
 
 def _once(one: NDArray[np.int64], other: NDArray[np.int64], scores: Floats, n: int) -> _Columns:

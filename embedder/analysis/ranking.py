@@ -135,13 +135,12 @@ def words_of(text: str) -> list[str]:
 def places(values: NDArray[Any] | Sequence[str]) -> NDArray[np.int32]:
     """Of each value its place in rising order, from 0: `(n,)`; equal ones share a place.
 
-    Words without regard to case; the empty ones, and numbers that are none, come last.
+    Words without regard to case. What is empty, or a number that is none, has no place: -1.
     """
-    if not isinstance(values, np.ndarray):
-        words = [value.casefold().strip() for value in values]
-        rising = {
-            word: place for place, word in enumerate(sorted({*words}, key=lambda word: (not word, word)))
-        }
-        return np.array([rising[word] for word in words], dtype=np.int32)
-    _, found = np.unique(values, return_inverse=True)
-    return found.astype(np.int32)
+    if isinstance(values, np.ndarray):
+        _, found = np.unique(values, return_inverse=True)
+        none = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=np.bool_)
+        return np.where(none, -1, found).astype(np.int32)
+    words = [value.casefold().strip() for value in values]
+    rising = {word: place for place, word in enumerate(sorted({*words} - {""}))}
+    return np.array([rising.get(word, -1) for word in words], dtype=np.int32)

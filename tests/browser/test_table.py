@@ -70,7 +70,7 @@ def test_rows_say_what_dots_show_and_are_sorted_searched_and_selected(
     assert sort_by(page, "topic") == "ascending"
     assert column(page, "topic") == [*sorted(topics)[1:], ""], "who has none comes last"
     assert sort_by(page, "topic") == "descending"
-    assert column(page, "topic") == ["", *sorted(topics, reverse=True)[:-1]]
+    assert column(page, "topic") == [*sorted(topics, reverse=True)[:-1], ""], "last either way"
     assert sort_by(page, "topic") == "none"
     assert numbers(page) == list(range(1, 14))
     assert sort_by(page, "Text") == "ascending"
@@ -90,6 +90,17 @@ def test_rows_say_what_dots_show_and_are_sorted_searched_and_selected(
     page.locator(".tx-legend button", has_text="food").click()
     page.wait_for_function("document.querySelectorAll('.tx-sheet tbody tr').length === 13")
 
+    every = page.get_by_role("checkbox", name="Tick all rows of this page")
+    every.check()
+    assert "13 ticked" in page.locator(".tx-table [role=status]").inner_text()
+    page.get_by_role("checkbox", name="Tick text 1", exact=True).uncheck()
+    assert every.evaluate("box => box.indeterminate")
+    every.check()
+    every.uncheck()
+    assert page.locator(".tx-sheet tbody input:checked").count() == 0
+    page.locator("#map .tx-save summary").click()
+    assert page.get_by_text("PNG of the map").is_hidden(), "there is none to save"
+    page.keyboard.press("Escape")
     for row in (2, 5, 7):
         page.get_by_role("checkbox", name=f"Tick text {row}", exact=True).check()
     page.locator(".tx-table").get_by_role("button", name="Select 3 ticked").click()
@@ -128,5 +139,9 @@ def test_the_table_is_read_with_the_keyboard_alone(open_page: OpenPage, width: i
     assert "51 to 100 of 3,000 texts" in page.locator(".tx-table [role=status]").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert grave(page) == []
+    page.locator(".tx-sheet tbody th button").first.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#map .tx-plot[data-focus='51']", state="attached")
     page.keyboard.press("Escape")
     page.wait_for_selector("#map .tx-plot:not([data-focus])", state="attached")
+    assert page.evaluate(focused) == "51", "the keyboard's place stays"

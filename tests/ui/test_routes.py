@@ -20,7 +20,8 @@ from embedder.analysis import pca_2d
 from embedder.analysis.maps import map_of
 from embedder.analysis.projection import LayoutOptions
 from embedder.analysis.ranking import matching
-from ui.datasets import Dataset
+from ui.datasets import Dataset, Workings
+from ui.describe import ranks
 from ui.routes import make_routes
 from ui.view import Desk
 
@@ -75,8 +76,8 @@ async def test_rows_are_ranked_by_text_tokens_and_columns(
     async def order(by: str) -> list[int]:
         response = await client.get(f"/data/{dataset.id}/ranks/{by}")
         assert response.status_code == 200, response.text
-        ranks = np.frombuffer(response.content, dtype="<i4")
-        return [int(row) for row in np.argsort(ranks, kind="stable")]
+        found = np.frombuffer(response.content, dtype="<i4").astype(np.uint32)  # -1 comes last
+        return [int(row) for row in np.argsort(found, kind="stable")]
 
     assert [TEXTS[row] for row in await order("text")] == sorted(TEXTS, key=str.casefold)
     kinds = [dataset.columns["kind"][row] for row in await order("column-0")]
@@ -85,7 +86,9 @@ async def test_rows_are_ranked_by_text_tokens_and_columns(
     tokens = dataset.prompt_tokens[await order("tokens")]
     assert (np.diff(tokens) >= 0).all()
     assert len({*tokens.tolist()}) > 1
-    for wrong in ("column-3", "column-x", "kind", "column-٣"):
+    days = replace(dataset, workings=Workings(), columns={"day": [str(20240140 - row) for row in range(14)]})
+    assert np.argsort(await ranks(days, "column-0")).tolist() == list(range(14))[::-1], "to the last digit"
+    for wrong in ("column-3", "column-x", "column-00", "kind", "column-٣"):
         refused = await client.get(f"/data/{dataset.id}/ranks/{wrong}")
         assert refused.status_code == 400
         assert "no such column" in refused.json()["error"]

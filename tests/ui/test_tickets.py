@@ -22,12 +22,14 @@ def uploaded(desk: Desk, name: str, content: str) -> Path:
 def test_a_ticket_is_for_a_file_as_it_was_looked_at_last() -> None:
     tickets = Tickets(60)
     first = tickets.give(Looked("one"))
-    second = tickets.give(Looked("one", "title", take=False))
+    second = tickets.give(Looked("one", "title", take=False), first)
     other = tickets.give(Looked("other", "x" * 5000))
     assert len({first, second, other}) == 3
     assert tickets.get(first) is None
     assert tickets.get(second) == Looked("one", "title", take=False)
     assert tickets.get(other) == Looked("other"), "no name of a column is so long"
+    assert tickets.get(tickets.give(Looked("one"), "no ticket")) == Looked("one")
+    assert tickets.get(second) is not None, "another page's ticket for the same file stays"
     for guess in ("", "one", None, 7, ["one"], second[:-1]):
         assert tickets.get(guess) is None
 
@@ -38,7 +40,11 @@ def test_tickets_expire_and_the_oldest_make_room() -> None:
     given = [tickets.give(Looked(f"file {number}")) for number in range(3)]
     assert [tickets.get(one) is not None for one in given] == [False, True, True]
     assert len(tickets) == 2
-    now_s = 61
+    now_s = 50
+    assert tickets.get(given[1]) is not None
+    now_s = 70
+    assert [tickets.get(one) is not None for one in given] == [False, True, False], "who comes back keeps it"
+    now_s = 131
     assert [tickets.get(one) for one in given] == [None] * 3
 
 
