@@ -174,7 +174,7 @@ def test_a_click_shows_neighbours_and_vector_and_arrows_walk_on(open_page: OpenP
     assert abs(spot["y"] + spot["height"] / 2 - y) < 1
     nearest = shown.locator(".tx-row").first.get_attribute("data-row")
     near = shown.locator(".tx-text").all_inner_texts()
-    heard = page.locator("#map .tx-plot").get_by_role("status")
+    heard = page.locator("#map .tx-unseen")
     page.locator("#map .tx-plot").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_selector(f"#map .tx-plot[data-focus='{nearest}']")
@@ -404,7 +404,7 @@ def test_hits_are_walked_through_and_bounded_by_a_score(open_page: OpenPage, tmp
     first, second = (found.nth(place).get_attribute("data-row") for place in (0, 1))
     page.locator("#tx-query").press("Enter")
     page.wait_for_selector(f"#map .tx-plot[data-focus='{first}']")
-    heard = page.locator("#map .tx-plot").get_by_role("status")
+    heard = page.locator("#map .tx-unseen")
     heard.filter(has_text=f"Hit 1 of 10, score {score}: {text}").wait_for(state="attached")
     page.locator("#tx-query").press("Enter")
     page.wait_for_selector(f"#map .tx-plot[data-focus='{second}']")
