@@ -162,7 +162,7 @@ def test_a_text_of_a_hundred_thousand_words_is_cut_and_says_so(open_page: OpenPa
         ("ArrowLeft", "Where the walk began: word0 word1"),
     ):
         page.locator("#map .tx-plot").press(key)
-        heard = page.locator("#map .tx-plot").get_by_role("status").filter(has_text=place)
+        heard = page.locator("#map .tx-unseen").filter(has_text=place)
         heard.wait_for(state="attached")
     assert len(heard.text_content() or "") < 150, "what is heard has an end"
     pieces = tab(page, "Vector").locator(".tx-piece").count()
