@@ -306,6 +306,8 @@ def test_a_reload_keeps_what_was_brought_and_not_embedded_yet(open_page: OpenPag
     assert "/" not in (page.evaluate("sessionStorage.getItem('tessera:upload')") or "/"), "no path is named"
     show(page, "topics.csv", 12)
     assert page.locator("#tx-panel-Selection .tx-text").first.inner_text() == f"{KINDS[0]} 0"
+    closed = page.locator("#bring [role=tab][aria-selected=true]", has_text="Hide")
+    closed.wait_for(state="attached")  # what texts were brought with closes when all are there
     bring(page, "Paste")
     page.locator("#embed").click()
     wait_for_status(page, "· 2 texts")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import browser, open_page  # noqa: F401 - the fixtures
+from tests.browser.conftest import browser, open_page, watched_page  # noqa: F401 - the fixtures
 from tests.browser.test_page import FIVE, OpenPage, choose_file, paste, wait_for_points, wait_for_status
 from tests.conftest import Server
 from tests.workers.conftest import Workers
