@@ -41,6 +41,8 @@ WARNINGS_OF_OTHERS = (
     ("[svelte-i18n]", "/assets/"),
     # Plotly reads the colour below the pointer from the canvas of its dots.
     ("willReadFrequently", "/plotly.js"),
+    # The same in a saved map, in which plotly's script stands itself.
+    ("willReadFrequently", "file:///"),
     # Chromium's, where a busy machine comes to use what was fetched ahead only after some seconds.
     ("was preloaded using link preload", ""),
     # Chromium's, where it draws WebGL without a GPU and a picture is read back from it.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from embedder.backends.sources import locate_model
-from tests.conftest import Server, live_server
+from tests.conftest import MODEL, Server, live_server
 from tests.corpus import files
 
 from .test_accessibility import grave
@@ -222,6 +222,12 @@ def test_the_badge_says_by_which_model_the_texts_on_screen_are(open_page: OpenPa
     wait_for_status(another, f"{len(TEXTS)} texts ·")
     another.locator("#badge", has_text="512 dimensions").wait_for()
     assert another.locator("#model input").input_value() == OTHER
+    view(page, "Compare")
+    page.locator("#compare .cx-own", has_text=OTHER).wait_for()
+    assert page.locator("#cx-with option").first.inner_text() == "all-MiniLM-L6-v2"
+    compare(page, len(TEXTS), MODEL)
+    names = page.locator("#compare .cx-map h3").all_inner_texts()
+    assert names == [f"{OTHER} · 512 dimensions", "all-MiniLM-L6-v2 · 384 dimensions"]
 
 
 def test_of_few_texts_it_says_that_there_is_nothing_to_tell(open_page: OpenPage) -> None:

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from .test_explorer import search, upload_topics
-from .test_page import OpenPage, view
+from .test_compare import compare
+from .test_explorer import grounds_of, opened_offline, search, upload_topics
+from .test_page import OpenPage, saved, view
 from .test_space import into_space
 from .test_vectors import choose, open_vectors
 
@@ -124,3 +125,39 @@ def test_drawings_are_seen_in_the_dark(open_page: OpenPage, tmp_path: Path) -> N
         view(page, name)
         page.wait_for_timeout(700)
         assert white(page) < 0.03, f"{name}: a white box"
+
+
+def test_two_maps_are_seen_in_the_dark_and_what_is_saved_there_is_dark(
+    open_page: OpenPage, watched_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page(scheme="dark").page
+    upload_topics(page, tmp_path)
+    (tmp_path / "map.html").write_bytes(saved(page, "#map", "HTML, opens offline"))
+    view(page, "Compare")
+    page.locator("#cx-go").wait_for()
+    compare(page, 13)
+    for plot in page.locator("#compare .tx-plot").all():
+        assert standing_out(plot) > 0.001
+        assert white(plot) < 0.01
+    assert white(page) < 0.03
+    pictures = {"both maps": saved(page, "#compare", "SVG of both maps")}
+
+    view(page, "Similarity")
+    page.wait_for_selector("#similarity-view .sx-heat[data-painted$=' 13']")
+    pictures["the heat map"] = saved(page, "#similarity-view .tx-toolbar", "SVG of the heat map")
+
+    shown = open_vectors(page)
+    pictures["the strips"] = saved(page, "#vectors", "SVG of the strips")
+    shown.locator(".tx-retention").scroll_into_view_if_needed()
+    page.wait_for_selector("#vectors [data-measured]", timeout=120_000)
+    pictures["what is kept"] = saved(page, "#vectors", "SVG of what is kept")
+    grounds = {name: grounds_of(picture.decode()) for name, picture in pictures.items()}
+    figures = {name: len(found) for name, found in grounds.items()}
+    assert figures == {"both maps": 3, "the heat map": 1, "the strips": 1, "what is kept": 1}
+    assert {name for name, found in grounds.items() if max(found) > 40} == set()
+
+    alone = opened_offline(watched_page, tmp_path / "map.html", scheme="dark")
+    plot = alone.locator(".tx-plot")
+    assert plot.evaluate("plot => getComputedStyle(plot).backgroundColor") == GROUND
+    assert standing_out(plot) > 0.001
+    assert white(alone) < 0.03

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import Server
 from tests.corpus import files
+from ui import theme
 
 from .test_page import (
     PLACES,
@@ -106,6 +107,20 @@ def test_the_first_screen_is_a_map_with_named_clusters_and_a_list(open_page: Ope
     assert points(page) == 3000
     assert "all-MiniLM-L6-v2" in page.locator("#badge").inner_text()
     assert "Python's library" in page.locator("#status").inner_text()
+    assert theme.CLAIM in page.locator(".masthead").inner_text()
+    plot, panel = (page.locator(f"#map {part}").bounding_box() for part in (".tx-plot", ".tx-panel"))
+    assert plot is not None
+    assert panel is not None
+    assert plot["x"] + plot["width"] <= panel["x"]
+    assert plot["width"] >= 1.5 * panel["width"]
+    tabs = page.locator("#map .tx-panel [role=tab]")
+    assert tabs.all_inner_texts() == ["Selection", "Neighbours", "Vector"]
+    ways = page.locator("#bring").get_by_role("tab")
+    above = [ways.filter(has_text=way) for way in ("Paste", "Upload", "Samples")]
+    for shown in (*above, page.locator("#badge"), page.locator("#theme")):
+        box = shown.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < box["y"] + box["height"] <= plot["y"]
     seen = page.locator(".tx-labels span").evaluate_all(
         "labels => labels.filter(label => label.style.visibility === 'visible').length"
     )
@@ -117,8 +132,13 @@ def test_the_first_screen_is_a_map_with_named_clusters_and_a_list(open_page: Ope
     assert "neighbours stay neighbours" in page.locator(".tx-message").inner_text()
 
 
-def test_a_cluster_is_left_bright_and_its_own_words_are_searched(open_page: OpenPage) -> None:
+def test_density_is_a_range_and_a_cluster_is_left_bright_and_searched_by_its_own_words(
+    open_page: OpenPage,
+) -> None:
     page = open_page().page
+    page.locator("#tx-colour").select_option(label="density")
+    page.locator(".tx-legend", has_text="density").locator(".tx-ramp").wait_for()
+    page.wait_for_function("new Set(document.querySelector('#map .tx-canvas').data[0].marker.color).size > 4")
     page.locator("#tx-colour").select_option(label="clusters")
     first = page.locator(".tx-legend button").first
     page.wait_for_function(
@@ -370,8 +390,12 @@ def test_four_ways_to_search(open_page: OpenPage, tmp_path: Path) -> None:
     meant = search(page, "a meal")
     assert set(meant[:4]) & set(TOPICS["food"])
     assert len(meant) == 10
+    said = page.locator("#tx-panel-Selection .tx-note")
+    assert said.inner_text().startswith("Cosine of question and text")
     assert search(page, "TRAIN", "keyword") == ["The train is late"]
+    assert said.inner_text().startswith("BM25: ")
     assert search(page, "train", "hybrid")[0] == "The train is late"
+    assert said.inner_text().startswith("Reciprocal rank fusion: ")
     assert search(page, "^a ", "regex") == [
         "A cold wind blows", "A sweet ripe pear", "A ticket to Lisbon",
     ]  # fmt: skip
@@ -696,16 +720,26 @@ def test_points_are_painted_while_others_still_wait(open_page: OpenPage) -> None
     assert "Python's library" in page.locator("#status").inner_text()
 
 
-def ground_of(picture: str) -> int:
-    """How bright the ground of an SVG of plotly's is, 0 to 255."""
-    colour = re.search(r"<rect [^>]*fill: rgb\((\d+), (\d+), (\d+)\)", picture)
-    assert colour is not None
-    return max(map(int, colour.groups()))
+def grounds_of(picture: str) -> list[int]:
+    """How bright the grounds of an SVG are, 0 to 255: of the sheet, and of each figure of plotly's on it."""
+    ground = r"<svg [^>]*>\s*<rect [^>]*(?:\"100%\" fill=\"|style=\"fill: )rgb\((\d+), (\d+), (\d+)\)"
+    colours = re.findall(ground, picture)
+    return [max(map(int, colour)) for colour in colours]
 
 
-def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Path) -> None:
-    watched = open_page()
-    page = watched.page
+def opened_offline(watched_page: OpenPage, file: Path, **wanted: Any) -> Page:
+    """A saved map of the topics, in a browser without a network."""
+    page = watched_page(**wanted).page
+    page.context.set_offline(True)
+    page.goto(file.as_uri())
+    page.wait_for_selector(".tx-plot[data-painted='13']")
+    return page
+
+
+def test_a_map_is_taken_away_and_opens_offline(
+    open_page: OpenPage, watched_page: OpenPage, tmp_path: Path
+) -> None:
+    page = open_page().page
     texts = upload_topics(page, tmp_path)
     saved: dict[str, Path] = {}
     tables = {
@@ -726,29 +760,27 @@ def test_a_map_is_taken_away_and_opens_offline(open_page: OpenPage, tmp_path: Pa
     drawing = saved["SVG of the map"].read_text()
     assert drawing.startswith("<svg")
     assert drawing.count('<path class="point"') == 13, "dots are shapes, not a picture of dots"
-    assert ground_of(saved["SVG of the map"].read_text()) > 200
+    light = grounds_of(drawing)
+    assert len(light) == 2
+    assert min(light) > 200
     page.locator("#theme").click()
     page.wait_for_function("document.body.classList.contains('dark')")
     page.locator("#map .tx-save summary").click()
     with page.expect_download() as downloading:
         page.locator("#map .tx-save").get_by_text("SVG of the map", exact=True).click()
-    assert ground_of(downloading.value.path().read_text()) < 40, "dark in the dark"
+    dark = grounds_of(downloading.value.path().read_text())
+    assert len(dark) == 2
+    assert max(dark) < 40, "dark in the dark"
     for name, beginning in tables.items():
         written = saved[name].read_bytes()
         assert written.startswith(beginning)
         assert len(written) > 13 * 384 * 4 * 0.8, "with all vectors"
-    page.context.set_offline(True)
-    page.goto(saved["HTML, opens offline"].as_uri())
-    page.wait_for_selector(".tx-plot[data-painted='13']")
-    assert page.locator(".tx-legend button").count() == 4
-    page.locator(".tx-legend button", has_text="food").click()
+    alone = opened_offline(watched_page, saved["HTML, opens offline"])
+    assert alone.locator(".tx-legend button").count() == 4
+    alone.locator(".tx-legend button", has_text="food").click()
     shown = "document.querySelector('.tx-canvas').data[0].marker.opacity.filter(one => one > 0.5).length"
-    page.wait_for_function(f"{shown} === 4")
-    assert page.evaluate("window.attacked") is None
-    # Gradio's page, left behind by an offline browser, may have complained of its lost connection.
-    watched.complaints = [
-        said for said in watched.complaints if "errored out" not in said and "Abort" not in said
-    ]
+    alone.wait_for_function(f"{shown} === 4")
+    assert alone.evaluate("window.attacked") is None
 
 
 def test_the_colour_is_chosen_by_all_texts_and_not_by_the_first_to_come(

@@ -290,6 +290,7 @@ def test_run_uses_the_visitors_key_and_never_shows_it_to_the_page(
     page = watched.page
     view(page, "Code")
     page.wait_for_selector(".languages .cm-content")
+    assert page.locator("#key input").get_attribute("type") == "password", "nobody reads it over a shoulder"
     page.locator("#key input").fill(server.key)
     page.locator("#run").click()
     page.wait_for_function(
@@ -364,23 +365,35 @@ def test_a_phone_shows_every_tab(open_page: OpenPage, width: int) -> None:
     )
 
 
+def tab_on(page: Page) -> None:
+    """The next stop of the Tab key, which is seen to be it."""
+    page.keyboard.press("Tab")
+    style, width = page.evaluate(
+        """(({ outlineStyle, outlineWidth }) => [outlineStyle, parseFloat(outlineWidth)])(
+          getComputedStyle(document.activeElement))"""
+    )
+    stop = page.evaluate("document.activeElement.outerHTML.slice(0, 160)")
+    assert style == "solid", stop
+    assert width >= 2, stop
+
+
 def test_it_can_be_used_from_the_keyboard(open_page: OpenPage) -> None:
     page = open_page().page
     page.locator("#bring").get_by_role("tab", name="Paste", exact=True).focus()
     page.keyboard.press("Enter")
     page.locator("#texts textarea").focus()
     page.keyboard.type("an apple\na pear")
-    page.keyboard.press("Tab")
+    tab_on(page)
     assert page.evaluate("document.activeElement.closest('#paste-way') !== null"), "what a text is"
     for _ in loading.PASTE_WAYS:  # each of Gradio's radio buttons is a stop of its own
-        page.keyboard.press("Tab")
+        tab_on(page)
     assert page.evaluate("document.activeElement.closest('#paste-split') !== null"), "whether to cut"
-    page.keyboard.press("Tab")
+    tab_on(page)
     assert page.evaluate("document.activeElement.id") == "embed"
     page.keyboard.press("Enter")
     wait_for_status(page, "2 texts")
     page.locator("#views").get_by_role("tab", name="Map", exact=True).focus()
-    page.keyboard.press("Tab")
+    tab_on(page)
     page.keyboard.press("Enter")
     assert (
         page.locator("#views").get_by_role("tab", name="Similarity").get_attribute("aria-selected") == "true"

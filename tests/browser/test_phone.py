@@ -1,4 +1,4 @@
-"""A phone in the dark: searched, walked through, boxed by a finger, saved, turned in space, compared."""
+"""A phone: searched, walked through, boxed by a finger, saved, turned in space, compared, measured, asked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .test_accessibility import grave
+from tests.conftest import Server
+
+from .test_accessibility import LISTS, grave
+from .test_axes import lay
 from .test_compare import compare
 from .test_explorer import place_of, upload_topics
 from .test_page import OpenPage, saved, view
+from .test_similarity import listed
 from .test_space import into_space, most_alone, places
+from .test_vectors import open_vectors
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -87,3 +92,44 @@ def test_a_phone_does_what_a_desk_does(open_page: OpenPage, tmp_path: Path) -> N
     page.wait_for_selector("#compare .tx-plot[data-focus]")
     assert grave(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def check(page: Page, what: str) -> None:
+    """Nothing is wider than the phone, and nothing grave is found."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, what
+    assert grave(page) == [], what
+
+
+def test_a_phone_has_axes_lists_what_smaller_vectors_keep_and_an_answer(
+    open_page: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    page = open_page(width=390, height=844, touch=True).page
+    upload_topics(page, tmp_path)
+    lay(page, ("bad weather", "good weather"), ("things", "journeys"))
+    page.wait_for_selector("#map .tx-plot[data-painted^='axes-']")
+    page.locator(".tx-edge.right").wait_for()
+    assert page.locator(".tx-edge:visible").count() == 4
+    check(page, "two axes")
+
+    view(page, "Similarity")
+    page.wait_for_selector("#similarity-view .sx-heat[data-painted]")
+    for name, panel in LISTS.items():
+        found = listed(page, name, panel)
+        if panel == "groups":  # of texts as different as these there are none until the slider says so
+            page.locator("#sx-least").press("Home")
+        found.locator(".tx-row").first.wait_for()
+        check(page, name)
+
+    shown = open_vectors(page)
+    shown.locator(".tx-retention").scroll_into_view_if_needed()
+    page.wait_for_selector("#vectors [data-measured]", timeout=120_000)
+    assert shown.locator(".tx-chart circle").count() > 3
+    check(page, "what smaller vectors keep")
+
+    view(page, "Code")
+    page.locator("#key input").fill(server.key)
+    page.locator("#run").tap()
+    page.wait_for_function(
+        "document.querySelector('#outcome textarea, #outcome input').value.startsWith('200')"
+    )
+    check(page, "an answer")

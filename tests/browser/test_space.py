@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .test_explorer import NO_WEBGL, upload_topics, wait_for_focus
+from .test_explorer import NO_WEBGL, opened_offline, upload_topics, wait_for_focus
 from .test_page import OpenPage, saved
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def into_space(page: Page) -> None:
     page.wait_for_selector(SPACE, timeout=120_000)
 
 
-def test_a_space_is_turned_clicked_shared_and_left_again(open_page: OpenPage, tmp_path: Path) -> None:
+def test_a_space_is_turned_clicked_shared_and_left_again(
+    open_page: OpenPage, watched_page: OpenPage, tmp_path: Path
+) -> None:
     watched = open_page()
     page = watched.page
     texts = upload_topics(page, tmp_path)
@@ -100,6 +102,7 @@ def test_a_space_is_turned_clicked_shared_and_left_again(open_page: OpenPage, tm
     assert len(re.findall(r"<image [^>]*data:image/png;base64,([^\"]{2000,})", written)) == 1, (
         "dots as a picture"
     )
+    (tmp_path / "space.html").write_bytes(saved(page, "#map", "HTML, opens offline"))
     page.wait_for_function("location.search.includes('layout=umap-15-0.1-42-3d')")
     page.wait_for_function("location.search.includes('at=')")
     turned = places(page)
@@ -116,6 +119,9 @@ def test_a_space_is_turned_clicked_shared_and_left_again(open_page: OpenPage, tm
     assert page.locator("#map .tx-space").is_hidden()
     page.wait_for_function("document.querySelectorAll('#map .tx-marks line').length === 10")
     assert page.get_by_role("button", name="Lasso").is_enabled()
+    alone = opened_offline(watched_page, tmp_path / "space.html")
+    drawn = alone.evaluate("(({ type, x }) => [type, x.length])(document.querySelector('.tx-space').data[0])")
+    assert drawn == ["scatter3d", 13]
 
 
 def test_pca_and_tsne_have_a_third_direction_too(open_page: OpenPage, tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ def choose(page: Page, place: int, words: str, shown: str) -> None:
     page.wait_for_selector(f"#vectors .tx[data-shown='{shown}']")
 
 
+def signed(value: float) -> str:
+    """As the page writes a number of a vector."""
+    return f"{'−' if value < 0 else '+'}{abs(value):.4f}"
+
+
 def score(page: Page, name: str) -> float:
     return float(page.locator(f"#vectors [data-score={name}] b").inner_text())
 
@@ -140,12 +145,20 @@ def test_the_strip_reads_numbers_off_by_pointer_and_by_keys(open_page: OpenPage)
     shown.get_by_role("button", name="Copied").wait_for()
     vector = json.loads(page.evaluate(COPIED))
     assert len(vector) == 384
+    numbers = shown.locator(".tx-numbers")
+    numbers.locator("summary").click()
+    written = [float(number.replace("−", "-")) for number in numbers.locator("pre").inner_text().split()]
+    assert written == pytest.approx(vector, abs=1e-6)
+    largest = shown.locator(".tx-largest tr:has(th[scope=row])").first
+    place = max(range(384), key=lambda dimension: abs(vector[dimension]))
+    assert largest.locator("th").inner_text() == str(place)
+    assert largest.locator("td").first.inner_text() == signed(vector[place])
     strip = shown.locator(".tx-strip-bar").first
     strip.focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     said = strip.get_attribute("aria-valuetext") or ""
-    assert said == f"dimension 1: {'−' if vector[1] < 0 else '+'}{abs(vector[1]):.4f}"
+    assert said == f"dimension 1: {signed(vector[1])}"
     box = strip.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 100.5 / 384, box["y"] + 10)
