@@ -341,16 +341,18 @@ async def test_every_file_holds_clusters_and_columns(client: httpx.AsyncClient, 
     async def file(name: str) -> bytes:
         return (await client.get(f"/data/{dataset.id}/export/{name}?layout=umap-15-0.1-42")).content
 
-    named = [str(label) if label >= 0 else "" for label in clusters]
+    found = (await client.get(f"/data/{dataset.id}/clusters/umap-15-0.1-42")).json()["clusters"]
+    assert len({cluster["name"] for cluster in found}) == 2
+    named = [found[label]["name"] if label >= 0 else "" for label in clusters]
     rows = list(csv.DictReader(io.StringIO((await file("csv")).decode(), newline="")))
     assert [row["cluster"] for row in rows] == named
     lines = [json.loads(line) for line in (await file("jsonl")).splitlines()]
-    assert [line["cluster"] for line in lines] == [label if label >= 0 else None for label in clusters]
+    assert [line["cluster"] for line in lines] == named
     table = pq.read_table(io.BytesIO(await file("parquet"))).to_pydict()
-    assert table["cluster"] == [label if label >= 0 else None for label in clusters]
+    assert table["cluster"] == named
     assert table["kind"] == dataset.columns["kind"]
     with np.load(io.BytesIO(await file("npz")), allow_pickle=False) as arrays:
-        assert arrays["clusters"].tolist() == clusters.tolist()
+        assert arrays["clusters"].tolist() == named
         assert arrays["column:kind"].tolist() == dataset.columns["kind"]
     with zipfile.ZipFile(io.BytesIO(await file("projector"))) as archive:
         metadata = [line.split("\t") for line in archive.read("metadata.tsv").decode().splitlines()]

@@ -131,6 +131,7 @@ async def test_nothing_is_there_at_first(page: Page) -> None:
         "allowed": True,
         "asks_for_key": False,
         "collections": [],
+        "begun": [],
         "more": 0,
         "deleted": [],
         "part": None,
