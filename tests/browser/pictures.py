@@ -21,8 +21,10 @@ from ui.samples import FIRST_SAMPLE, SAMPLES
 from .conftest import chromium
 from .test_axes import lay
 from .test_collections import open_sidebar, wait_for_message
+from .test_explorer import tab
 from .test_page import bring, choose_file, code_of, paste, view, wait_for_status
 from .test_similarity import click_cell, drawn, listed
+from .test_table import as_rows
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -92,7 +94,9 @@ def take_coming(page: Page) -> None:
     take_upload(page)
     page.locator("#embed-file").click()
     wait_for_status(page, "s left")
-    page.wait_for_function("document.querySelector('#map .tx-canvas').data[0].x.length > 1000")
+    # Until the first of them are drawn, the 3,000 of the sample are there.
+    drawn = "document.querySelector('#map .tx-canvas').data[0].x.length"
+    page.wait_for_function(f"{drawn} > 1000 && {drawn} < 3000")
 
 
 def take_selection(page: Page) -> None:
@@ -127,6 +131,38 @@ def take_search(page: Page) -> None:
     page.keyboard.type("reading and writing files")
     page.keyboard.press("Enter")
     page.wait_for_selector("#map .tx-plot[data-found]")
+
+
+def take_table(page: Page) -> None:
+    """The same hits as rows, with their scores."""
+    take_search(page)
+    as_rows(page)
+    page.locator(".tx-sheet th", has_text="Score").wait_for()
+
+
+def take_like(page: Page) -> None:
+    """A search by what is to be alike and what is not: reading, and not writing."""
+    take_search(page)
+    panel = page.locator("#tx-panel-Selection")
+    for text, button in (
+        ("opened in a read mode", "More like this"),
+        ("opened for reading", "More like this"),
+        ("opened for writing", "Less like this"),
+    ):
+        row = panel.locator(".tx-row", has_text=text).first
+        number, chips = row.get_attribute("data-row"), panel.locator(".tx-chip").count()
+        row.locator("button").click()
+        page.wait_for_selector(f"#map .tx-plot[data-focus='{number}']")
+        tab(page, "Neighbours").get_by_role("button", name=button).click()
+        panel.locator(".tx-chip").nth(chips).wait_for()
+
+
+def take_settings(page: Page) -> None:
+    """Contours under the dots, and what sets a layout."""
+    page.locator(".tx-view summary").click()
+    page.get_by_label("Density contours").check()
+    page.locator("#map .contourlayer path").first.wait_for(state="attached")
+    page.locator(".tx-settings summary").click()
 
 
 def take_similarity(page: Page) -> None:
@@ -208,6 +244,9 @@ PICTURES: dict[str, Callable[[Page], None]] = {
     "selection": take_selection,
     "search": take_search,
     "save": take_save,
+    "table": take_table,
+    "like": take_like,
+    "settings": take_settings,
     "axes": take_axes,
     "similarity": take_similarity,
     "lists": take_lists,
