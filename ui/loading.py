@@ -117,7 +117,7 @@ async def ensure_some(desk: Desk, session: Session) -> None:
             put_on_screen(session, known)
 
 
-async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> AsyncGenerator[Step, None]:
+def load(desk: Desk, session: Session, brought: Brought, model: Any) -> AsyncGenerator[Step, None]:
     """Embed `brought` and put it on screen, what there is of it from the first slice on.
 
     Raises:
@@ -127,9 +127,7 @@ async def load(desk: Desk, session: Session, brought: Brought, model: Any) -> As
     async def there() -> AsyncGenerator[Step | Brought, None]:
         yield brought
 
-    async with aclosing(carry(desk, session, there(), model)) as updates:
-        async for update in updates:
-            yield update
+    return carry(desk, session, there(), model)
 
 
 async def carry(

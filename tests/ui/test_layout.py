@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -27,6 +28,7 @@ from ui import alike, datasets, find, layout_process, retention
 from ui.datasets import Dataset, Datasets
 from ui.layout import LayoutFailed, LayoutWorker
 from ui.page import arrange, cancel
+from ui.session import Session
 from ui.view import Desk
 
 from .conftest import hashing_engine
@@ -311,18 +313,27 @@ def without_words(rows: np.ndarray) -> Dataset:
     return Dataset("d", [""] * len(rows), {}, rows, np.ones(len(rows), np.int64), frozenset(), INFO, nothing)
 
 
+@asynccontextmanager
+async def on_screen(
+    worker: LayoutWorker, folder: Path, dataset: Dataset
+) -> AsyncIterator[tuple[Desk, Session]]:
+    """A page that shows it, whose layouts `worker` makes."""
+    await worker.warm()
+    settings = Settings(cache_dir=folder)
+    async with hashing_engine(settings) as engine:
+        desk = Desk(engine, settings, worker)
+        session = desk.sessions.of("a")
+        desk.datasets.put(dataset)
+        session.put(session.begin(), dataset)
+        yield desk, session
+
+
 @in_module
 async def test_neighbours_are_found_once_for_whatever_needs_them(
     worker: LayoutWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await worker.warm()
-    settings = Settings(cache_dir=tmp_path)
-    async with hashing_engine(settings) as engine:
-        desk = Desk(engine, settings, worker)
-        session, one = desk.sessions.of("a"), without_words(vectors(300, seed=5))
-        one = replace(one, texts=[f"text {row}" for row in range(300)])
-        desk.datasets.put(one)
-        session.put(session.begin(), one)
+    one = replace(without_words(vectors(300, seed=5)), texts=[f"text {row}" for row in range(300)])
+    async with on_screen(worker, tmp_path, one) as (desk, session):
         found = Mock(wraps=nearest_neighbours)
         monkeypatch.setattr(datasets, "nearest_neighbours", found)
         async for _ in arrange(desk, session):
@@ -347,13 +358,8 @@ FAR = re.compile(
 async def test_neighbours_tell_how_far_they_are_and_cancel_ends_them(
     worker: LayoutWorker, tmp_path: Path
 ) -> None:
-    await worker.warm()
-    settings = Settings(cache_dir=tmp_path)
-    async with hashing_engine(settings) as engine:
-        desk = Desk(engine, settings, worker)
-        session, one = desk.sessions.of("a"), without_words(vectors(30_000, seed=11))
-        desk.datasets.put(one)
-        session.put(session.begin(), one)
+    one = without_words(vectors(30_000, seed=11))
+    async with on_screen(worker, tmp_path, one) as (desk, session):
         updates, at_s, told, process = [], [], [], None
         async for update in arrange(desk, session):
             updates.append(update)
