@@ -47,11 +47,15 @@ _LONGEST_FOLDER = 80
 
 @dataclass(slots=True)
 class _Running:
-    """A worker as the parent knows it; `given` connections it got so far, the last at `turn`."""
+    """A worker as the parent knows it; `given` connections it got so far, the last at `turn`.
+
+    `door` is the worker's end of `channel`, read here once the worker is gone: what it had not taken.
+    """
 
     index: int
     process: asyncio.subprocess.Process
     channel: socket.socket
+    door: socket.socket
     started_s: float
     given: int = 0
     turn: int = 0
@@ -133,17 +137,16 @@ class Supervisor:
         assert self._page is not None
         self._board.clear(index)
         descriptors = theirs.fileno(), self._page.fileno()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-P", "-m", "embedder.workers.worker", *map(str, descriptors), str(self._place(index))),
-                env=os.environ | self._environment(),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=descriptors,
-                process_group=0,  # Ctrl-C is for the parent, which then tells them
-            )
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-P", "-m", "embedder.workers.worker", *map(str, descriptors), str(self._place(index))),
+            env=os.environ | self._environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            pass_fds=descriptors,
+            process_group=0,  # Ctrl-C is for the parent, which then tells them
+        )
         ours.setblocking(False)
-        worker = self._running[index] = _Running(index, process, ours, time.monotonic())
+        worker = self._running[index] = _Running(index, process, ours, theirs, time.monotonic())
         if self._ending.is_set():  # meanwhile
             ours.close()
         return worker
@@ -180,8 +183,21 @@ class Supervisor:
 
         self._running.pop(worker.index, None)
         worker.channel.close()
+        self._take_back(worker.door)
         self._board.clear(worker.index)
         mark_process_dead(worker.process.pid, str(self._metrics))  # type: ignore[no-untyped-call]
+
+    def _take_back(self, door: socket.socket) -> None:
+        """Give the connections that a worker left at its door to others, if any are to get more."""
+        with door:
+            while (message := socket.recv_fds(door, 1, 1))[0]:
+                for descriptor in message[1]:
+                    self._waiting.append(socket.socket(fileno=descriptor))
+        if self._ending.is_set():
+            while self._waiting:
+                self._waiting.pop().close()
+        elif self._waiting:
+            self._pause()
 
     async def _watch(self) -> None:
         """End workers whose event loop stands still."""

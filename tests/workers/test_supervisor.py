@@ -119,6 +119,25 @@ async def test_one_that_ends_is_replaced_and_one_that_stands_still_is_passed_ove
         os.kill(pids[1], signal.SIGCONT)
 
 
+async def test_what_waits_at_the_door_of_one_that_is_killed_is_answered_by_another(tmp_path: Path) -> None:
+    with serving(tmp_path, "--drain-s", "2") as workers:
+        await until(lambda: all(answers(workers) for _ in range(4)))
+        pids = workers.pids()
+        address = httpx.URL(workers.server.base)
+        os.kill(pids[1], signal.SIGSTOP)
+        opened = [await asyncio.open_connection(address.host, address.port) for _ in range(8)]
+        for _, writer in opened:
+            writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        read = [asyncio.create_task(reader.read()) for reader, _ in opened]
+        await asyncio.wait(read, timeout=0.5)
+        assert not all(task.done() for task in read), "none was given to the one that stands still"
+        kill(pids[1])
+        async with asyncio.timeout(30):
+            assert {(await task).partition(b"\r\n")[0] for task in read} == {b"HTTP/1.1 200 OK"}
+        for _, writer in opened:
+            writer.close()
+
+
 def answers(workers: Workers) -> bool:
     try:
         return httpx.get(workers.server.base + "/health", timeout=1).status_code == 200

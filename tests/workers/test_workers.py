@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from tests.conftest import KEY, MODEL
-from tests.workers.conftest import HEADERS, Workers, is_running, kill, until
+from tests.workers.conftest import HEADERS, Workers, kill, until
 
 pytestmark = pytest.mark.model
 
@@ -158,8 +158,7 @@ async def test_one_that_is_killed_is_replaced_and_its_job_gone_on_with(workers: 
     with workers.each() as clients:
         batches += [Batch(client, text) for client in clients]
     kill(pids[1])
-    # What waited at its door goes with it; then the server answers, and is ready: one of its workers is.
-    await until(lambda: not is_running(pids[1]))
+    # What waits at its door is given to the other; the server is ready because one of its workers is.
     with workers.client() as client:
         assert client.get("/ready").status_code == 200
         vectors(client, "asked while a worker is away")
