@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 
 def settle_environment() -> None:
@@ -28,3 +32,50 @@ def multiply_alone() -> None:
 
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for scipy's own copy, which is loaded later
     threadpool_limits(1, user_api="blas")
+
+
+@contextmanager
+def large_buffers_apart() -> Iterator[None]:
+    """Inside, what this process allocates past 1 MB goes back to the system as soon as it is freed.
+
+    For work whose many short-lived buffers come from several threads: glibc, which takes from such a pool of
+    each thread what it has freed before, would hold more than a hundred MB of holes between small objects
+    from then on. Mapping each buffer costs time, so it is not for models; other C libraries are as they are.
+    """
+    with suppress(OSError, AttributeError):
+        _BUFFERS.enter(ctypes.CDLL(None).mallopt)
+    try:
+        yield
+    finally:
+        with suppress(OSError, AttributeError):
+            _BUFFERS.leave(ctypes.CDLL(None).mallopt)
+
+
+class _Buffers:
+    """How many are inside `large_buffers_apart`; the first and the last set what glibc does."""
+
+    _TRIM, _MAP = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    _APART_BYTES = 2**20
+    _LARGEST_BYTES = 32 * 2**20
+    """To which glibc's own threshold grows as large buffers are freed, and twice of it is kept at the top."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def enter(self, mallopt: Callable[[int, int], int]) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                mallopt(self._MAP, self._APART_BYTES)
+                mallopt(self._TRIM, 2 * self._APART_BYTES)
+
+    def leave(self, mallopt: Callable[[int, int], int]) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                mallopt(self._MAP, self._LARGEST_BYTES)
+                mallopt(self._TRIM, 2 * self._LARGEST_BYTES)
+
+
+_BUFFERS = _Buffers()

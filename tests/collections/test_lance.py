@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydantic
 import pytest
 
 from embedder.analysis import cosine_similarity
@@ -29,24 +28,6 @@ from embedder.collections.lance.versions import Latest
 from embedder.collections.rows import Found
 from embedder.errors import StoreFailed, UnknownCollection
 from tests.collections.conftest import DIMENSIONS, rows_of, vectors_of
-
-
-def test_only_the_client_that_nothing_calls_is_left_unchecked() -> None:
-    import lancedb  # noqa: F401  (what imports that client)
-    from lance_namespace_urllib3_client.api.table_api import TableApi
-    from lance_namespace_urllib3_client.models import CreateTableRequest
-
-    assert not hasattr(TableApi.create_table, "raw_function"), "what pydantic leaves on what it checks"
-    with pytest.raises(pydantic.ValidationError):
-        CreateTableRequest.model_validate({"id": 3})
-
-    @pydantic.validate_call
-    def doubled(number: int) -> int:
-        return 2 * number
-
-    assert doubled("2") == 4  # type: ignore[arg-type]
-    with pytest.raises(pydantic.ValidationError):
-        doubled("two")  # type: ignore[arg-type]
 
 
 def test_old_versions_go_also_if_nobody_writes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

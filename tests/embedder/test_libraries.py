@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -39,6 +40,48 @@ def test_products_take_one_thread_each_unless_the_owner_says_otherwise(
     # Accelerate, on a Mac, is no library that can be asked.
     assert found or sys.platform == "darwin"
     assert {min(threads, os.cpu_count() or 1)} >= set(found)
+
+
+HEAP = """
+import ctypes, threading
+from embedder.libraries import large_buffers_apart
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+class Mallinfo2(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+
+libc.mallinfo2.restype = Mallinfo2
+
+def is_mapped() -> bool:
+    libc.malloc_trim(0)  # what lies free is taken first
+    before = libc.mallinfo2().hblks
+    block = libc.malloc(4 * 2**20)
+    mapped = libc.mallinfo2().hblks > before
+    libc.free(block)
+    return mapped
+
+libc.free(libc.malloc(24 * 2**20))  # from here on blocks of that size are reused
+told = [is_mapped()]
+with large_buffers_apart():
+    told.append(is_mapped())
+    with large_buffers_apart():
+        told.append(is_mapped())
+    told.append(is_mapped())
+told.append(is_mapped())
+print(told)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heap of glibc")
+def test_large_buffers_are_given_back_at_once_where_asked_for() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HEAP], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[False, True, True, True, False]\n"
 
 
 SERVER = """

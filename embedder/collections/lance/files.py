@@ -16,6 +16,7 @@ from embedder.collections.lance.manifest import Manifest, read_manifest, stamp_o
 from embedder.collections.lance.memory import Memory
 from embedder.collections.lance.versions import Latest
 from embedder.errors import CollectionBusy, StoreFailed, UnknownCollection
+from embedder.lance_library import lancedb
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -196,9 +197,7 @@ def exclusive(
 
 def connect(folder: Path, session: Any) -> Any:
     """LanceDB over one collection's folder; its tables stay at a version until they are told to look."""
-    import lancedb
-
-    return lancedb.connect(folder, session=session)
+    return lancedb().connect(folder, session=session)
 
 
 def open_rows(folder: Path, rows: str, session: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embedder.analysis.signatures import Hyperplanes, empty_signatures, first_looked_at, near
 from embedder.analysis.similarity import unit_rows
 from embedder.collections.lance.arrow import ROW_COLUMNS, vectors_of
 from embedder.collections.lance.kept_rows import KeptRows
+from embedder.collections.lance.signed import Signed
+from embedder.libraries import large_buffers_apart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +26,6 @@ _SPARE = 1.25
 _LEAST_ROWS = 1024
 _BATCH_ROWS = 2048
 """Lance reads many batches ahead, so larger ones cost memory."""
-_WORTH_IT = 32
-"""Signatures are compared where rows are so many times those looked at first; fewer are read as soon."""
 
 
 class Matrix:
@@ -47,8 +46,7 @@ class Matrix:
         self._directed = np.empty(0, dtype=bool)
         self._all_directed = True
         self._vectors = np.empty((0, self._dimensions), dtype=np.float32)
-        self._hyperplanes = Hyperplanes(dimensions)
-        self._signatures = empty_signatures(0)
+        self._signed = Signed(dimensions)
         self._rows: KeptRows | None = KeptRows()
 
     def __len__(self) -> int:
@@ -58,7 +56,7 @@ class Matrix:
     def held_bytes(self) -> int:
         """Memory of the vectors, their signatures and the rows; to be asked without `lock` too."""
         rows = self._rows
-        return int(self._vectors.nbytes + self._signatures.nbytes) + (0 if rows is None else rows.held_bytes)
+        return int(self._vectors.nbytes) + self._signed.held_bytes + (0 if rows is None else rows.held_bytes)
 
     def follow(self, table: Any, version: int) -> None:
         """Be as `table` is, whose version was just read: only what changed since the last time is read.
@@ -70,8 +68,9 @@ class Matrix:
             return
         if not self._version:
             self._make_room(table.count_rows(), spare=1.0)
-        if not self._read(table):
-            self._read(table)
+        with large_buffers_apart():
+            if not self._read(table):
+                self._read(table)
         if len(self) != table.count_rows():
             self._keep(set(table.search().select(["id"]).limit(None).to_arrow().column("id").to_pylist()))
         self._all_directed = bool(self._directed[: len(self)].all())
@@ -95,16 +94,11 @@ class Matrix:
     ) -> tuple[Places, NDArray[np.float32]]:
         """Places of the `k` nearest, of those `passing` if given, and their cosines, best first."""
         (question,) = unit_rows(vector[None])
-        n = len(self)
-        places = self._wanted(passing)
-        count = n if places is None else len(places)
-        if not count or not question.any():
+        n, wanted = len(self), self._wanted(passing)
+        if not (n if wanted is None else len(wanted)) or not question.any():
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        if count >= _WORTH_IT * first_looked_at(k):
-            one = self._hyperplanes.signatures(question[None])
-            places = near(self._signatures[:, :n], one, k, partial(self._cosines, question), places)
-        elif places is None:
-            places = np.arange(n)
+        cosines = partial(self._cosines, question)
+        places = self._signed.near(question, k, cosines, self._vectors[:n], wanted)
         scores = self._cosines(question, places)
         best = np.argpartition(-scores, k - 1)[:k] if k < len(scores) else np.arange(len(scores))
         best = best[np.argsort(-scores[best], kind="stable")]
@@ -137,7 +131,6 @@ class Matrix:
 
     def _put(self, batch: Any) -> None:
         ids, unit = batch.column("id").to_pylist(), unit_rows(vectors_of(batch))
-        signatures = self._hyperplanes.signatures(unit)
         places = np.empty(len(ids), dtype=np.int64)
         for i, row_id in enumerate(ids):
             place = self._places.get(row_id)
@@ -147,7 +140,7 @@ class Matrix:
             places[i] = place
         self._make_room(len(self._ids))
         self._vectors[places] = unit
-        self._signatures[:, places] = signatures
+        self._signed.put(places, unit)
         self._row_ids[places] = batch.column("_rowid").to_numpy()
         self._directed[places] = unit.any(axis=1)
         if self._rows is not None:
@@ -165,11 +158,10 @@ class Matrix:
     def _make_room(self, rows: int, spare: float = _SPARE) -> None:
         if rows <= len(self._row_ids):
             return
-        more = max(_LEAST_ROWS, int(spare * rows)) - len(self._row_ids)
-        self._vectors = np.concatenate([self._vectors, np.zeros((more, self._dimensions), dtype=np.float32)])
-        self._signatures = np.concatenate([self._signatures, empty_signatures(more)], axis=1)
-        self._row_ids = np.concatenate([self._row_ids, np.zeros(more, dtype=np.int64)])
-        self._directed = np.concatenate([self._directed, np.zeros(more, dtype=bool)])
+        room = max(_LEAST_ROWS, int(spare * rows))
+        self._vectors = _with_room(self._vectors, room)
+        self._row_ids = _with_room(self._row_ids, room)
+        self._directed = _with_room(self._directed, room)
 
     def _keep(self, ids: set[str]) -> None:
         """Only these, which are all that there are."""
@@ -177,8 +169,15 @@ class Matrix:
         self._ids = [self._ids[place] for place in kept]
         self._places = {row_id: place for place, row_id in enumerate(self._ids)}
         self._vectors = self._vectors[kept]
-        self._signatures = self._signatures[:, kept]
+        self._signed.keep(kept)
         self._row_ids = self._row_ids[kept]
         self._directed = self._directed[kept]
         if self._rows is not None:
             self._rows.keep(kept)
+
+
+def _with_room(held: NDArray[Any], room: int) -> NDArray[Any]:
+    """The same rows in an array of `room`; what is past them holds anything."""
+    made = np.empty((room, *held.shape[1:]), held.dtype)
+    made[: len(held)] = held
+    return made

@@ -34,6 +34,7 @@ from embedder.collections.lance.table import LanceTable
 from embedder.collections.open_tables import OpenTables
 from embedder.collections.store import Info
 from embedder.errors import CollectionExists, UnknownCollection
+from embedder.lance_library import lancedb
 
 EXACT_ROWS = 100_000
 """Up to so many rows vectors are searched in memory, one by one: faster than by any index."""
@@ -72,8 +73,6 @@ class LanceStore:
 
     def create(self, name: str, dimensions: int, info: Info) -> LanceTable:
         """A folder; its manifest, written last, makes it a collection."""
-        from lancedb.index import FTS, BTree
-
         folder = self._root / name
         with translated(name):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,8 +90,9 @@ class LanceStore:
                     # A row keeps its number when files are compacted, so memory stays right.
                     storage_options={"new_table_enable_stable_row_ids": "true"},
                 )
-                table.create_index("id", config=BTree())
-                table.create_index("text", config=words_index(FTS))
+                index = lancedb().index
+                table.create_index("id", config=index.BTree())
+                table.create_index("text", config=words_index(index.FTS))
                 write_manifest(folder, manifest)
         return self.open(name)
 
@@ -191,9 +191,7 @@ class LanceStore:
         """LanceDB's own caches, bounded, shared by all collections of the store."""
         with self._lock:
             if self._session is None:
-                import lancedb
-
-                self._session = lancedb.Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
+                self._session = lancedb().Session(_INDEX_CACHE_BYTES, _METADATA_CACHE_BYTES)
             return self._session
 
 

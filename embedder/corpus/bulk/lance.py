@@ -11,6 +11,7 @@ from embedder.corpus.bulk.shards import ROWS, Shard, equal_spans, most_of
 from embedder.corpus.parquet_format import BATCH_ROWS, records_of, written_columns
 from embedder.corpus.rows import Row
 from embedder.errors import FileUnreadable
+from embedder.lance_library import lancedb
 
 LANCE = ".lance"
 
@@ -83,6 +84,4 @@ def open_lance(place: Place, options: Mapping[str, str]) -> Any:
 
 def connect_lance(place: Place, options: Mapping[str, str]) -> Any:
     """The folder of tables in which the table `place` is."""
-    import lancedb
-
-    return lancedb.connect(place.parent.uri, storage_options=dict(options))
+    return lancedb().connect(place.parent.uri, storage_options=dict(options))
