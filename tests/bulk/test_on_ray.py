@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,29 @@ def test_two_nodes_give_what_one_process_gives(tmp_path: Path, two_nodes: TwoNod
     assert any("worker" in path.name for path in logs)
     assert not [path for path in logs if MARKER.encode() in path.read_bytes()]
     assert MARKER not in told
+
+
+@pytest.mark.model
+@pytest.mark.clients
+def test_two_nodes_work_from_a_bucket_into_a_bucket(
+    tmp_path: Path, two_nodes: TwoNodes, s3: Bucket, cache_dir: str
+) -> None:
+    made = texts(1_000)
+    place_of("s3://texts/two-nodes/in.parquet").put(parquet(made, group_rows=250))
+    command = ["embed", "s3://texts/two-nodes/in.parquet", "-o", "s3://texts/two-nodes/out", "--on", "ray"]
+    places = {"TESSERA_CACHE_DIR": cache_dir, "RAY_ADDRESS": two_nodes.address}
+    done = run(tmp_path, *command, **places)
+    assert done.returncode == 0, done.stderr
+    assert os.environ["AWS_ENDPOINT_URL"] == s3.endpoint
+    out = place_of("s3://texts/two-nodes/out")
+    written = {file.name: (out / file.name).read() for file in out.files()}
+    done_marks = [data for name, data in written.items() if re.fullmatch(r"_tessera/\d+\.json", name)]
+    reports = [json.loads(data) for data in done_marks]
+    assert len({report["worker"] for report in reports}) == 2
+    parts = [pq.read_table(BytesIO(written[name])) for name in sorted(written) if name.startswith("part-")]
+    assert len(parts) == len(reports) == 4
+    assert [text for part in parts for text in part.column("text").to_pylist()] == made["text"]
+    assert {len(one) for part in parts for one in part.column("embedding").to_pylist()} == {384}
 
 
 @pytest.mark.model

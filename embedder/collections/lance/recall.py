@@ -20,7 +20,7 @@ _BITS = 4
 """Of each dimension; with one ten times as many rows have to be looked at in full, which is what it costs."""
 _REFINES = (2, 3, 5, 10, 20, 40)
 """So many times the wanted rows are looked at again in full; bits say less of vectors of few dimensions."""
-_PROBES = (64, 96, 128, 192, 256)
+_PROBES = (80, 96, 128, 192, 256)
 """Fewer cost hardly less, and find less for questions that are like no row than for a table's own rows."""
 _LEAST_REFINE = 2
 _MANY, _MORE_OF_MANY = 64, 1.3
