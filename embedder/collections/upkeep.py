@@ -39,9 +39,12 @@ class Debt:
 class Upkeep:
     """Runs `work` in a thread of its own when asked, once at a time and never too often."""
 
-    def __init__(self, work: Callable[[], None], name: str) -> None:
+    def __init__(
+        self, work: Callable[[], None], name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._work = work
         self._name = name
+        self._clock = clock
         self._lock = threading.Lock()
         self._running: threading.Thread | None = None
         self._later: threading.Timer | None = None
@@ -51,7 +54,7 @@ class Upkeep:
     def ask(self) -> None:
         """Begin soon, unless it is running, resting or closed."""
         with self._lock:
-            if self._closed or self._running is not None or time.monotonic() < self._not_before_s:
+            if self._closed or self._running is not None or self._clock() < self._not_before_s:
                 return
             # Not a daemon: an interpreter that ends waits for the commit that is being made.
             self._running = threading.Thread(target=self._run, name=f"upkeep-{self._name}")
@@ -70,7 +73,7 @@ class Upkeep:
 
     def _woken(self) -> None:
         with self._lock:
-            rest_s = self._not_before_s - time.monotonic()
+            rest_s = self._not_before_s - self._clock()
             busy = self._running is not None
         if busy or rest_s > 0:
             self.ask_in(max(rest_s, _LEAST_REST_S))
@@ -88,11 +91,11 @@ class Upkeep:
             running.join()
 
     def _run(self) -> None:
-        started_s = time.monotonic()
+        started_s = self._clock()
         try:
             self._work()
         finally:
-            took_s = time.monotonic() - started_s
+            took_s = self._clock() - started_s
             with self._lock:
-                self._not_before_s = time.monotonic() + max(_LEAST_REST_S, _REST * took_s)
+                self._not_before_s = self._clock() + max(_LEAST_REST_S, _REST * took_s)
                 self._running = None

@@ -63,6 +63,7 @@ def make_client(tmp_path: Path) -> MakeClient:
                 for model_id in settings.allowed_models:
                     await engine.model_info(model_id)
             http.engine = engine  # type: ignore[attr-defined]
+            http.edge = app  # type: ignore[attr-defined]
             yield http
 
     return make

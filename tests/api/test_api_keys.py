@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
+from fastapi.routing import iter_route_contexts
 
 from embedder.addresses import is_loopback
 from tests.api.canonical import assert_canonical_error
@@ -40,15 +43,46 @@ async def test_every_route_under_v1_asks_for_a_key(make_client) -> None:
             assert (await client.get(path)).status_code == 200
 
 
-def test_no_route_of_ours_is_left_out(make_client) -> None:
-    """A route under /v1 that someone adds without the guard fails here."""
-    from embedder.api import docs, embeddings, health, models, tokenize
+def every_route(client: httpx.AsyncClient) -> list[tuple[str, str]]:
+    """Method and path of each route that the application has, something in the place of its parameters."""
+    app = client.edge._api._app  # type: ignore[attr-defined]
+    return [
+        (method, re.sub(r"{\w+:path}", "org/tiny", re.sub(r"{\w+}", "x", route.path)))
+        for route in iter_route_contexts(app.routes)
+        for method in sorted(route.methods)
+    ]
 
-    guarded = [route.path for module in (embeddings, tokenize, models) for route in module.router.routes]
-    open_ = [route.path for module in (docs, health) for route in module.router.routes]
-    assert len(guarded) == 8
-    assert all("/v1/" in path for path in guarded)
-    assert sorted(open_) == sorted(OPEN)
+
+async def refusing(client: httpx.AsyncClient, **headers: str) -> set[tuple[str, str]]:
+    """Those routes that ask for a key, or for another one."""
+    found = set()
+    for method, path in every_route(client):
+        response = await client.request(method, path, json={}, headers=headers)
+        if response.status_code == 401:
+            assert_canonical_error(response, 401)
+            found.add((method, path))
+    return found
+
+
+async def test_no_route_is_left_out(make_client) -> None:
+    """One that someone adds without the guard fails here."""
+    async with make_client(keys=("one", "two")) as client:
+        routes = every_route(client)
+        guarded = set(routes) - {("GET", path) for path in OPEN}
+        assert len(guarded) == len(routes) - len(OPEN) >= 40
+        assert await refusing(client) == guarded
+        assert await refusing(client, authorization="Bearer three") == guarded
+        assert await refusing(client, authorization="Bearer two") == set()
+
+
+async def test_what_is_kept_asks_for_a_key_where_the_rest_is_open(make_client) -> None:
+    async with make_client(open=True, client=("203.0.113.9", 50000)) as client:
+        kept = {
+            (method, path)
+            for method, path in every_route(client)
+            if path.startswith(("/v1/collections", "/v1/files", "/v1/vector_stores"))
+        }
+        assert await refusing(client) == kept
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,47 @@ async def test_what_is_kept_is_counted_and_files_wait_until_there_is_room(
         await within(lambda: is_done(files[0]))
 
 
+async def test_what_a_revoked_key_began_goes_on_and_another_key_may_stop_it(
+    make_client: MakeClient, store: Store, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedder.spending._LOOK_S", 0.2)
+    sent, made = Keys(store).add("Ada", 5)
+    other, _ = Keys(store).add("Grace")
+    async with make_client(ring=ring) as client:
+        await follows(client, 401, "another")
+        await follows(client, 429, sent)
+        headers = bearing(sent)
+        kept = await client.post("/v1/vector_stores", json={"name": "kept"}, headers=headers)
+        where = f"/v1/vector_stores/{kept.json()['id']}/file_batches"
+        batches = []
+        for text in (b"a few words in a file", b"other words"):
+            uploaded = await client.post(
+                "/v1/files",
+                files={"file": ("a.txt", text)},
+                data={"purpose": "assistants"},
+                headers=headers,
+            )
+            told = {"file_ids": [uploaded.json()["id"]]}
+            batches.append((await client.post(where, json=told, headers=headers)).json()["id"])
+
+        async def states() -> list[str]:
+            asked = [client.get(f"{where}/{one}", headers=bearing(other)) for one in batches]
+            counts = [answer.json()["file_counts"] for answer in await asyncio.gather(*asked)]
+            return [state for each in counts for state in each if state != "total" and each[state]]
+
+        await asyncio.to_thread(Keys(store).revoke, made.id)
+        await follows(client, 401, sent)
+        assert_canonical_error(await client.get(f"{where}/{batches[0]}", headers=headers), 401)
+        assert await states() == ["in_progress"] * 2
+        await client.post(f"{where}/{batches[1]}/cancel", headers=bearing(other))
+        monkeypatch.setattr("embedder.collections.key_limits._MINUTE_S", 0.5)
+
+        async def ended() -> bool:
+            return await states() == ["completed", "cancelled"]
+
+        await within(ended)
+
+
 async def test_what_was_let_in_is_counted_though_nobody_waits_for_it(
     make_client: MakeClient, store: Store, ring: KeyRing
 ) -> None:

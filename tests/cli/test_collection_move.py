@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from embedder.collections.keys import Keys
 from embedder.collections.lance.store import LanceStore
 from embedder.collections.opening import open_store
 from tests.cli.commands import run, start
@@ -63,6 +64,21 @@ def test_there_by_a_variable_searched_there_and_back(tmp_path: Path, postgres: P
     assert "comparing" in back.stderr.decode()
     assert (counted(tmp_path), counted(url)) == ({"back": 300, "notes": 300}, {})
     assert told.split("checksum ")[1].split(")")[0] in back.stderr.decode()
+
+
+def test_keys_stay_with_their_store(tmp_path: Path) -> None:
+    kept(tmp_path, 3)
+    here, there = (open_store(str(tmp_path / place)) for place in ("data/collections", "there"))
+    Keys(here).add("Ada", 100)
+    before = Keys(here).read()
+    assert before
+    moved = collection(tmp_path, "move", "notes", "--to", str(tmp_path / "there"), "--delete")
+    assert moved.returncode == 0, moved.stderr.decode()
+    assert counted(str(tmp_path / "there")) == {"notes": 3}
+    assert Keys(there).read() is None
+    assert Keys(here).read() == before
+    for store in (here, there):
+        store.close()
 
 
 @pytest.mark.parametrize(("kind", "sign"), [("postgres", signal.SIGKILL), ("milvus", signal.SIGINT)])

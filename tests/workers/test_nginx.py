@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cli.commands import run
 from tests.conftest import KEY, MODEL, ROOT, Server, free_port, live_server, wait_until_answering
 from tests.environments import program
 
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.model
 
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 CLIENTS = 6
+TOKENS_PER_MINUTE = 3000
+ANY = {"model": MODEL, "input": "anything"}
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,9 @@ def nginx(folder: Path, behind: tuple[int, int]) -> Iterator[Balanced]:
 
 
 @contextlib.contextmanager
-def behind(folder: Path, port: int, *flags: str) -> Iterator[Server]:
-    with live_server(folder, "--drain-s", "10", "--notice-s", "1", *flags, port=port) as server:
+def behind(folder: Path, port: int, *flags: str, **environment: str) -> Iterator[Server]:
+    ours = ("--drain-s", "10", "--notice-s", "1", *flags)
+    with live_server(folder, *ours, port=port, **environment) as server:
         yield server
 
 
@@ -169,3 +173,42 @@ async def the_page_stays_with_one(balanced: Balanced) -> None:
         assert (await client.get("/metrics")).status_code == 404
         assert (await client.get("/v1/models")).status_code == 401
         assert (await client.get("/health")).status_code == 200
+
+
+async def asked(client: httpx.AsyncClient, text: str) -> httpx.Response:
+    return await client.post("/v1/embeddings", json={"model": MODEL, "input": text})
+
+
+async def test_both_servers_together_count_what_a_key_may_spend(tmp_path: Path) -> None:
+    data = {"TESSERA_DATA_DIR": str(tmp_path / "data")}
+    limit = ("--tokens-per-minute", str(TOKENS_PER_MINUTE))
+    made = await asyncio.to_thread(run, tmp_path, "key", "add", "Ada", *limit, **data)
+    headers = {"Authorization": f"Bearer {made.stdout.decode().strip()}"}
+    ports = free_port(), free_port()
+    async with contextlib.AsyncExitStack() as stack:
+        for number, port in enumerate(ports):
+            stack.enter_context(behind(tmp_path / str(number), port, "--no-ui", **data))
+        balanced = stack.enter_context(nginx(tmp_path, ports))
+        balancer, *servers = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60)
+            )
+            for port in (balanced.port, *ports)
+        ]
+        # Half as much again as it may spend, at once: to each server less than would close it by itself.
+        texts = [f"{number}" + " word" * 240 for number in range(18)]
+        answers = await asyncio.gather(*(asked(balancer, text) for text in texts))
+        tokens = [answer.json()["usage"]["total_tokens"] for answer in answers if answer.status_code == 200]
+        assert sum(tokens) > TOKENS_PER_MINUTE
+        for port in ports:
+            assert 0 < await answered(port) * max(tokens) < TOKENS_PER_MINUTE, "one server had it all"
+        async with asyncio.timeout(20):  # they tell each other every second
+            for server in servers:
+                while (await asked(server, "more")).status_code == 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.2)
+        for client in (*servers, *[balancer] * 6):
+            refused = await asked(client, "more")
+            assert refused.status_code == 429
+            assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert (await balancer.get("/v1/models")).status_code == 200
+        assert (await balancer.post("/v1/embeddings", headers=HEADERS, json=ANY)).status_code == 200
