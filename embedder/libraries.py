@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def settle_environment() -> None:
@@ -42,13 +43,14 @@ def large_buffers_apart() -> Iterator[None]:
     each thread what it has freed before, would hold more than a hundred MB of holes between small objects
     from then on. Mapping each buffer costs time, so it is not for models; other C libraries are as they are.
     """
-    with suppress(OSError, AttributeError):
-        _BUFFERS.enter(ctypes.CDLL(None).mallopt)
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    _BUFFERS.come(1)
     try:
         yield
     finally:
-        with suppress(OSError, AttributeError):
-            _BUFFERS.leave(ctypes.CDLL(None).mallopt)
+        _BUFFERS.come(-1)
 
 
 class _Buffers:
@@ -63,19 +65,15 @@ class _Buffers:
         self._lock = threading.Lock()
         self._inside = 0
 
-    def enter(self, mallopt: Callable[[int, int], int]) -> None:
+    def come(self, more: int) -> None:
+        """So many more, or fewer, are inside."""
         with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                mallopt(self._MAP, self._APART_BYTES)
-                mallopt(self._TRIM, 2 * self._APART_BYTES)
-
-    def leave(self, mallopt: Callable[[int, int], int]) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                mallopt(self._MAP, self._LARGEST_BYTES)
-                mallopt(self._TRIM, 2 * self._LARGEST_BYTES)
+            before, self._inside = self._inside, self._inside + more
+            if bool(before) != bool(self._inside):
+                mapped_bytes = self._APART_BYTES if self._inside else self._LARGEST_BYTES
+                mallopt = ctypes.CDLL(None).mallopt
+                mallopt(self._MAP, mapped_bytes)
+                mallopt(self._TRIM, 2 * mapped_bytes)
 
 
 _BUFFERS = _Buffers()
