@@ -68,14 +68,15 @@ class Watched:
     def reload(self) -> None:
         """Load the page anew; what Gradio says of the connections this breaks off is no complaint."""
         self.page.reload()
-        self._painted_anew()
+        self.painted_anew()
 
     def leave_for(self, address: str) -> None:
         """Another address, with no complaint of what was broken off either."""
         self.page.goto(address)
-        self._painted_anew()
+        self.painted_anew()
 
-    def _painted_anew(self) -> None:
+    def painted_anew(self) -> None:
+        """Wait for the map of a page that took another one's place; what that broke off is no complaint."""
         self.page.wait_for_selector("#map .tx-plot[data-painted]", state="attached")
         broken_off = ("AbortError", "Connection errored out", "Failed to fetch", "network error")
         self.complaints = [said for said in self.complaints if not any(sign in said for sign in broken_off)]
