@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from tests.conftest import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 
 def chromium() -> str | None:
@@ -97,6 +101,12 @@ class Watched:
         if request.method == "POST" and "/gradio_api/" in request.url:
             # Uploads are binary; what matters here is text that the page sends.
             self.bodies.append((request.post_data_buffer or b"").decode(errors="replace"))
+
+
+def pixels(shown: Locator | Page) -> NDArray[np.float64]:
+    """What is on screen, as red, green and blue from 0 to 1."""
+    picture = Image.open(io.BytesIO(shown.screenshot()))
+    return np.asarray(picture.convert("RGB"), np.float64) / 255
 
 
 @pytest.fixture(scope="module")
