@@ -287,6 +287,26 @@ def test_measuring_all_is_cancelled_and_goes_on_where_it_was(open_page: OpenPage
     assert waiting.is_hidden()
 
 
+def test_rows_of_tables_stay_as_high_once_a_file_was_looked_at(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+
+    def heights() -> list[float]:
+        return [
+            float(page.locator(f"#vectors .{table} tr").nth(1).evaluate("row => row.offsetHeight"))
+            for table in ("tx-largest", "tx-forms")
+        ]
+
+    shown = open_vectors(page)
+    shown.locator(".tx-retention").scroll_into_view_if_needed()
+    page.wait_for_selector("#vectors [data-measured]", timeout=120_000)
+    before = heights()
+    (tmp_path / "two.csv").write_text("text,kind\nan apple,fruit\na pear,fruit\n")
+    choose_file(page, tmp_path / "two.csv")
+    page.locator("#preview [role=gridcell]").first.wait_for()
+    page.wait_for_timeout(500)
+    assert heights() == before
+
+
 def test_too_few_texts_to_measure_is_a_sentence(open_page: OpenPage) -> None:
     page = open_page().page
     paste(page, FIVE)
