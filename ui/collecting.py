@@ -19,6 +19,7 @@ from embedder.collections import Collection, Question
 from embedder.collections.deleted import delete_texts, delete_whole, undo
 from embedder.collections.drawing import Drawn, columns_of, draw
 from embedder.collections.keeping import add_with_vectors, keep, new_texts
+from embedder.collections.notes import title_of
 from embedder.errors import InvalidInput, TesseraError
 from ui.datasets import Dataset, new_id
 from ui.following import Steps, Work
@@ -205,9 +206,9 @@ async def _dataset(desk: Desk, opened: Collection, drawn: Drawn) -> Dataset:
     notes = [f"a sample of {drawn.total:,}, drawn by chance; all are searched"] if sampled else []
     if drawn.undirected:
         notes.append(f"{drawn.undirected:,} without a direction (a vector of zeros) are not drawn")
-    texts = list(drawn.rows.texts)
+    texts, titled = list(drawn.rows.texts), title_of(about.metadata) or name
     dataset = await asyncio.to_thread(
-        lambda: dataset_of(name, texts, columns, tuple(notes), owned, model, source="the collection")
+        lambda: dataset_of(titled, texts, columns, tuple(notes), owned, model, source="the collection")
     )
     desk.datasets.put(dataset)
     part = Part(name, await made(opened), drawn.rows.ids, total, drawn.mark)

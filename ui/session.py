@@ -24,6 +24,8 @@ class Session:
     """
 
     datasets: Datasets
+    user: str = ""
+    """The login; empty where the page asks for none."""
     dataset_id: str | None = None
     last_call: LastCall | None = None
     base: str = ""
@@ -92,7 +94,7 @@ class Sessions:
     def of(self, session_hash: str | None, user: str | None = None) -> Session:
         """The session of a page, made where there is none; `user` keeps logins apart."""
         key = (str(user or "")[:256], str(session_hash or "")[:128])
-        session = self._sessions.setdefault(key, Session(self.datasets))
+        session = self._sessions.setdefault(key, Session(self.datasets, key[0]))
         session.touched_s = self._clock()
         self._sessions.move_to_end(key)
         self._tidy()

@@ -12,8 +12,7 @@ from embedder.collections import Collection, Collections
 from embedder.collections.begun import begun
 from embedder.collections.deleted import Deleted, deleted
 from embedder.collections.map_rows import MAX_ROWS
-from embedder.collections.notes import files_of
-from embedder.collections.texts import About
+from embedder.collections.notes import files_of, title_of
 from embedder.errors import InvalidInput, StoreFailed, TesseraError, UnknownCollection
 from ui.datasets import Dataset, Datasets
 
@@ -161,7 +160,7 @@ class Shelf:
             files = files_of(about.metadata).values()
             return {
                 "name": name,
-                "title": _title(about),
+                "title": title_of(about.metadata),
                 "count": stats.count,
                 "model": about.model,
                 "dimensions": about.dimensions,
@@ -171,11 +170,6 @@ class Shelf:
             }
         except (StoreFailed, UnknownCollection) as error:
             return {"name": name, "problem": str(error)}
-
-
-def _title(about: About) -> str:
-    """What a program calls its vector store; empty of any other collection."""
-    return str(about.metadata.get("name") or "") if "files" in about.metadata else ""
 
 
 async def made(opened: Collection) -> tuple[int, str]:
@@ -194,6 +188,7 @@ def as_told(one: Deleted) -> dict[str, Any]:
     return {
         "id": one.id,
         "collection": one.collection,
+        "title": one.title,
         "whole": one.whole,
         "count": one.count,
         "left_s": one.left_s,

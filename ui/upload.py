@@ -131,7 +131,8 @@ async def ticket_for(  # noqa: PLR0917  # what the page knows of the file
     """A ticket for a file that is looked at, in place of the one `before`; empty where there is none."""
     if not await asyncio.to_thread(still_there, desk, path):
         return ""
-    return desk.tickets.give(Looked(path, column if isinstance(column, str) else None, bool(take)), before)
+    chosen = column if isinstance(column, str) else None
+    return desk.tickets.give(Looked(path, chosen, bool(take), session.user), before)
 
 
 async def again(desk: Desk, session: Session, ticket: Any) -> Any:
@@ -139,7 +140,7 @@ async def again(desk: Desk, session: Session, ticket: Any) -> Any:
     import gradio as gr
 
     unchanged = [gr.skip()] * (1 + OUTPUTS)
-    kept = desk.tickets.get(ticket)
+    kept = desk.tickets.get(ticket, session.user)
     if kept is None or not await asyncio.to_thread(still_there, desk, kept.path):
         return unchanged
     session.looks += 1

@@ -12,10 +12,27 @@ const plotly = new Promise((done, failed) => {
   const script = document.createElement("script");
   script.src = new URL("plotly.js", import.meta.url).href;
   // Gradio's own plotly may come later and take the name: this one is kept by reference.
-  script.onload = () => done(window.Plotly);
+  script.onload = () => done(withoutAddress(window.Plotly));
   script.onerror = () => failed(new Error("plotly.js did not come."));
   document.head.append(script);
 });
+
+// Where a page has a <base>, as Gradio's has, plotly names what it clips and fills by with the page's whole
+// address. Ours changes as the page is used, and a browser then finds neither cells nor scale: so a plot
+// begins without it, and names them by their ids alone.
+function withoutAddress(library) {
+  const beginning = (name) => (...given) => {
+    const base = document.querySelector("base[href]");
+    const href = base?.getAttribute("href");
+    base?.removeAttribute("href");
+    try {
+      return library[name](...given);
+    } finally {
+      base?.setAttribute("href", href);
+    }
+  };
+  return Object.assign(Object.create(library), { newPlot: beginning("newPlot"), react: beginning("react") });
+}
 
 // `module` exports `mount(element, gradio, plotly)`.
 export async function start(module, element, gradio) {

@@ -2,8 +2,9 @@
 // every request and nowhere else; this tab remembers it until it is closed.
 
 import { Api } from "./api.js";
+import { keepInTab, keptInTab } from "./tab_store.js";
 
-const KEY = "tessera:key";
+const KEY = "key";
 
 export class Keeper extends Api {
   constructor(base) {
@@ -12,12 +13,11 @@ export class Keeper extends Api {
   }
 
   get key() {
-    return sessionStorage.getItem(KEY) ?? "";
+    return keptInTab(KEY) ?? "";
   }
 
   set key(key) {
-    if (key) sessionStorage.setItem(KEY, key);
-    else sessionStorage.removeItem(KEY);
+    keepInTab(KEY, key || null);
   }
 
   // A header holds bytes: whatever is written is sent as UTF-8.

@@ -112,10 +112,10 @@ export class Pair {
   }
 
   _explain(left, right, most, note) {
-    const swatch = (colour) => make("i", { style: { backgroundColor: `rgba(${colour}, ${STRONGEST})` } });
+    const key = (colour, means) => make("span", {}, make("i", { style: { backgroundColor: `rgba(${colour}, ${STRONGEST})` } }), means);
     const runs = [left, right].filter(({ words, parts }) => parts.length < words).map(({ words, parts }) => `${words} words left out in ${parts.length} runs`);
     this.legend.replaceChildren(
-      make("p", { className: "sx-key" }, swatch(NEARER), `brings them nearer, up to ${signed(most)} `, swatch(APART), `keeps them apart, down to ${signed(-most)}`),
+      make("p", { className: "sx-key" }, key(NEARER, `brings them nearer, up to ${signed(most)}`), " ", key(APART, `keeps them apart, down to ${signed(-most)}`)),
       make("p", { textContent: `${note}${runs.length ? ` Long texts: ${runs.join("; ")}.` : ""}` }),
     );
     this.number.textContent = "Point at a word, or walk with the arrow keys, for its number.";

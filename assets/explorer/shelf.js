@@ -145,7 +145,7 @@ class Shelf {
 
   // A vector store's name is what its program gives it; what it is found by is an id.
   _titled(name) {
-    return this.told.collections.find((one) => one.name === name)?.title || name;
+    return this.told?.collections.find((one) => one.name === name)?.title || name;
   }
 
   _item({ name, title, count: n, model, dimensions, problem, recall, sample, coming }) {
@@ -170,10 +170,11 @@ class Shelf {
     );
   }
 
-  _deleted({ id, collection, whole, count: n, left_s: left }) {
-    const what = whole ? `${collection}, ${count(n, "text")}` : `${count(n, "text")} of ${collection}`;
+  _deleted({ id, collection, title, whole, count: n, left_s: left }) {
+    const titled = title || collection;
+    const what = whole ? `${titled}, ${count(n, "text")}` : `${count(n, "text")} of ${titled}`;
     const minutes = Math.max(1, Math.round(left / 60));
-    return make("div", { className: "kx-gone", "data-id": id }, make("span", { textContent: `Deleted: ${what}`, dir: "auto" }), make("small", { textContent: `Can be undone for ${count(minutes, "minute")}.` }), button("Undo", () => this.undo(id), { "aria-label": `Undo: ${what}` }));
+    return make("div", { className: "kx-gone", "data-id": id }, make("span", { textContent: `Deleted: ${what}`, dir: "auto" }), make("small", { textContent: `Can be undone for ${count(minutes, "minute")}.` }), button("Undo", () => this.undo(id, titled), { "aria-label": `Undo: ${what}` }));
   }
 
   // What is selected or found on the map, else the text in focus.
@@ -205,12 +206,12 @@ class Shelf {
     return this.job(`/${encodeURIComponent(part.name)}/map`, { data: part.id }, ({ mapped }) => `${count(mapped, "text")} mapped; the map is kept.`);
   }
 
-  openIt(name, said = `${name} is on the map.`) {
+  openIt(name, said = `${this._titled(name)} is on the map.`) {
     return this.job(`/${encodeURIComponent(name)}/open`, {}, () => said);
   }
 
   add(name) {
-    return this.job(`/${encodeURIComponent(name)}/add`, { data: this.screen.id }, (done) => `Added to ${name}: ${count(done.new, "text")} new, ${done.replaced.toLocaleString("en")} replaced.`, HALF_ADDED);
+    return this.job(`/${encodeURIComponent(name)}/add`, { data: this.screen.id }, (done) => `Added to ${this._titled(name)}: ${count(done.new, "text")} new, ${done.replaced.toLocaleString("en")} replaced.`, HALF_ADDED);
   }
 
   remove() {
@@ -225,8 +226,8 @@ class Shelf {
   }
 
   // What was put back is shown where its collection is on screen.
-  async undo(id) {
-    const done = await this.job("/undo", { id }, ({ collection, put_back: back, stayed }) => `${count(back, "text")} put back into ${collection}${stayed ? `; ${stayed.toLocaleString("en")} had been written anew, and stayed` : ""}.`, HALF_BACK);
+  async undo(id, titled) {
+    const done = await this.job("/undo", { id }, ({ put_back: back, stayed }) => `${count(back, "text")} put back into ${titled}${stayed ? `; ${stayed.toLocaleString("en")} had been written anew, and stayed` : ""}.`, HALF_BACK);
     if (done && part.name === done.collection) await this.openIt(done.collection, this.message.textContent);
   }
 

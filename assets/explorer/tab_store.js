@@ -2,6 +2,15 @@
 // to us, or full; then it is not kept.
 
 const PREFIX = "tessera:";
+const OWNER = "owner";
+
+// Where the page asks for a login, all of it belongs to who is logged in; before anything of it is read,
+// that of anybody else goes.
+const login = window.gradio_config?.username ?? null;
+if (keptInTab(OWNER) !== login) {
+  forgetAll();
+  keepInTab(OWNER, login);
+}
 
 export function keepInTab(name, value) {
   try {
@@ -17,5 +26,13 @@ export function keptInTab(name) {
     return JSON.parse(sessionStorage.getItem(PREFIX + name));
   } catch {
     return null;
+  }
+}
+
+function forgetAll() {
+  try {
+    for (const name of Object.keys(sessionStorage)) if (name.startsWith(PREFIX)) sessionStorage.removeItem(name);
+  } catch {
+    // As above.
   }
 }

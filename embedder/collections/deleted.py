@@ -20,6 +20,7 @@ from embedder.collections.catalogue import HIDDEN, Collections
 from embedder.collections.collection import OnProgress
 from embedder.collections.keeping import add_with_vectors
 from embedder.collections.moving import put
+from embedder.collections.notes import title_of
 from embedder.collections.rows import Row
 from embedder.collections.store import Info, Table
 from embedder.collections.texts import NewText, as_rows
@@ -42,10 +43,14 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What can be put back: a `whole` collection, or `count` texts of it; `left_s` until it goes for good."""
+    """What can be put back: a `whole` collection, or `count` texts of it; `left_s` until it goes for good.
+
+    `title` is what its program calls a vector store.
+    """
 
     id: str
     collection: str
+    title: str
     whole: bool
     count: int
     left_s: float
@@ -93,7 +98,7 @@ async def delete_texts(
     if not count:
         await asyncio.to_thread(collections.store.drop, hidden)
         return None
-    return Deleted(hidden, name, False, count, KEPT_S)
+    return Deleted(hidden, name, _title(table), False, count, KEPT_S)
 
 
 async def delete_whole(collections: Collections, name: str) -> Deleted:
@@ -111,7 +116,7 @@ async def delete_whole(collections: Collections, name: str) -> Deleted:
     await asyncio.to_thread(opened.table.change_info, lambda info: {**info, _NOTE: note})
     await asyncio.to_thread(_moved, collections, hidden, table, name)
     await collections.forget_begun(name)
-    return Deleted(hidden, name, True, count, KEPT_S)
+    return Deleted(hidden, name, _title(table), True, count, KEPT_S)
 
 
 async def deleted(collections: Collections) -> list[Deleted]:
@@ -122,10 +127,12 @@ async def deleted(collections: Collections) -> list[Deleted]:
         looked_at = await asyncio.to_thread(_looked_at, collections, name)
         if looked_at is None:
             continue
-        note, count = looked_at
+        note, count, title = looked_at
         if count or note.get("whole"):
             left_s = max(0.0, _made_s(name) + KEPT_S - time.time())
-            found.append(Deleted(name, str(note.get("of", "")), bool(note.get("whole")), count, left_s))
+            found.append(
+                Deleted(name, str(note.get("of", "")), title, bool(note.get("whole")), count, left_s)
+            )
     return found
 
 
@@ -257,14 +264,18 @@ def _opened(collections: Collections, name: str) -> Table | None:
         return None
 
 
-def _looked_at(collections: Collections, name: str) -> tuple[dict[str, Any], int] | None:
-    """What a hidden table says of itself, and how many rows it has; None of one that cannot be read."""
+def _looked_at(collections: Collections, name: str) -> tuple[dict[str, Any], int, str] | None:
+    """What a hidden table says of itself, its rows, its title; None of one that cannot be read."""
     try:
         table = collections.store.open(name)
         note = table.info.get(_NOTE)
-        return (note, table.count()) if isinstance(note, dict) else None
+        return (note, table.count(), _title(table)) if isinstance(note, dict) else None
     except (UnknownCollection, StoreFailed):
         return None
+
+
+def _title(table: Table) -> str:
+    return title_of(table.info.get("metadata", {}))
 
 
 async def _hidden(collections: Collections) -> list[str]:

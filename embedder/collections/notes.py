@@ -1,4 +1,4 @@
-"""What a collection remembers of its files, under `files` of its metadata."""
+"""What a collection remembers of its files, under `files` of its metadata, and what programs call it."""
 
 from __future__ import annotations
 
@@ -59,3 +59,8 @@ def files_of(metadata: Mapping[str, Any]) -> Files:
         with suppress(TypeError):
             files[file_id] = Document(**one)
     return files
+
+
+def title_of(metadata: Mapping[str, Any]) -> str:
+    """What a program calls its vector store; empty of any other collection."""
+    return str(metadata.get("name") or "") if "files" in metadata else ""

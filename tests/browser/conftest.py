@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from tests.conftest import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 
 def chromium() -> str | None:
@@ -68,14 +72,15 @@ class Watched:
     def reload(self) -> None:
         """Load the page anew; what Gradio says of the connections this breaks off is no complaint."""
         self.page.reload()
-        self._painted_anew()
+        self.painted_anew()
 
     def leave_for(self, address: str) -> None:
         """Another address, with no complaint of what was broken off either."""
         self.page.goto(address)
-        self._painted_anew()
+        self.painted_anew()
 
-    def _painted_anew(self) -> None:
+    def painted_anew(self) -> None:
+        """Wait for the map of a page that took another one's place; what that broke off is no complaint."""
         self.page.wait_for_selector("#map .tx-plot[data-painted]", state="attached")
         broken_off = ("AbortError", "Connection errored out", "Failed to fetch", "network error")
         self.complaints = [said for said in self.complaints if not any(sign in said for sign in broken_off)]
@@ -96,6 +101,12 @@ class Watched:
         if request.method == "POST" and "/gradio_api/" in request.url:
             # Uploads are binary; what matters here is text that the page sends.
             self.bodies.append((request.post_data_buffer or b"").decode(errors="replace"))
+
+
+def pixels(shown: Locator | Page) -> NDArray[np.float64]:
+    """What is on screen, as red, green and blue from 0 to 1."""
+    picture = Image.open(io.BytesIO(shown.screenshot()))
+    return np.asarray(picture.convert("RGB"), np.float64) / 255
 
 
 @pytest.fixture(scope="module")

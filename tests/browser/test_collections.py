@@ -433,3 +433,12 @@ def test_files_that_programs_send_are_told_of_while_they_come(
     item.get_by_text("1 file on the way in").wait_for(state="detached")
     assert int(items(page)["notes"].split()[0].replace(",", "")) > 3
     assert page.evaluate("document.activeElement.id") == f"kx-open-{store}"
+    # Deleted and put back it has its name too.
+    page.get_by_role("button", name="Delete notes").click()
+    wait_for_message(page, "notes deleted.")
+    gone = page.locator("#shelf .kx-gone").first
+    assert gone.locator("span").inner_text().startswith("Deleted: notes, ")
+    picture(page, "store-deleted", SIZES[0])
+    gone.get_by_role("button", name="Undo: notes").click()
+    wait_for_message(page, "put back into notes.")
+    page.locator("#shelf .kx-item", has_text=store).wait_for()

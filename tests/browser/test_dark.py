@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
+from .conftest import pixels
 from .test_compare import compare
 from .test_explorer import grounds_of, opened_offline, search, upload_topics
 from .test_page import OpenPage, saved, view
@@ -25,12 +24,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 GROUND = "rgb(24, 24, 27)"
 TEXT_AT_LEAST, DRAWING_AT_LEAST = 4.5, 3.0  # WCAG 2.2, 1.4.3 and 1.4.11
-
-
-def pixels(shown: Locator | Page) -> NDArray[np.float64]:
-    """What is on screen, as red, green and blue from 0 to 1."""
-    picture = Image.open(io.BytesIO(shown.screenshot()))
-    return np.asarray(picture.convert("RGB"), np.float64) / 255
 
 
 def luminance(colours: NDArray[np.float64]) -> NDArray[np.float64]:

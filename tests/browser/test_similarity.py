@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .conftest import pixels
 from .test_page import OpenPage, code_of, paste, view, wait_for_points, wait_for_status
 
 if TYPE_CHECKING:
@@ -126,6 +127,32 @@ def test_the_heat_map_holds_the_models_cosines_and_a_cell_is_explained(open_page
     assert "“is”" in pair.locator(".sx-number").inner_text()
     pair.get_by_role("button", name="Show on the map").click()
     assert selected(page) == [0, 2]
+
+
+def test_cells_and_scale_stay_though_the_address_changes(open_page: OpenPage) -> None:
+    page = open_page().page
+    bring(page, FOURTEEN)
+
+    def colourful() -> list[float]:
+        """The share of coloured dots in the cells, and in the scale below them."""
+        area = page.locator(f"{HEAT} .nsewdrag").first.bounding_box()
+        shown = pixels(page.locator(HEAT))
+        frame = page.locator(HEAT).bounding_box()
+        assert area is not None
+        assert frame is not None
+        end = int(area["y"] - frame["y"] + area["height"])
+        return [
+            float((part.max(axis=2) - part.min(axis=2) > 0.15).mean()) for part in (shown[:end], shown[end:])
+        ]
+
+    before = colourful()
+    assert before[0] > 0.3
+    assert before[1] > 0.01
+    page.evaluate("history.replaceState(null, '', `${location.search}&elsewhere=1`)")
+    # As when one comes back from another view: the browser looks up anew what cells are clipped by.
+    page.locator(HEAT).evaluate("heat => { heat.hidden = true; heat.offsetWidth; heat.hidden = false; }")
+    page.wait_for_timeout(300)
+    assert colourful() == pytest.approx(before, rel=0.05)
 
 
 def test_cells_are_reached_by_keys_and_texts_are_never_markup(open_page: OpenPage) -> None:

@@ -252,6 +252,61 @@ def test_of_many_texts_a_sample_is_measured_and_all_when_asked(open_page: OpenPa
     assert "±" not in said.inner_text()
 
 
+def test_measuring_all_is_cancelled_and_goes_on_where_it_was(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+    vectors = np.random.default_rng(8).normal(size=(10_500, 48)).astype(np.float32)
+    (tmp_path / "many.npz").write_bytes(files.npz(vectors=vectors, x=vectors[:, 0], y=vectors[:, 1]))
+    choose_file(page, tmp_path / "many.npz")
+    page.locator("#embed-file", has_text="Show this file").click()
+    page.wait_for_selector("#map .tx-plot[data-painted='file 10500']", timeout=180_000)
+    shown = open_vectors(page, "Row 1")
+    shown.locator(".tx-retention").scroll_into_view_if_needed()
+    ask = shown.get_by_role("button", name="Measure over all 10,500 texts")
+    ask.click()
+    kept = shown.locator(".tx-kept", has_text="(100.0 %), over all 10,500 texts")
+    kept.wait_for(timeout=120_000)
+    waiting = shown.locator(".tx-retention .sx-waiting")
+    waiting.get_by_text("Measuring ").wait_for()
+    waiting.get_by_role("button", name="Cancel").click()
+    # What was measured stays; the rest is told as not known, and can be asked for.
+    waiting.wait_for(state="hidden")
+    ask.wait_for()
+    rows = "[...document.querySelectorAll('#vectors .tx-forms tr[data-what]')]"
+    codings = f"{rows}.slice(1).map((row) => row.lastChild.innerText)"
+    measured = shown.locator(".tx-chart circle").count()
+    assert 1 <= measured < 14
+    assert page.evaluate(codings) == ["…"] * 3
+    page.wait_for_timeout(3000)  # in which the next form would be measured
+    assert (shown.locator(".tx-chart circle").count(), page.evaluate(codings)) == (measured, ["…"] * 3)
+    assert page.locator("#vectors [data-whole]").count() == 0
+    assert kept.is_visible()
+    ask.click()
+    page.wait_for_selector("#vectors [data-whole]", timeout=180_000)
+    assert all(share.endswith(" %") for share in page.evaluate(codings))
+    assert shown.get_by_role("button", name="Measure over").count() == 0
+    assert waiting.is_hidden()
+
+
+def test_rows_of_tables_stay_as_high_once_a_file_was_looked_at(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page().page
+
+    def heights() -> list[float]:
+        return [
+            float(page.locator(f"#vectors .{table} tr").nth(1).evaluate("row => row.offsetHeight"))
+            for table in ("tx-largest", "tx-forms")
+        ]
+
+    shown = open_vectors(page)
+    shown.locator(".tx-retention").scroll_into_view_if_needed()
+    page.wait_for_selector("#vectors [data-measured]", timeout=120_000)
+    before = heights()
+    (tmp_path / "two.csv").write_text("text,kind\nan apple,fruit\na pear,fruit\n")
+    choose_file(page, tmp_path / "two.csv")
+    page.locator("#preview [role=gridcell]").first.wait_for()
+    page.wait_for_timeout(500)
+    assert heights() == before
+
+
 def test_too_few_texts_to_measure_is_a_sentence(open_page: OpenPage) -> None:
     page = open_page().page
     paste(page, FIVE)

@@ -285,11 +285,29 @@ async def test_a_whole_collection_goes_and_comes_back_also_after_a_restart(page:
     assert gone["deleted"]["whole"]
     told = await page.told(shown)
     assert (told["collections"], told["part"]) == ([], None)
-    assert (told["deleted"][0]["collection"], told["deleted"][0]["count"]) == ("fruit", 12)
+    listed = told["deleted"][0]
+    assert (listed["collection"], listed["title"], listed["count"]) == ("fruit", "", 12)
     restarted = Page(Desk(page.desk.engine, page.desk.settings, page.desk.worker), page.collections)
     assert [one["id"] for one in (await restarted.told())["deleted"]] == [gone["deleted"]["id"]]
     assert (await restarted.last("undo", {"id": gone["deleted"]["id"]}))["put_back"] == 12
     assert (await page.told(shown))["part"]["name"] == "fruit"
+
+
+@ON_EVERY_STORE
+async def test_of_a_vector_store_is_told_what_its_program_calls_it_also_once_it_is_deleted(
+    page: Page,
+) -> None:
+    shown = page.dataset(await page.last("vs_1/keep", {"data": (await page.on_screen(TEXTS)).id}))
+    opened = await page.collections.open("vs_1")
+    named = {"name": "reports", "files": {}}
+    await asyncio.to_thread(opened.table.change_info, lambda info: {**info, "metadata": named})
+    some = await page.last("vs_1/delete", {"data": shown.id, "rows": [0]})
+    all_of_it = await page.last("vs_1/drop")
+    told = (await page.told())["deleted"]
+    assert [(one["id"], one["collection"], one["title"]) for one in told] == [
+        (gone["deleted"]["id"], "vs_1", "reports") for gone in (all_of_it, some)
+    ]
+    assert all(gone["deleted"]["title"] == "reports" for gone in (some, all_of_it))
 
 
 @pytest.mark.parametrize("action", [*ACTIONS, "undo"])

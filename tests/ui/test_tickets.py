@@ -48,6 +48,28 @@ def test_tickets_expire_and_the_oldest_make_room() -> None:
     assert [tickets.get(one) for one in given] == [None] * 3
 
 
+def test_a_ticket_is_nothing_to_another_login() -> None:
+    tickets = Tickets(60)
+    given = tickets.give(Looked("one", owner="ada"))
+    for other in ("", "ben", "Ada"):
+        assert tickets.get(given, other) is None
+    assert tickets.give(Looked("one", owner="ben"), given) != given
+    assert tickets.get(given, "ada") == Looked("one", owner="ada"), "nobody else's file takes its place"
+    new = tickets.give(Looked("one", "title", owner="ada"), given)
+    assert tickets.get(given, "ada") is None
+    assert tickets.get(new, "ada") == Looked("one", "title", owner="ada")
+
+
+async def test_a_file_is_found_again_only_by_who_looked_at_it(desk: Desk) -> None:
+    file = uploaded(desk, "one.txt", "an apple\na pear")
+    ticket = await upload.ticket_for(desk, desk.sessions.of("a", "ada"), str(file), None, True)
+    for other in (desk.sessions.of("a", "ben"), desk.sessions.of("a")):
+        told = await upload.again(desk, other, ticket)
+        assert len(told) == 1 + OUTPUTS
+        assert all("value" not in update for update in told)
+    assert (await upload.again(desk, desk.sessions.of("b", "ada"), ticket))[0] == str(file)
+
+
 async def test_a_file_is_found_again_with_what_was_chosen_for_it(desk: Desk) -> None:
     file = uploaded(desk, "two.jsonl", '{"text": "a", "title": "b", "embedding": [1, 2]}\n' * 2)
     ticket = await upload.ticket_for(desk, desk.sessions.of("before"), str(file), "title", False)
