@@ -54,6 +54,9 @@ def _add(parser: argparse.ArgumentParser) -> None:
         "--document", metavar="NAME", help="the document of the texts; by default the file's name"
     )
     parser.add_argument(
+        "--replace", action="store_true", help="delete what the document had and the file no longer has"
+    )
+    parser.add_argument(
         "--chunk-tokens", metavar="N", type=int, help="cut longer texts into chunks of N tokens"
     )
     parser.add_argument(
