@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 _STRICT = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
 _TEXT = {"type": "string", "minLength": 1}
-_NEW_TEXT = {
+_NEW_TEXT: dict[str, Any] = {
     "type": "object",
     "required": ["text"],
     "properties": {
@@ -18,6 +18,11 @@ _NEW_TEXT = {
         "columns": {"type": "object"},
         "embedding": {"type": "array", "items": {"type": "number"}},
     },
+}
+_CHANGED_TEXT = {
+    "type": "object",
+    "required": ["id"],
+    "properties": {name: _NEW_TEXT["properties"][name] for name in ("id", "text", "document", "columns")},
 }
 _FILTER = {
     "type": "object",
@@ -47,6 +52,26 @@ class AddTexts(BaseModel):
         "Either all have an `embedding` or none has."
     )
     fingerprint: str | None = Field(None, description="Of the model that made the embeddings, if they came.")
+
+
+class GetTexts(BaseModel):
+    """Texts to be read."""
+
+    model_config = _STRICT
+
+    ids: list[str] = Field(min_length=1, description="Ids of texts, up to 1,000.")
+    embeddings: bool = Field(False, description="Have the vectors in the answer.")
+
+
+class UpdateTexts(BaseModel):
+    """Changes of texts that are there."""
+
+    model_config = _STRICT
+
+    texts: Annotated[Any, WithJsonSchema({"type": "array", "items": _CHANGED_TEXT})] = Field(
+        description="Objects with `id` and what is to be different: `text`, `document`, or `columns`, which "
+        "take the place of all that it had."
+    )
 
 
 class DeleteTexts(BaseModel):
@@ -122,6 +147,32 @@ class AddedTexts(BaseModel):
     replaced: int
     unchanged: int = Field(description="Were there already as they are.")
     failed: list[FailedText]
+
+
+class Text(BaseModel):
+    """A text of a collection."""
+
+    id: str
+    text: str
+    document: str
+    columns: dict[str, Any]
+    embedding: list[float] | None = Field(None, description="Where it was asked for.")
+
+
+class Texts(BaseModel):
+    """Texts in the order in which they were asked for."""
+
+    object: Literal["list"]
+    data: list[Text]
+    missing: list[str] = Field(description="Ids that no text has.")
+
+
+class UpdatedTexts(BaseModel):
+    """What has become of the changes: all of it is kept by now."""
+
+    object: Literal["collection.updated"]
+    updated: int = Field(description="How many texts were there.")
+    missing: list[str] = Field(description="Ids that no text has.")
 
 
 class Deleted(BaseModel):

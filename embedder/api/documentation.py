@@ -89,6 +89,8 @@ def request_examples(model: str) -> dict[str, dict[str, dict[str, Any]]]:
                 "filters": {"type": "gte", "key": "year", "value": 2024},
             },
         },
+        "get_texts": {"With its vector": {"ids": ["first"], "embeddings": True}},
+        "update_texts": {"Columns": {"texts": [{"id": "first", "columns": {"year": 2025}}]}},
         "delete_texts": {"Of one document": {"documents": ["letters"]}},
         "tokenize": {"A batch": {"model": model, "input": texts}},
         "tokenize_by_model": {"One text": {"input": text}},

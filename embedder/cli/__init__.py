@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     add_collection_commands(
         commands.add_parser(
             "collection",
-            help="texts that last: add, search, list, export, import, reembed, move, delete",
+            help="texts that last: add, search, get, list, export, import, reembed, map, move, delete",
             description="Texts that last, in TESSERA_DATA_DIR or at TESSERA_DATA_URL, with all they have.",
         )
     )

@@ -14,8 +14,9 @@ from embedder.cli.collection_add import add
 from embedder.cli.collection_map import map_collection
 from embedder.cli.collection_move import move_collection
 from embedder.cli.input import TERMINATED, cancel_when_terminated, progress_bar, say, settings_of
-from embedder.collections import Collections, Question, open_collections, parse_filter
+from embedder.collections import Collections, Hit, Question, open_collections, parse_filter
 from embedder.collections.migrate import reembed
+from embedder.collections.rows import Row
 from embedder.collections.transfer import export_collection, import_collection
 from embedder.config import Settings
 from embedder.corpus.rows import counted
@@ -34,6 +35,7 @@ def collection(args: argparse.Namespace) -> int:
     actions: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
         "add": _add,
         "search": _search,
+        "get": _get,
         "list": _list,
         "export": _export,
         "import": _import,
@@ -109,10 +111,22 @@ async def _search(args: argparse.Namespace) -> int:
     async with context as collections:
         answer = await (await collections.open(args.name)).search(question)
     for hit in answer.hits:
-        print(_as_json(hit) if args.json else f"{hit.score:8.4f}  {hit.row.id}  {_shown(hit.row.text)}")
+        print(_as_hit(hit) if args.json else f"{hit.score:8.4f}  {hit.row.id}  {_shown(hit.row.text)}")
     if not args.json:
         say(f"{counted(len(answer.hits), 'hit')}. {answer.score}")
     return 0
+
+
+async def _get(args: argparse.Namespace) -> int:
+    async with _stored() as collections:
+        rows = await (await collections.open(args.name)).get(args.id, vectors=args.vectors)
+    for row in rows:
+        print(_as_json(row, {} if row.vector is None else {"embedding": row.vector}))
+    there = {row.id for row in rows}
+    missing = [one for one in dict.fromkeys(args.id) if one not in there]
+    if missing:
+        say(f"Not in {args.name}: {', '.join(map(_shown, missing))}.")
+    return 1 if missing else 0
 
 
 async def _list(args: argparse.Namespace) -> int:
@@ -202,13 +216,15 @@ def _json(told: str) -> Any:
         raise InvalidInput("--filter is not valid JSON.", param="filters") from None
 
 
-def _as_json(hit: Any) -> str:
+def _as_hit(hit: Hit) -> str:
+    return _as_json(hit.row, {"score": hit.score, "parts": dict(hit.parts)})
+
+
+def _as_json(row: Row, more: dict[str, Any]) -> str:
     import orjson
 
-    row = hit.row
-    told = {"id": row.id, "score": hit.score, "parts": dict(hit.parts), "text": row.text}
-    told |= {"document": row.document, "columns": dict(row.columns)}
-    return str(orjson.dumps(told).decode())
+    told = {"id": row.id, "text": row.text, "document": row.document, "columns": dict(row.columns)}
+    return orjson.dumps(told | more, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 def _shown(text: str) -> str:

@@ -11,6 +11,12 @@ from pathlib import Path
 from embedder.cli.input import progress_bar, read_table, report_failed, report_reading, say
 from embedder.collections import Added, Collection, Collections, NewText
 from embedder.collections.cells import typed_rows
+from embedder.collections.earlier import (
+    chunk_id,
+    delete_others_of_document,
+    delete_others_of_sources,
+    source_of,
+)
 from embedder.corpus.chunks import CHUNK, DOCUMENT, Chunking, split_texts
 from embedder.corpus.reading import TextTable
 from embedder.corpus.rows import counted
@@ -25,10 +31,11 @@ async def add(collections: Collections, args: argparse.Namespace) -> int:
     Raises:
         TesseraError
     """
+    document = _document(args)
     table = await asyncio.to_thread(read_table, args.file, args.column)
     report_reading(table, args.file)
     opened = await _opened(collections, args.name)
-    texts = await _texts(opened, table, args)
+    texts = await _texts(opened, table, document, args)
     kept, started_s = 0, time.monotonic()
     try:
         with progress_bar(len(texts), args.progress) as bar:
@@ -39,11 +46,21 @@ async def add(collections: Collections, args: argparse.Namespace) -> int:
                 bar.update(done - bar.n)
 
             added = await opened.add(texts, progress=progress)
+        deleted = await _delete_earlier(opened, texts, added)
+        if args.replace and not added.failed:
+            deleted += await delete_others_of_document(opened, document, added.ids)
     except (KeyboardInterrupt, asyncio.CancelledError):
         say(f"tessera: Stopped. Kept in {args.name}: {counted(kept, 'text')}. Add the file again to go on.")
         raise
-    _report(added, args.name, time.monotonic() - started_s)
+    _report(added, deleted, args.name, time.monotonic() - started_s)
     return 1 if added.failed else 0
+
+
+def _document(args: argparse.Namespace) -> str:
+    document = args.document or ("" if args.file == "-" else Path(args.file).name)
+    if args.replace and not document:
+        raise ConfigError("--replace is of a document, and standard input has no name: say --document.")
+    return str(document)
 
 
 async def _opened(collections: Collections, name: str) -> Collection:
@@ -55,7 +72,9 @@ async def _opened(collections: Collections, name: str) -> Collection:
         return made
 
 
-async def _texts(opened: Collection, table: TextTable, args: argparse.Namespace) -> list[NewText]:
+async def _texts(
+    opened: Collection, table: TextTable, document: str, args: argparse.Namespace
+) -> list[NewText]:
     columns = dict(table.columns)
     ids: Sequence[str] = [""] * len(table.texts)
     if args.id_column is not None:
@@ -63,32 +82,44 @@ async def _texts(opened: Collection, table: TextTable, args: argparse.Namespace)
             there = ", ".join(map(repr, list(columns)[:20])) or "none"
             raise ConfigError(f"No column {args.id_column!r} beside the texts. There are: {there}.")
         ids = columns.pop(args.id_column)
-    document = args.document or ("" if args.file == "-" else Path(args.file).name)
     cells = typed_rows(columns, len(table.texts))
-    if args.chunk_tokens is None:
-        rows = zip(table.texts, ids, cells, strict=True)
-        return [NewText(text, row_id, document, row) for text, row_id, row in rows]
+    rows = [
+        NewText(text, row_id, document, row)
+        for text, row_id, row in zip(table.texts, ids, cells, strict=True)
+    ]
+    return rows if args.chunk_tokens is None else await _cut(opened, rows, args)
+
+
+async def _cut(opened: Collection, rows: list[NewText], args: argparse.Namespace) -> list[NewText]:
     chunking = Chunking(args.chunk_tokens, args.chunk_overlap)
     reads = (await opened.model()).max_tokens
     if reads is not None and chunking.tokens > reads:
         raise ConfigError(f"The model reads {reads} tokens of a text. Take chunks of no more.")
+    # Of one id the last counts, with its own chunks only.
+    last = {row.id: place for place, row in enumerate(rows)}
+    rows = [row for place, row in enumerate(rows) if not row.id or last[row.id] == place]
     count_tokens = await opened.token_counter()
-    chunked = await asyncio.to_thread(split_texts, table.texts, {}, chunking, count_tokens, _MOST_CHUNKS)
-    numbers = [int(number) for number in chunked.columns[CHUNK]]
-    return [
-        NewText(
-            text,
-            f"{ids[row]}#{number}" if ids[row] else "",
-            ids[row] or document,
-            cells[row] | {CHUNK: number, DOCUMENT: chunked.columns[DOCUMENT][place]},
-        )
-        for place, (text, row, number) in enumerate(
-            zip(chunked.texts, chunked.documents, numbers, strict=True)
-        )
-    ]
+    texts = [row.text for row in rows]
+    chunked = await asyncio.to_thread(split_texts, texts, {}, chunking, count_tokens, _MOST_CHUNKS)
+    made = []
+    for place, (text, row) in enumerate(zip(chunked.texts, chunked.documents, strict=True)):
+        whole, number = rows[row], int(chunked.columns[CHUNK][place])
+        source = whole.id or chunked.columns[DOCUMENT][place]
+        columns = {**(whole.columns or {}), CHUNK: number, DOCUMENT: source}
+        row_id = chunk_id(whole.id, number) if whole.id else ""
+        made.append(NewText(text, row_id, whole.document, columns))
+    return made
 
 
-def _report(added: Added, name: str, seconds: float) -> None:
+async def _delete_earlier(opened: Collection, texts: list[NewText], added: Added) -> int:
+    """Delete what is left of earlier cuts of these texts, unless one could not be embedded."""
+    sources = [source_of(text.id, text.columns or {}) for text in texts]
+    failed = {sources[one.index] for one in added.failed}
+    return await delete_others_of_sources(opened, {*sources} - failed - {""}, added.ids)
+
+
+def _report(added: Added, deleted: int, name: str, seconds: float) -> None:
     report_failed(added.failed)
     told = f"{counted(added.new, 'new text')} in {name}, {added.replaced:,} changed"
-    say(f"{told}, {added.unchanged:,} as they were, {seconds:.1f} s.")
+    gone = f", {deleted:,} of earlier ones deleted" if deleted else ""
+    say(f"{told}, {added.unchanged:,} as they were{gone}, {seconds:.1f} s.")

@@ -13,6 +13,10 @@ def add_collection_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add(commands.add_parser("add", help="add the texts of a file, making the collection if need be"))
     _search(commands.add_parser("search", help="find texts by meaning, words or both"))
+    read = commands.add_parser("get", help="print texts by their ids, one JSON object a line")
+    read.add_argument("name", metavar="NAME", help=_NAME)
+    read.add_argument("id", metavar="ID", nargs="+", help="of a text")
+    read.add_argument("--vectors", action="store_true", help="with their vectors")
     commands.add_parser("list", help="list the collections with their sizes and models")
     export = commands.add_parser("export", help="write a collection into one Parquet file")
     export.add_argument("name", metavar="NAME", help=_NAME)
@@ -52,6 +56,9 @@ def _add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--document", metavar="NAME", help="the document of the texts; by default the file's name"
+    )
+    parser.add_argument(
+        "--replace", action="store_true", help="delete what the document had and the file no longer has"
     )
     parser.add_argument(
         "--chunk-tokens", metavar="N", type=int, help="cut longer texts into chunks of N tokens"

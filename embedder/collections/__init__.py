@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from embedder.collections.catalogue import Collections
+from embedder.collections.changing import Change
 from embedder.collections.collection import Collection
 from embedder.collections.filters import Filter, parse_filter
 from embedder.collections.opening import open_collections
@@ -13,6 +14,7 @@ __all__ = [
     "About",
     "Added",
     "Answer",
+    "Change",
     "Collection",
     "Collections",
     "Filter",

@@ -7,20 +7,15 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from embedder.collections.changing import Change, change_rows
 from embedder.collections.filters import Filter
-from embedder.collections.rows import (
-    Columns,
-    Row,
-    Rows,
-    check_columns,
-    check_id,
-    check_text,
-)
+from embedder.collections.rows import Columns, Row, Rows, check_columns
 from embedder.collections.search import Answer, Question, search
 from embedder.collections.store import Stats, Table
 from embedder.collections.texts import About, Added, NewText, as_rows, checked, sort_out
+from embedder.collections.writes import to_its_end
 from embedder.corpus.jobs import FailedText, embed_in_slices
 from embedder.engine import Engine
 from embedder.errors import InvalidInput, ModelMismatch, UnknownModel
@@ -30,24 +25,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-T = TypeVar("T")
-
 OnProgress = Callable[[int, int], None]
 """Told how many of how many rows are kept by now."""
 
 _WRITE_ROWS, _WRITE_S = 2000, 2.0
 """Embedded texts are written so many at once, or those of so many seconds: each write costs one."""
 _GIVEN_ROWS = 20_000
-
-
-async def _to_its_end(write: Callable[..., T], *given: Any) -> T:
-    """`write(*given)` in a thread; who is cancelled leaves when it has ended, so nothing comes after."""
-    writing = asyncio.ensure_future(asyncio.to_thread(write, *given))
-    try:
-        return await asyncio.shield(writing)
-    except asyncio.CancelledError:
-        await asyncio.wait({writing})
-        raise
 
 
 class Collection:
@@ -100,7 +83,7 @@ class Collection:
         new = 0
         for start in range(0, len(rows), _GIVEN_ROWS):
             some = slice(start, start + _GIVEN_ROWS)
-            new += await _to_its_end(self.table.upsert, as_rows(rows[some], given[some]))
+            new += await to_its_end(self.table.upsert, as_rows(rows[some], given[some]))
             if progress:
                 progress(min(some.stop, len(rows)), len(rows))
         ids = [row.id for row in rows]
@@ -121,32 +104,20 @@ class Collection:
         Raises:
             As `add`.
         """
-        given: dict[str, Any] = {}
-        if text is not None:
-            given["text"] = check_text(text)
-        if document is not None:
-            given["document"] = document and check_id(document, "document")
-        if columns is not None:
-            given["columns"] = check_columns(columns)
-        found = await asyncio.to_thread(self.table.get, [row_id])
-        if not found:
-            return None
-        if text is not None and given["text"] != found[0].text:
-            given["vector"] = (await self.embed([given["text"]], kind="document"))[0]
-        written: list[Row] = []
+        changed = await self.update_many([Change(row_id, text, document, columns)])
+        return changed[0] if changed else None
 
-        def changed(row: Row) -> Row:
-            # What somebody else wrote since stays, but for what is given here.
-            if "text" in given and "vector" not in given and row.text != given["text"]:
-                return row  # its words were changed since, so a vector has to be made after all
-            written.append(replace(row, **given))
-            return written[-1]
+    async def update_many(self, changes: Sequence[Change]) -> list[Row]:
+        """As `update` of each; returns, as they are now, those texts that there are.
 
-        there = await _to_its_end(self.table.revise, [row_id], changed)
-        if there and not written:
-            given["vector"] = (await self.embed([given["text"]], kind="document"))[0]
-            await _to_its_end(self.table.revise, [row_id], changed)
-        return replace(written[-1], vector=None) if written else None
+        Raises:
+            As `add`.
+        """
+
+        async def embed(texts: list[str]) -> NDArray[np.float32]:
+            return await self.embed(texts, kind="document")
+
+        return await change_rows(self.table, changes, embed)
 
     async def set_columns(self, ids: Sequence[str], columns: Columns) -> int:
         """Have `columns` take the place of those that each of these texts has; returns how many there were.
@@ -155,7 +126,7 @@ class Collection:
             InvalidInput, CollectionBusy, StoreFailed
         """
         own = check_columns(columns)
-        return await _to_its_end(self.table.revise, list(ids), lambda row: replace(row, columns=own))
+        return await to_its_end(self.table.revise, list(ids), lambda row: replace(row, columns=own))
 
     async def delete(self, ids: Sequence[str] = (), *, documents: Sequence[str] = ()) -> int:
         """Delete texts by their ids, and all texts of these documents; returns how many there were.
@@ -163,7 +134,7 @@ class Collection:
         Raises:
             CollectionBusy, StoreFailed
         """
-        return await _to_its_end(self._delete, list(ids), list(documents))
+        return await to_its_end(self._delete, list(ids), list(documents))
 
     async def get(self, ids: Sequence[str], *, vectors: bool = False) -> list[Row]:
         """The texts of `ids` that there are, in this order."""
@@ -239,7 +210,7 @@ class Collection:
         found = await asyncio.to_thread(sort_out, self.table, rows)
         new = written = 0
         if found.known is not None:
-            new = await _to_its_end(self.table.upsert, found.known)
+            new = await to_its_end(self.table.upsert, found.known)
             written = len(found.known)
         before = len(rows) - len(found.to_embed)
         if progress and before:
@@ -248,7 +219,7 @@ class Collection:
         wanted = [rows[place] for place in found.to_embed]
         async with aclosing(self._embedded(wanted, info, failed)) as batches:
             async for batch, done in batches:
-                new += await _to_its_end(self.table.upsert, batch)
+                new += await to_its_end(self.table.upsert, batch)
                 written += len(batch)
                 if progress:
                     progress(before + done, len(rows))

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from embedder.collections.catalogue import Collections
 from embedder.collections.collection import Collection
+from embedder.collections.earlier import chunk_id, delete_others_of_document
 from embedder.collections.notes import Files, Notes
 from embedder.collections.ownership import Document, State
 from embedder.collections.rows import Columns
@@ -228,8 +229,7 @@ class Documents:
         noted = (await self._notes.known(collection)).get(file_id)
         if noted is None or noted.owner != self._tending.me:
             return
-        there = await asyncio.to_thread(collection.table.ids_of, [file_id])
-        await collection.delete(list({*there} - before))
+        await delete_others_of_document(collection, file_id, before)
 
     async def _put(self, collection: Collection, document: Document) -> Document:
         data = await asyncio.to_thread(self._uploads.content, document.file_id)
@@ -237,14 +237,13 @@ class Documents:
         count_tokens = await collection.token_counter()
         chunks = await asyncio.to_thread(_chunks, data, suffix, document, count_tokens)
         texts = [
-            NewText(chunk, f"{document.file_id}#{number}", document.file_id, document.attributes)
+            NewText(chunk, chunk_id(document.file_id, number), document.file_id, document.attributes)
             for number, chunk in enumerate(chunks, start=1)
         ]
         added = await collection.add(texts)
         if added.failed:
             return replace(document, state="failed", error=added.failed[0].message)
-        there = await asyncio.to_thread(collection.table.ids_of, [document.file_id])
-        await collection.delete(list({*there} - {*added.ids}))  # of an earlier cut
+        await delete_others_of_document(collection, document.file_id, added.ids)  # of an earlier cut
         await self._settle(collection, document.file_id, document.attributes)
         size = sum(len(chunk.encode("utf-8", "replace")) for chunk in chunks)
         return replace(document, state="completed", chunks=len(chunks), usage_bytes=size)

@@ -103,8 +103,8 @@ def checked(text: NewText) -> Row:
         InvalidInput
     """
     words = check_text(text.text)
-    document = text.document and check_id(text.document, "document")
-    row_id = check_id(text.id) if text.id else content_id(words, document)
+    document = "" if text.document == "" else check_id(text.document, "document")
+    row_id = content_id(words, document) if text.id == "" else check_id(text.id)
     return Row(row_id, words, document, check_columns(text.columns or {}))
 
 

@@ -133,6 +133,8 @@ async def test_embeddings_that_come_along_are_taken_and_those_of_others_refused(
         ("/notes/texts", {"texts": ["x"] * 2049}, "texts"),
         ("/notes/texts", {"texts": [{"id": "x"}]}, "text"),
         ("/notes/texts", {"texts": [{"text": "x", "id": 7}]}, "id"),
+        ("/notes/texts", {"texts": [{"text": "x", "id": 0}]}, "id"),
+        ("/notes/texts", {"texts": [{"text": "x", "document": False}]}, "document"),
         ("/notes/texts", {"texts": [{"text": "x", "document": ["d"]}]}, "document"),
         ("/notes/texts", {"texts": [{"text": "x", "columns": [1]}]}, "columns"),
         ("/notes/texts", {"texts": [{"text": "x", "columns": {"k": {}}}]}, "columns"),

@@ -37,6 +37,8 @@ async def test_every_route_is_described(client: httpx.AsyncClient) -> None:
         ("/v1/collections/{name}", "delete"),
         ("/v1/collections/{name}/texts", "post"),
         ("/v1/collections/{name}/search", "post"),
+        ("/v1/collections/{name}/get", "post"),
+        ("/v1/collections/{name}/update", "post"),
         ("/v1/collections/{name}/delete", "post"),
         ("/v1/models", "get"),
         ("/v1/models/{model_id}", "get"),

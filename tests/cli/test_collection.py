@@ -86,6 +86,18 @@ def test_texts_of_a_file_are_kept_found_moved_and_deleted(tmp_path: Path) -> Non
     assert "1 text deleted from copy." in some.stderr.decode()
     rest = collection(tmp_path, "delete", "copy", "--document", "texts.csv")
     assert "2 texts deleted from copy." in rest.stderr.decode()
+    read = collection(tmp_path, "get", "notes", "d", "none", "w", "--vectors")
+    assert read.returncode == 1
+    assert "Not in notes: none." in read.stderr.decode()
+    drive, weather = map(json.loads, read.stdout.splitlines())
+    assert (drive["id"], drive["text"], drive["columns"]) == (
+        "d",
+        "She drove to the stadium.",
+        {"year": 2026},
+    )
+    assert len(weather["embedding"]) == 384
+    (short,) = hits(collection(tmp_path, "get", "notes", "w"))
+    assert short == {key: cell for key, cell in weather.items() if key != "embedding"}
     asked = collection(tmp_path, "delete", "notes")
     assert asked.returncode == 2
     assert "--yes" in asked.stderr.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_flags_become_the_environment_that_settings_read(monkeypatch: pytest.Mon
     assert settings.request_timeout_s == 1.5
     assert settings.batch_tokens == 77
     assert os.environ["TESSERA_UI"] == "false"
+
+
+@pytest.mark.parametrize("command", ["collection", "key"])
+def test_help_names_every_action(tmp_path: Path, command: str) -> None:
+    own = run(tmp_path, command, "--help").stdout.decode()
+    actions = re.findall(r"^    ([a-z]+) ", own, re.MULTILINE)
+    assert len(actions) >= 4
+    whole = run(tmp_path, "--help", COLUMNS="1000").stdout.decode()
+    (listed,) = re.findall(rf"^    {command}\s[^:]+: (.+)", whole, re.MULTILINE)
+    assert listed.split(", ") == actions
 
 
 def test_help_says_where_keys_go_and_takes_none(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from embedder import Engine, Settings
-from embedder.collections import Collection, Collections, NewText, Question, parse_filter
+from embedder.collections import Change, Collection, Collections, NewText, Question, parse_filter
 from embedder.collections.lance.store import LanceStore
 from embedder.collections.rows import Row, Rows, content_id
 from embedder.errors import (
@@ -206,6 +206,29 @@ async def test_an_id_or_the_content_says_what_is_replaced(
     assert ids(await filled.search(Question(vector=exact, top_k=1))) == ["t2"]
     assert await filled.delete(["t0", "none"], documents=["book"]) == 4
     assert {row.id for row in await filled.get(["t0", "t1", "t2", "t3"])} == {"t1"}
+
+
+async def test_many_are_changed_at_once(filled: Collection, runtimes: dict[str, Runtime]) -> None:
+    before = len(runtimes[WIDE].encoded)
+    changes = [
+        Change("t2", text="other words", columns={"n": 7}),
+        Change("none", text="is not made"),
+        Change("t0", text=TEXTS[0], document="other"),
+    ]
+    rows = await filled.update_many(changes)
+    assert [(row.id, row.text, row.document) for row in rows] == [
+        ("t2", "other words", rows[0].document),
+        ("t0", TEXTS[0], "other"),
+    ]
+    assert runtimes[WIDE].encoded[before:] == ["other words"]
+    (second, first) = await filled.get(["t2", "t0"], vectors=True)
+    assert dict(second.columns) == {"n": 7}
+    for row in (second, first):
+        exact = (await filled.embed([row.text], kind="document"))[0]
+        np.testing.assert_allclose(row.vector, exact, atol=1e-6)
+    with pytest.raises(InvalidInput, match="once"):
+        await filled.update_many([Change("t0", document="a"), Change("t0", document="b")])
+    assert await filled.count() == len(TEXTS)
 
 
 async def test_there_are_only_so_many(collections: Collections, monkeypatch: pytest.MonkeyPatch) -> None:
