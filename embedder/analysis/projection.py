@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -92,11 +94,9 @@ def pca_layout(vectors: ArrayLike, dimensions: int = 2) -> Projection:
     centred = rows.astype(np.float64) - (rows.mean(axis=0, dtype=np.float64) if n else 0.0)
     if axes == 0 or not _has_spread(centred, rows):
         return Projection(points, "pca", None)
-    from sklearn.decomposition import PCA
-
-    pca = PCA(n_components=axes, svd_solver="covariance_eigh" if n > d else "full")
-    points[:, :axes] = pca.fit_transform(centred)
-    return Projection(points, "pca", float(np.clip(pca.explained_variance_ratio_.sum(), 0.0, 1.0)))
+    components, variances = _principal(centred)
+    points[:, :axes] = centred @ components[:axes].T
+    return Projection(points, "pca", float(np.clip(variances[:axes].sum() / variances.sum(), 0.0, 1.0)))
 
 
 def pca_2d(vectors: ArrayLike) -> Projection:
@@ -134,6 +134,7 @@ def umap_layout(
         warnings.simplefilter("ignore")
         from umap import UMAP
 
+        keep_compiled()
         reducer = UMAP(
             n_components=options.dimensions,
             n_neighbors=kept,
@@ -228,12 +229,42 @@ class _Bar:
         """Nothing is kept back."""
 
 
+@cache
+def keep_compiled() -> None:
+    """Have numba keep, where it keeps other things, what umap-learn otherwise compiles in each process."""
+    from umap import layouts, umap_
+
+    for function in (
+        umap_.smooth_knn_dist,
+        umap_.compute_membership_strengths,
+        layouts._nb_optimize_layout_euclidean_single_epoch,
+    ):
+        with suppress(RuntimeError):  # no folder can be written to: they are compiled as before
+            function.enable_caching()
+
+
 def _knn(neighbours: Neighbours | None, kept: int) -> tuple[Any, Any, Any]:
     """As UMAP takes them: indices, distances, no search index. It writes into them, so they are copies."""
     if neighbours is None:
         return None, None, None
     near = neighbours.nearest(kept)
     return near.indices.copy(), near.distances.copy(), None
+
+
+def _principal(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Principal axes as rows, and the variance along each, largest first, as scikit-learn's PCA has them.
+
+    Without its import, which takes longer than all else about the map of a few texts.
+    """
+    n, d = centred.shape
+    if n > d:
+        ascending, columns = np.linalg.eigh(centred.T @ centred)
+        components, variances = columns.T[::-1], ascending[::-1].clip(min=0.0)
+    else:
+        _, singular, components = np.linalg.svd(centred, full_matrices=False)
+        variances = singular**2
+    largest = np.abs(components).argmax(axis=1)[:, None]
+    return components * np.sign(np.take_along_axis(components, largest, axis=1)), variances
 
 
 def _has_spread(centred: NDArray[np.float64], rows: Floats) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Literal
 
 import numpy as np
@@ -33,6 +35,24 @@ def test_pca_is_finite_centred_and_repeatable(vectors: np.ndarray) -> None:
     if len(vectors):
         np.testing.assert_allclose(found.points.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_array_equal(found.points, pca_2d(vectors).points)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 384), (9, 9), (40, 9), (40, 2), (300, 64)])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_pca_is_as_scikit_learn_has_it(shape: tuple[int, int], dimensions: int) -> None:
+    from sklearn.decomposition import PCA
+
+    vectors = np.random.default_rng(7).normal(size=shape)
+    vectors[-1] = vectors[0]
+    axes = min(dimensions, *shape)
+    reference = PCA(axes, svd_solver="full")
+    expected = reference.fit_transform(vectors)
+    found = pca_layout(vectors, dimensions)
+    there = reference.explained_variance_ > 1e-12  # an axis without variance may point anywhere
+    np.testing.assert_allclose(found.points[:, :axes][:, there], expected[:, there], atol=1e-5)
+    np.testing.assert_allclose(found.points[:, :axes][:, ~there], 0, atol=1e-5)
+    if there.any():
+        assert found.explained_share == pytest.approx(reference.explained_variance_ratio_[there].sum())
 
 
 @pytest.mark.parametrize("shape", [(40, 9), (40, 2), (3, 9), (1, 9)])
@@ -93,6 +113,24 @@ def test_umap_is_finite_and_repeatable(n: int) -> None:
     assert first.points.shape == (n, 2)
     assert np.isfinite(first.points).all()
     np.testing.assert_array_equal(first.points, umap_layout(vectors).points)
+
+
+def test_what_umap_compiles_is_kept_for_the_next_process() -> None:
+    program = """
+import numpy as np
+from umap import layouts, umap_
+from embedder.analysis import umap_layout
+
+umap_layout(np.random.default_rng(0).normal(size=(30, 8)))
+kept = (umap_.smooth_knn_dist, umap_.compute_membership_strengths,
+        layouts._nb_optimize_layout_euclidean_single_epoch)
+print([(len(one.stats.cache_hits), len(one.stats.cache_misses)) for one in kept])
+"""
+    told = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert told[1].stdout.strip() == "[(1, 0), (1, 0), (1, 0)]"
 
 
 def test_umap_survives_duplicates_and_zero_vectors() -> None:
