@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from embedder.analysis.maps import map_of
-from embedder.analysis.projection import EXACT_NEIGHBOURS_LIMIT, SMALLEST_UMAP
+from embedder.analysis.projection import EXACT_NEIGHBOURS_LIMIT, N_NEIGHBOURS, SMALLEST_UMAP
 from embedder.config import Settings
 from embedder.corpus.jobs import embed_in_slices
 from embedder.corpus.reading import TextTable
@@ -48,7 +48,9 @@ async def draw(
     dataset = await _dataset(engine, settings, brought, tell)
     if not asked and FROM_FILE in dataset.workings.layouts:
         return dataset, FROM_FILE
-    if len(dataset.texts) < SMALLEST_UMAP:
+    # Up to there UMAP's usual neighbourhoods are all of the texts. Whoever asks for UMAP gets it.
+    few = len(dataset.texts) <= N_NEIGHBOURS and not asked.keys() & {"method", "n_neighbors", "min_dist"}
+    if few or len(dataset.texts) < SMALLEST_UMAP:
         wanted = replace(wanted, method="pca")
     if wanted.method == "pca":
         layout = await asyncio.to_thread(map_of, dataset.vectors, wanted)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from embedder.analysis.cells import Cells, cells_of, nearest_by_cells
 from embedder.analysis.neighbours import Neighbours, nearest_neighbours
-from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, drawn_bar, umap_layout
+from embedder.analysis.projection import SMALLEST_UMAP, LayoutOptions, drawn_bar, keep_compiled, umap_layout
 from embedder.analysis.similarity import Floats, OnProgress, top_k
 
 SAMPLE = 12_000
@@ -102,6 +102,7 @@ def settled(
         from umap.layouts import optimize_layout_euclidean
         from umap.umap_ import find_ab_params, fuzzy_simplicial_set, make_epochs_per_sample
 
+    keep_compiled()
     kept = min(options.n_neighbors, neighbours.k)
     near = neighbours.nearest(kept)
     # An edge to nowhere: to itself, which UMAP leaves out.

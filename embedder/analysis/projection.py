@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -134,6 +136,7 @@ def umap_layout(
         warnings.simplefilter("ignore")
         from umap import UMAP
 
+        keep_compiled()
         reducer = UMAP(
             n_components=options.dimensions,
             n_neighbors=kept,
@@ -226,6 +229,21 @@ class _Bar:
 
     def flush(self) -> None:
         """Nothing is kept back."""
+
+
+@cache
+def keep_compiled() -> None:
+    """Have numba keep, where it keeps other things, what umap-learn otherwise compiles in each process."""
+    from umap import layouts, umap_
+
+    for module, name in (
+        (umap_, "smooth_knn_dist"),
+        (umap_, "compute_membership_strengths"),
+        (layouts, "_nb_optimize_layout_euclidean_single_epoch"),
+    ):
+        # Where no folder can be written to, or another version has no such function, it compiles as before.
+        with suppress(RuntimeError, AttributeError):
+            getattr(module, name).enable_caching()
 
 
 def _knn(neighbours: Neighbours | None, kept: int) -> tuple[Any, Any, Any]:

@@ -55,7 +55,7 @@ def add_map_flags(parser: argparse.ArgumentParser) -> None:
         choices=["html", "csv", "jsonl", "parquet", "npz", "projector"],
         help="by default as OUT ends; projector (.zip) is for TensorFlow's Embedding Projector",
     )
-    parser.add_argument("--method", choices=["umap", "tsne", "pca"], help="umap by default")
+    parser.add_argument("--method", choices=["umap", "tsne", "pca"], help="umap by default, pca to 15 texts")
     parser.add_argument("--space", action="store_true", help="three dimensions in place of two")
     parser.add_argument("--neighbors", metavar="N", type=int, help="UMAP: how many texts are near one (15)")
     parser.add_argument("--min-dist", metavar="D", type=float, help="UMAP: how close points may lie (0.1)")

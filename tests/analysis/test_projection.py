@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Literal
 
 import numpy as np
@@ -93,6 +95,24 @@ def test_umap_is_finite_and_repeatable(n: int) -> None:
     assert first.points.shape == (n, 2)
     assert np.isfinite(first.points).all()
     np.testing.assert_array_equal(first.points, umap_layout(vectors).points)
+
+
+def test_what_umap_compiles_is_kept_for_the_next_process() -> None:
+    program = """
+import numpy as np
+from umap import layouts, umap_
+from embedder.analysis import umap_layout
+
+umap_layout(np.random.default_rng(0).normal(size=(30, 8)))
+kept = (umap_.smooth_knn_dist, umap_.compute_membership_strengths,
+        layouts._nb_optimize_layout_euclidean_single_epoch)
+print([(len(one.stats.cache_hits), len(one.stats.cache_misses)) for one in kept])
+"""
+    told = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert told[1].stdout.strip() == "[(1, 0), (1, 0), (1, 0)]"
 
 
 def test_umap_survives_duplicates_and_zero_vectors() -> None:

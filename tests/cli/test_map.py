@@ -55,6 +55,14 @@ def test_umap_as_csv_and_its_places_come_back(tmp_path: Path) -> None:
     np.testing.assert_allclose([[row["x"], row["y"]] for row in told], places, atol=1e-4)
 
 
+@pytest.mark.model
+def test_few_texts_are_drawn_by_pca_unless_umap_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "few.txt").write_text("\n".join(TEXTS[:15]))
+    assert b"15 texts in 0 clusters by pca" in run(tmp_path, "map", "few.txt").stderr
+    asked = run(tmp_path, "map", "few.txt", "--neighbors", "4")
+    assert b"15 texts in 0 clusters by umap" in asked.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
