@@ -106,7 +106,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def stamp_of(folder: Path) -> tuple[int, int] | None:
     """Something that changes whenever the manifest is written; None where there is none."""
     try:
-        stat = (folder / FILE).stat()
+        stat = os.stat(os.path.join(folder, FILE))  # asked at each search, which paths by pathlib would slow
     except (FileNotFoundError, NotADirectoryError):
         return None
     return stat.st_ino, stat.st_mtime_ns

@@ -20,6 +20,8 @@ _WORTH_IT = 32
 """Signatures are compared where rows are so many times those looked at first; fewer are read as soon."""
 _SIGNED_A_SEARCH = 16_384
 """To sign a row takes ten times as long as to look at it, so the first search signs none, the next some."""
+_AT_ONCE = 1024
+"""So many take 4 MB on the way to bits."""
 
 
 class Signed:
@@ -76,6 +78,10 @@ class Signed:
 
     def _sign(self, vectors: Floats) -> None:
         coming = vectors[self._count : self._count + _SIGNED_A_SEARCH]
-        if len(coming):
-            self._words = np.concatenate([self._words, self._hyperplanes.signatures(coming)], axis=1)
+        made = [
+            self._hyperplanes.signatures(coming[start : start + _AT_ONCE])
+            for start in range(0, len(coming), _AT_ONCE)
+        ]
+        if made:
+            self._words = np.concatenate([self._words, *made], axis=1)
             self._count = self._words.shape[1]

@@ -40,6 +40,6 @@ class Latest:
     def _changed_ns(self, rows: str) -> int:
         """When a file came or went there last; 0 where that can't be told."""
         try:
-            return os.stat(self._folder / f"{rows}.lance" / _VERSIONS).st_mtime_ns
+            return os.stat(os.path.join(self._folder, f"{rows}.lance", _VERSIONS)).st_mtime_ns
         except OSError:
             return 0
