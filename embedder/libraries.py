@@ -41,9 +41,11 @@ def large_buffers_apart() -> Iterator[None]:
 
     For work whose many short-lived buffers come from several threads: glibc, which takes from such a pool of
     each thread what it has freed before, would hold more than a hundred MB of holes between small objects
-    from then on. Mapping each buffer costs time, so it is not for models; other C libraries are as they are.
+    from then on. Mapping each buffer costs time, so it is not for models; other C libraries, and a heap that
+    its owner has set (`MALLOC_…`), are as they are.
     """
-    if platform.libc_ver()[0] != "glibc":
+    owners_word = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    if owners_word or platform.libc_ver()[0] != "glibc":
         yield
         return
     _BUFFERS.come(1)

@@ -1,8 +1,9 @@
 // What an address has no room for: kept in this tab until it is closed, and sent nowhere. Storage may be closed
-// to us, or full; then it is not kept.
+// to us, or full; then it is kept until the page is left.
 
 const PREFIX = "tessera:";
 const OWNER = "owner";
+const here = new Map();
 
 // Where the page asks for a login, all of it belongs to who is logged in; before anything of it is read,
 // that of anybody else goes.
@@ -13,15 +14,17 @@ if (keptInTab(OWNER) !== login) {
 }
 
 export function keepInTab(name, value) {
+  here.delete(name);
   try {
     sessionStorage.removeItem(PREFIX + name);
     if (value !== null) sessionStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    // As above.
+    here.set(name, value);
   }
 }
 
 export function keptInTab(name) {
+  if (here.has(name)) return here.get(name);
   try {
     return JSON.parse(sessionStorage.getItem(PREFIX + name));
   } catch {

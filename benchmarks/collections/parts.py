@@ -31,7 +31,8 @@ _OPEN = """
 import json, sys, time
 from pathlib import Path
 started_s = time.perf_counter()
-import lancedb
+from embedder.lance_library import lancedb
+lancedb()
 imported_s = time.perf_counter()
 import numpy as np
 from embedder.collections.lance.store import LanceStore

@@ -142,7 +142,7 @@ def _check_list(told: Any, max_texts: int) -> None:
     """
     if not isinstance(told, list) or not told:
         raise InvalidInput(
-            "'texts' must be a list of at least one text or object with a text.", param="texts"
+            "'texts' must be a list of at least one: see /docs for what each is.", param="texts"
         )
     if len(told) > max_texts:
         raise InvalidInput(

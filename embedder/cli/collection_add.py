@@ -11,12 +11,7 @@ from pathlib import Path
 from embedder.cli.input import progress_bar, read_table, report_failed, report_reading, say
 from embedder.collections import Added, Collection, Collections, NewText
 from embedder.collections.cells import typed_rows
-from embedder.collections.earlier import (
-    chunk_id,
-    delete_others_of_document,
-    delete_others_of_sources,
-    source_of,
-)
+from embedder.collections.earlier import chunk_id, delete_others_of_document, delete_others_of_sources
 from embedder.corpus.chunks import CHUNK, DOCUMENT, Chunking, split_texts
 from embedder.corpus.reading import TextTable
 from embedder.corpus.rows import counted
@@ -35,7 +30,7 @@ async def add(collections: Collections, args: argparse.Namespace) -> int:
     table = await asyncio.to_thread(read_table, args.file, args.column)
     report_reading(table, args.file)
     opened = await _opened(collections, args.name)
-    texts = await _texts(opened, table, document, args)
+    texts, sources = await _texts(opened, table, document, args)
     kept, started_s = 0, time.monotonic()
     try:
         with progress_bar(len(texts), args.progress) as bar:
@@ -46,13 +41,16 @@ async def add(collections: Collections, args: argparse.Namespace) -> int:
                 bar.update(done - bar.n)
 
             added = await opened.add(texts, progress=progress)
-        deleted = await _delete_earlier(opened, texts, added)
+        failed = {sources[one.index] for one in added.failed}
+        deleted = await delete_others_of_sources(opened, {*sources} - failed - {""}, added.ids)
         if args.replace and not added.failed:
             deleted += await delete_others_of_document(opened, document, added.ids)
     except (KeyboardInterrupt, asyncio.CancelledError):
         say(f"tessera: Stopped. Kept in {args.name}: {counted(kept, 'text')}. Add the file again to go on.")
         raise
     _report(added, deleted, args.name, time.monotonic() - started_s)
+    if args.replace and added.failed:
+        say(f"Nothing else of {document} was deleted, since not all of it could be embedded.")
     return 1 if added.failed else 0
 
 
@@ -74,7 +72,8 @@ async def _opened(collections: Collections, name: str) -> Collection:
 
 async def _texts(
     opened: Collection, table: TextTable, document: str, args: argparse.Namespace
-) -> list[NewText]:
+) -> tuple[list[NewText], list[str]]:
+    """The texts to add, and of each the id of what it was cut from, its own where it is whole."""
     columns = dict(table.columns)
     ids: Sequence[str] = [""] * len(table.texts)
     if args.id_column is not None:
@@ -87,10 +86,14 @@ async def _texts(
         NewText(text, row_id, document, row)
         for text, row_id, row in zip(table.texts, ids, cells, strict=True)
     ]
-    return rows if args.chunk_tokens is None else await _cut(opened, rows, args)
+    if args.chunk_tokens is None:
+        return rows, [row.id for row in rows]
+    return await _cut(opened, rows, args)
 
 
-async def _cut(opened: Collection, rows: list[NewText], args: argparse.Namespace) -> list[NewText]:
+async def _cut(
+    opened: Collection, rows: list[NewText], args: argparse.Namespace
+) -> tuple[list[NewText], list[str]]:
     chunking = Chunking(args.chunk_tokens, args.chunk_overlap)
     reads = (await opened.model()).max_tokens
     if reads is not None and chunking.tokens > reads:
@@ -108,14 +111,7 @@ async def _cut(opened: Collection, rows: list[NewText], args: argparse.Namespace
         columns = {**(whole.columns or {}), CHUNK: number, DOCUMENT: source}
         row_id = chunk_id(whole.id, number) if whole.id else ""
         made.append(NewText(text, row_id, whole.document, columns))
-    return made
-
-
-async def _delete_earlier(opened: Collection, texts: list[NewText], added: Added) -> int:
-    """Delete what is left of earlier cuts of these texts, unless one could not be embedded."""
-    sources = [source_of(text.id, text.columns or {}) for text in texts]
-    failed = {sources[one.index] for one in added.failed}
-    return await delete_others_of_sources(opened, {*sources} - failed - {""}, added.ids)
+    return made, [rows[row].id for row in chunked.documents]
 
 
 def _report(added: Added, deleted: int, name: str, seconds: float) -> None:

@@ -53,6 +53,8 @@ async def change_rows(table: Table, changes: Sequence[Change], embed: Embed) -> 
         vectors.update(zip(of, made, strict=True))
 
     there = {row.id: row for row in await asyncio.to_thread(table.get, list(given))}
+    if not there:
+        return []
     await embed_words([one for one, row in there.items() if given[one].get("text", row.text) != row.text])
     written: dict[str, Row] = {}
     late: set[str] = set()

@@ -75,6 +75,7 @@ async def delete_texts(
     """
     await sweep(collections)
     opened = await collections.open(name)
+    title = title_of((await opened.read_about()).metadata)
     hidden, table = await _made(collections, opened.table, {"of": name, "whole": False})
     kept: list[str] = []
     wanted = list(dict.fromkeys(ids))
@@ -98,7 +99,7 @@ async def delete_texts(
     if not count:
         await asyncio.to_thread(collections.store.drop, hidden)
         return None
-    return Deleted(hidden, name, _title(table), False, count, KEPT_S)
+    return Deleted(hidden, name, title, False, count, KEPT_S)
 
 
 async def delete_whole(collections: Collections, name: str) -> Deleted:
@@ -110,13 +111,14 @@ async def delete_whole(collections: Collections, name: str) -> Deleted:
     await sweep(collections)
     opened = await collections.open(name)
     count = await opened.count()
+    title = title_of((await opened.read_about()).metadata)
     note = {"of": name, "whole": True}
     hidden, table = await _made(collections, opened.table, note)
     # The note moves with the rows; one that stays because this is killed here says nothing by itself.
     await asyncio.to_thread(opened.table.change_info, lambda info: {**info, _NOTE: note})
     await asyncio.to_thread(_moved, collections, hidden, table, name)
     await collections.forget_begun(name)
-    return Deleted(hidden, name, _title(table), True, count, KEPT_S)
+    return Deleted(hidden, name, title, True, count, KEPT_S)
 
 
 async def deleted(collections: Collections) -> list[Deleted]:
@@ -269,13 +271,10 @@ def _looked_at(collections: Collections, name: str) -> tuple[dict[str, Any], int
     try:
         table = collections.store.open(name)
         note = table.info.get(_NOTE)
-        return (note, table.count(), _title(table)) if isinstance(note, dict) else None
+        title = title_of(table.info.get("metadata", {}))
+        return (note, table.count(), title) if isinstance(note, dict) else None
     except (UnknownCollection, StoreFailed):
         return None
-
-
-def _title(table: Table) -> str:
-    return title_of(table.info.get("metadata", {}))
 
 
 async def _hidden(collections: Collections) -> list[str]:

@@ -6,11 +6,10 @@ Whoever is killed before that leaves the old where it was, and adding again come
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection as Container
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from embedder.collections.collection import Collection
-from embedder.collections.rows import Columns
+from embedder.collections.rows import Row
 from embedder.collections.store import Table
 from embedder.corpus.chunks import CHUNK, DOCUMENT
 
@@ -22,10 +21,15 @@ def chunk_id(source: object, number: object) -> str:
     return f"{source}#{number}"
 
 
-def source_of(row_id: str, columns: Columns) -> str:
-    """The id of the text that a row was cut from; its own where it is whole."""
-    source = str(columns.get(DOCUMENT, ""))
-    return source if row_id == chunk_id(source, columns.get(CHUNK)) else row_id
+def _source_of(row: Row) -> str:
+    """The id of the text that a row was cut from; its own where it is whole.
+
+    Rows of earlier versions have that id as their document.
+    """
+    for source in (str(row.columns.get(DOCUMENT, "")), row.document):
+        if row.id == chunk_id(source, row.columns.get(CHUNK)):
+            return source
+    return row.id
 
 
 async def delete_others_of_document(collection: Collection, document: str, kept: Iterable[str]) -> int:
@@ -38,9 +42,7 @@ async def delete_others_of_document(collection: Collection, document: str, kept:
     return await _delete(collection, {*there} - {*kept})
 
 
-async def delete_others_of_sources(
-    collection: Collection, sources: Container[str], kept: Iterable[str]
-) -> int:
+async def delete_others_of_sources(collection: Collection, sources: Set[str], kept: Iterable[str]) -> int:
     """Delete what was cut from texts of the ids `sources`, or is one whole, but `kept`; returns how many.
 
     Of whichever document: a text takes the place of the one with its id, and so do its chunks.
@@ -59,7 +61,7 @@ async def _delete(collection: Collection, ids: Iterable[str]) -> int:
     return await collection.delete(gone) if gone else 0
 
 
-def _cut_from(table: Table, sources: Container[str], kept: Container[str]) -> list[str]:
+def _cut_from(table: Table, sources: Set[str], kept: Set[str]) -> list[str]:
     looked_at = [
         row_id
         for batch in table.ids()
@@ -71,5 +73,5 @@ def _cut_from(table: Table, sources: Container[str], kept: Container[str]) -> li
         for start in range(0, len(looked_at), _ROWS_AT_ONCE)
         for row in table.get(looked_at[start : start + _ROWS_AT_ONCE])
         # A text may have an id that only looks like a chunk's.
-        if source_of(row.id, row.columns) in sources
+        if _source_of(row) in sources
     ]

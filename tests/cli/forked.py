@@ -26,7 +26,7 @@ IMPORTED = (
     "pyarrow.parquet",
     "pandas",
     "embedder.collections.lance.store",
-    "lance_namespace",  # most of lancedb's import; its own runtime had better not be forked
+    "lance_namespace",  # lancedb itself had better not be forked; here with its client
     "embedder.engine",
     "embedder.backends",
     "embedder.cli.collection",

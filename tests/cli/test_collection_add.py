@@ -79,6 +79,15 @@ def test_a_text_is_whole_then_cut_then_whole_and_a_name_alike_is_let_be(tmp_path
     assert kept(tmp_path, "ch").keys() == {"1", "1#9"}
 
 
+def test_columns_that_look_like_a_cut_of_ours_say_nothing_of_the_text_that_is_added(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text,document,chunk\nx#1,The first.,x,1\nx#2,The second.,x,2\n")
+    summary(tmp_path, "ch", "a.csv", "--id-column", "id")
+    (tmp_path / "a.csv").write_text("id,text,document,chunk\nx#2,The second anew.,x,2\n")
+    assert "deleted" not in summary(tmp_path, "ch", "a.csv", "--id-column", "id")
+    rows = {row_id: row["text"] for row_id, row in kept(tmp_path, "ch").items()}
+    assert rows == {"x#1": "The first.", "x#2": "The second anew."}
+
+
 def test_of_one_id_twice_in_a_file_only_the_last_is_cut(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f'id,text\n1,"{sentences(20)}"\n1,"{sentences(2)}"\n')
     summary(tmp_path, "ch", "a.csv", *CUT)

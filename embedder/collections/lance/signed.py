@@ -31,7 +31,7 @@ class Signed:
         self._hyperplanes = Hyperplanes(dimensions)
         self._words = empty_signatures(0)
         self._count = 0
-        self._asked = False
+        self._seen = 0  # rows at the last search
 
     @property
     def held_bytes(self) -> int:
@@ -46,7 +46,7 @@ class Signed:
 
     def keep(self, places: list[int]) -> None:
         """Only these rows, which are in order, are left."""
-        self._words = self._words[:, [place for place in places if place < self._count]]
+        self._words = self._words.take([place for place in places if place < self._count], axis=1)
         self._count = self._words.shape[1]
 
     def near(
@@ -65,9 +65,9 @@ class Signed:
         looked_at = _WORTH_IT * first_looked_at(k)
         if len(everything) < looked_at:
             return everything
-        if self._asked:
+        if self._seen:
             self._sign(vectors)
-        self._asked = True
+        self._seen = len(vectors)
         from_here = int(np.searchsorted(everything, self._count))
         if from_here < looked_at:
             return everything
@@ -78,10 +78,12 @@ class Signed:
 
     def _sign(self, vectors: Floats) -> None:
         coming = vectors[self._count : self._count + _SIGNED_A_SEARCH]
+        # To sign a few, all signatures are copied: not while more come with every search.
+        if not len(coming) or (len(coming) < _AT_ONCE and len(vectors) != self._seen):
+            return
         made = [
             self._hyperplanes.signatures(coming[start : start + _AT_ONCE])
             for start in range(0, len(coming), _AT_ONCE)
         ]
-        if made:
-            self._words = np.concatenate([self._words, *made], axis=1)
-            self._count = self._words.shape[1]
+        self._words = np.concatenate([self._words, *made], axis=1)
+        self._count = self._words.shape[1]
