@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from embedder.api import collection_schemas as wire
@@ -23,6 +24,8 @@ from embedder.errors import InvalidInput, TooLarge
 from embedder.spending import check_budget
 
 router = APIRouter()
+
+T = TypeVar("T", bound=BaseModel)
 
 _MAX_IDS, _MAX_READ = 10_000, 1000
 _CHARS_PER_TOKEN = 4
@@ -44,7 +47,7 @@ async def add_texts(request: Request, name: str) -> Response:
     """Texts, each in place of the one with its id; without an id it has that of its content."""
     context = context_of(request)
     async with context.bodies.read(request) as body:
-        wanted = await off_loop(len(body), _parse_added, body)
+        wanted = await off_loop(len(body), _parsed, wire.AddTexts, body)
         texts, vectors = await off_loop(
             len(body), _new_texts, wanted.texts, context.settings.max_request_texts
         )
@@ -94,7 +97,7 @@ async def update_texts(request: Request, name: str) -> Response:
     """What is given of each text in place of what it had; one of an unknown id is not made, but named."""
     context = context_of(request)
     async with context.bodies.read(request) as body:
-        wanted = await off_loop(len(body), _parse_updated, body)
+        wanted = await off_loop(len(body), _parsed, wire.UpdateTexts, body)
         changes = await off_loop(len(body), _changes, wanted.texts, context.settings.max_request_texts)
         words = [one.text for one in changes if one.text is not None]
         if words:
@@ -126,12 +129,8 @@ async def delete_texts(request: Request, name: str) -> Response:
     return json_response({"object": "collection.texts.deleted", "deleted": count})
 
 
-def _parse_added(body: bytearray) -> wire.AddTexts:
-    return validate(wire.AddTexts, parse_object(body))
-
-
-def _parse_updated(body: bytearray) -> wire.UpdateTexts:
-    return validate(wire.UpdateTexts, parse_object(body))
+def _parsed(schema: type[T], body: bytearray) -> T:
+    return validate(schema, parse_object(body))
 
 
 def _check_list(told: Any, max_texts: int) -> None:

@@ -26,10 +26,9 @@ def _source_of(row: Row) -> str:
 
     Rows of earlier versions have that id as their document.
     """
-    for source in (str(row.columns.get(DOCUMENT, "")), row.document):
-        if row.id == chunk_id(source, row.columns.get(CHUNK)):
-            return source
-    return row.id
+    number = row.columns.get(CHUNK)
+    sources = () if number is None else (str(row.columns.get(DOCUMENT, "")), row.document)
+    return next((source for source in sources if row.id == chunk_id(source, number)), row.id)
 
 
 async def delete_others_of_document(collection: Collection, document: str, kept: Iterable[str]) -> int:

@@ -13,7 +13,8 @@ async def test_cuts_of_this_and_of_earlier_versions_go_and_ids_alike_stay(collec
     # The text's id was the document then, and the column held how the text begins.
     then = [NewText(f"then {n}", f"b#{n}", "b", {CHUNK: n, DOCUMENT: "2 · then"}) for n in (1, 2, 3)]
     alike = [NewText("like a chunk", "a#9", "f.csv"), NewText("of another", "c#1", "f.csv", {CHUNK: 1})]
+    alike.append(NewText("of no cut", "a#None", "a"))
     await opened.add([*now, *then, *alike, NewText("whole", "b", "f.csv")])
     assert await delete_others_of_sources(opened, {"a", "b"}, ["a#1", "b#1"]) == 5
     left = [row_id for batch in opened.table.ids() for row_id in batch]
-    assert sorted(left) == ["a#1", "a#9", "b#1", "c#1"]
+    assert sorted(left) == ["a#1", "a#9", "a#None", "b#1", "c#1"]
