@@ -9,6 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_TRIM, _MAP, _ARENAS = -1, -3, -8
+"""M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX of glibc's malloc.h."""
+
 
 def settle_environment() -> None:
     """Set how torch, the tokenizers and ONNX Runtime behave in this process; cheap to repeat."""
@@ -35,17 +38,32 @@ def multiply_alone() -> None:
     threadpool_limits(1, user_api="blas")
 
 
+def share_the_heap() -> None:
+    """Have threads that are yet to allocate share glibc's heaps, one a processor; cheap to repeat.
+
+    Each of the many threads of LanceDB's would get one of its own, eight times as many at the most, and what
+    is free in one is of no use to another.
+    """
+    if _heap_may_be_set():
+        ctypes.CDLL(None).mallopt(_ARENAS, os.cpu_count() or 1)
+
+
+def _heap_may_be_set() -> bool:
+    """Whether the C library is glibc, and its owner has not set its heap (`MALLOC_…`)."""
+    owners_word = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    return not owners_word and platform.libc_ver()[0] == "glibc"
+
+
 @contextmanager
 def large_buffers_apart() -> Iterator[None]:
-    """Inside, what this process allocates past 1 MB goes back to the system as soon as it is freed.
+    """Inside, what this process allocates past 256 kB goes back to the system as soon as it is freed.
 
     For work whose many short-lived buffers come from several threads: glibc, which takes from such a pool of
     each thread what it has freed before, would hold more than a hundred MB of holes between small objects
     from then on. Mapping each buffer costs time, so it is not for models; other C libraries, and a heap that
     its owner has set (`MALLOC_…`), are as they are.
     """
-    owners_word = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
-    if owners_word or platform.libc_ver()[0] != "glibc":
+    if not _heap_may_be_set():
         yield
         return
     _BUFFERS.come(1)
@@ -58,8 +76,7 @@ def large_buffers_apart() -> Iterator[None]:
 class _Buffers:
     """How many are inside `large_buffers_apart`; the first and the last set what glibc does."""
 
-    _TRIM, _MAP = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-    _APART_BYTES = 2**20
+    _APART_BYTES = 2**18
     _LARGEST_BYTES = 32 * 2**20
     """To which glibc's own threshold grows as large buffers are freed, and twice of it is kept at the top."""
 
@@ -74,8 +91,8 @@ class _Buffers:
             if bool(before) != bool(self._inside):
                 mapped_bytes = self._APART_BYTES if self._inside else self._LARGEST_BYTES
                 mallopt = ctypes.CDLL(None).mallopt
-                mallopt(self._MAP, mapped_bytes)
-                mallopt(self._TRIM, 2 * mapped_bytes)
+                mallopt(_MAP, mapped_bytes)
+                mallopt(_TRIM, 2 * mapped_bytes)
 
 
 _BUFFERS = _Buffers()

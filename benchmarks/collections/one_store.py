@@ -1,7 +1,8 @@
 """One vector store taking in and searching the same rows, in a process of its own; prints JSON.
 
 Run by file name and by each store's own interpreter, so it imports nothing of ours before it must.
-In FOLDER lie `vectors.npy`, `texts.json` and `questions.npy`, made by `benchmarks.collections.others`.
+Each can search words too, ours and Milvus by BM25, Chroma for parts of texts. In FOLDER lie `vectors.npy`,
+`texts.json` and `questions.npy`, made by `benchmarks.collections.others`.
 """
 
 from __future__ import annotations
@@ -56,20 +57,28 @@ def chroma(folder: Path, texts: list[str], vectors: Any) -> Search:
 
 
 def milvus_lite(folder: Path, texts: list[str], vectors: Any) -> Search:
-    """Milvus Lite in this process, by the client's own short form."""
-    from pymilvus import MilvusClient
+    """Milvus Lite in this process, as its manual makes a collection that is searched by words, too."""
+    from pymilvus import DataType, Function, FunctionType, MilvusClient
 
     client = MilvusClient(str(folder / "things.db"))
-    client.create_collection(
-        "things", dimension=vectors.shape[1], metric_type="COSINE", id_type="string", max_length=16
-    )
+    schema = client.create_schema()
+    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=16)
+    schema.add_field("text", DataType.VARCHAR, max_length=1000, enable_analyzer=True)
+    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=vectors.shape[1])
+    schema.add_field("words", DataType.SPARSE_FLOAT_VECTOR)
+    words = Function("words", FunctionType.BM25, input_field_names=["text"], output_field_names=["words"])
+    schema.add_function(words)
+    indexes = client.prepare_index_params()
+    indexes.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")
+    indexes.add_index("words", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    client.create_collection("things", schema=schema, index_params=indexes)
     for part in _parts(len(texts)):
         rows = zip(_ids(part, len(texts[part])), texts[part], vectors[part], strict=True)
         client.upsert("things", [{"id": key, "text": text, "vector": vector} for key, text, vector in rows])
     client.flush("things")
 
     def search(question: Any) -> list[str]:
-        (hits,) = client.search("things", data=[question], limit=10, output_fields=["text"])
+        (hits,) = client.search("things", [question], limit=10, anns_field="vector", output_fields=["text"])
         return [hit["id"] for hit in hits]
 
     return search

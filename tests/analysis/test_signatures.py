@@ -5,8 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import binom
 
-from embedder.analysis.signatures import BITS, Hyperplanes, differing, first_looked_at, most_differing, near
+from embedder.analysis.signatures import (
+    BITS,
+    MISSED,
+    Hyperplanes,
+    differing,
+    first_looked_at,
+    most_differing,
+    near,
+)
 from embedder.analysis.similarity import unit_rows
 
 
@@ -73,6 +82,13 @@ def test_hardly_any_that_is_near_enough_differs_in_more() -> None:
         share = np.arccos(cosine) / np.pi
         spread = np.sqrt(BITS * share * (1 - share))
         assert 4 * spread < most_differing(cosine, BITS) - BITS * share < 6 * spread
+
+
+@pytest.mark.parametrize("bits", [1, 64, 512, BITS])
+def test_the_bound_is_the_binomial_distributions_as_scipy_has_it(bits: int) -> None:
+    for cosine in np.linspace(-0.999, 1, 500):
+        share = np.arccos(min(cosine - 1e-6, 1)) / np.pi
+        assert most_differing(float(cosine), bits) == binom.ppf(1 - MISSED, bits, share)
 
 
 WORDS = st.integers(1, 6).flatmap(

@@ -8,6 +8,24 @@ from pathlib import Path
 
 from tests.cli.commands import environment
 
+PANDAS = """
+import sys
+from embedder.lance_library import lancedb
+
+rows = lancedb().connect(sys.argv[1]).create_table("things", [{"id": 1, "vector": [1.0, 0.0]}])
+assert rows.search([1.0, 0.0]).limit(1).to_arrow().num_rows == 1
+import pyarrow as pa
+assert pa.array(["a", "b"]).to_pylist() == ["a", "b"]
+assert "pandas" not in sys.modules
+
+import pandas
+assert pa.table(pandas.DataFrame({"a": [1, 2]})).to_pandas().a.tolist() == [1, 2]
+assert pa.array(pandas.Series(["x", None])).null_count == 1
+assert pandas.__spec__.loader is pandas.__loader__
+assert type(pandas.__loader__).__name__ == "SourceFileLoader"
+print("whole")
+"""
+
 PROGRAM = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -32,8 +50,20 @@ except pydantic.ValidationError:
 
 
 def test_its_unused_client_is_not_built_and_whoever_wants_it_gets_it_whole(tmp_path: Path) -> None:
+    _run(PROGRAM, tmp_path)
+
+
+def test_pandas_is_not_imported_and_whoever_does_has_pyarrow_know_it(tmp_path: Path) -> None:
+    _run(PANDAS, tmp_path)
+
+
+def test_pandas_that_is_there_stays_known(tmp_path: Path) -> None:
+    _run("import pandas\n" + PANDAS.replace('assert "pandas" not in sys.modules', ""), tmp_path)
+
+
+def _run(program: str, folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        [sys.executable, "-c", program, str(folder)],
         env=environment(),
         capture_output=True,
         text=True,

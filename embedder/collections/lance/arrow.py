@@ -24,8 +24,10 @@ def schema_of(dimensions: int, slots: Slots) -> pa.Schema:
     """The columns of a table; `revision` is at least the version of the table that a row came with."""
     import pyarrow as pa
 
-    strings = [(name, pa.string()) for name in ROW_COLUMNS]
-    own = [*strings, ("revision", pa.int64()), ("vector", pa.list_(pa.float32(), dimensions))]
+    # Hashes are halved by it; strings of words Lance makes small by itself.
+    row_id = pa.field("id", pa.string(), metadata={"lance-encoding:compression": "zstd"})
+    strings = [(name, pa.string()) for name in ROW_COLUMNS[1:]]
+    own = [row_id, *strings, ("revision", pa.int64()), ("vector", pa.list_(pa.float32(), dimensions))]
     return pa.schema([*own, *(slot_field(kind, column) for _, kind, column in slots)])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 _SPARE = 1.25
 _LEAST_ROWS = 1024
 _BATCH_ROWS = 2048
-"""Lance reads many batches ahead, so larger ones cost memory."""
+"""So many are asked for at once: a scan reads ahead, which takes 25 MB more."""
+_COPIED_ROWS = 512
+"""Scattered rows are copied that many at a time, which stay in the processor's cache."""
 
 
 class Matrix:
@@ -40,8 +41,7 @@ class Matrix:
         self._dimensions = dimensions
         self._most_bytes = most_bytes
         self._version = 0
-        self._ids: list[str] = []
-        self._places: dict[str, int] = {}
+        self._count = 0
         self._row_ids = np.empty(0, dtype=np.int64)
         self._directed = np.empty(0, dtype=bool)
         self._all_directed = True
@@ -50,7 +50,7 @@ class Matrix:
         self._rows: KeptRows | None = KeptRows()
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return self._count
 
     @property
     def held_bytes(self) -> int:
@@ -72,27 +72,30 @@ class Matrix:
             if not self._read(table):
                 self._read(table)
         if len(self) != table.count_rows():
-            self._keep(set(table.search().select(["id"]).limit(None).to_arrow().column("id").to_pylist()))
+            self._keep(row_ids_of(table))
         self._all_directed = bool(self._directed[: len(self)].all())
         self._version = version
 
     def _read(self, table: Any) -> bool:
         """Take in what changed; False where rows turned out too large to be held, which are not read then."""
         with_rows = self._rows is not None
-        own = ["id", *(ROW_COLUMNS[1:] if with_rows else ()), "vector"]
-        changed = table.search().with_row_id(True).select(own).limit(None)
-        if self._version:
-            changed = changed.where(f"revision > {self._version}")
-        for batch in changed.to_batches(_BATCH_ROWS):
-            self._put(batch)
+        own = [*(ROW_COLUMNS if with_rows else ()), "vector"]
+        changed = row_ids_of(table, f"revision > {self._version}" if self._version else None)
+        known = _Known(self._row_ids[: len(self)])
+        for start in range(0, len(changed), _BATCH_ROWS):
+            some = changed[start : start + _BATCH_ROWS].tolist()
+            self._put(table.take_row_ids(some).select(own).with_row_id().to_arrow(), known)
             if with_rows and self._rows is None:
                 return False
         return True
 
     def nearest(
-        self, vector: NDArray[np.float32], k: int, passing: Sequence[str] | None
+        self, vector: NDArray[np.float32], k: int, passing: Places | None
     ) -> tuple[Places, NDArray[np.float32]]:
-        """Places of the `k` nearest, of those `passing` if given, and their cosines, best first."""
+        """Places of the `k` nearest, of those `passing` if given, and their cosines, best first.
+
+        What passes is told by Lance's row ids.
+        """
         (question,) = unit_rows(vector[None])
         n, wanted = len(self), self._wanted(passing)
         if not (n if wanted is None else len(wanted)) or not question.any():
@@ -112,36 +115,40 @@ class Matrix:
         """The rows at `places` without their vectors; None where they are too large to be held."""
         if self._rows is None:
             return None
-        return self._rows.take([(self._ids[place], place) for place in places.tolist()])
+        return self._rows.take(places.tolist())
 
-    def _wanted(self, passing: Sequence[str] | None) -> Places | None:
+    def _wanted(self, passing: Places | None) -> Places | None:
         """Places of those that pass and have a direction; None for all there are."""
         if passing is None:
             return None if self._all_directed else np.flatnonzero(self._directed[: len(self)])
-        known = [self._places[row_id] for row_id in passing if row_id in self._places]
-        places = np.sort(np.array(known, dtype=np.int64))
-        return places[self._directed[places]]
+        return np.flatnonzero(np.isin(self._row_ids[: len(self)], passing) & self._directed[: len(self)])
 
     def _cosines(self, question: NDArray[np.float32], places: Places) -> NDArray[np.float32]:
         n = len(self)
-        few = len(places) < n // 4
         # By one thread: reading is what it costs, and a second thread of BLAS's is waited for.
-        scores: NDArray[np.float32] = np.vecdot(self._vectors[places] if few else self._vectors[:n], question)
-        return scores if few or len(places) == n else scores[places]
+        if len(places) >= n // 4:
+            scores: NDArray[np.float32] = np.vecdot(self._vectors[:n], question)
+            return scores if len(places) == n else scores[places]
+        scores = np.empty(len(places), dtype=np.float32)
+        copied = np.empty((min(_COPIED_ROWS, len(places)), self._dimensions), dtype=np.float32)
+        for start in range(0, len(places), _COPIED_ROWS):
+            some = places[start : start + _COPIED_ROWS]
+            # No place is past the end; `clip` spares numpy a copy of its own to be sure.
+            rows = self._vectors.take(some, axis=0, out=copied[: len(some)], mode="clip")
+            np.vecdot(rows, question, out=scores[start : start + len(some)])
+        return scores
 
-    def _put(self, batch: Any) -> None:
-        ids, unit = batch.column("id").to_pylist(), unit_rows(vectors_of(batch))
-        places = np.empty(len(ids), dtype=np.int64)
-        for i, row_id in enumerate(ids):
-            place = self._places.get(row_id)
-            if place is None:
-                place = self._places[row_id] = len(self._ids)
-                self._ids.append(row_id)
-            places[i] = place
-        self._make_room(len(self._ids))
+    def _put(self, batch: Any, known: _Known) -> None:
+        """Rows to the places that `known` has for them, others behind all."""
+        row_ids, unit = batch.column("_rowid").to_numpy().astype(np.int64), unit_rows(vectors_of(batch))
+        places = known.places(row_ids)
+        new = np.flatnonzero(places < 0)
+        places[new] = np.arange(self._count, self._count + len(new))
+        self._count += len(new)
+        self._make_room(self._count)
         self._vectors[places] = unit
         self._signed.put(places, unit)
-        self._row_ids[places] = batch.column("_rowid").to_numpy()
+        self._row_ids[places] = row_ids
         self._directed[places] = unit.any(axis=1)
         if self._rows is not None:
             self._hold(self._rows, places.tolist(), batch)
@@ -149,10 +156,9 @@ class Matrix:
     def _hold(self, rows: KeptRows, places: list[int], batch: Any) -> None:
         room = min(int(self._vectors.nbytes), self._most_bytes - int(self._vectors.nbytes))
         coming = sum(batch.column(name).nbytes for name in ROW_COLUMNS)
-        fits = rows.held_bytes + coming <= room
-        if fits:
+        if rows.held_bytes + coming <= room:
             rows.put(places, batch)
-        if not fits or rows.held_bytes > room:  # strings take more in Python than in Arrow
+        else:
             self._rows = None
 
     def _make_room(self, rows: int, spare: float = _SPARE) -> None:
@@ -163,17 +169,39 @@ class Matrix:
         self._row_ids = _with_room(self._row_ids, room)
         self._directed = _with_room(self._directed, room)
 
-    def _keep(self, ids: set[str]) -> None:
+    def _keep(self, row_ids: Places) -> None:
         """Only these, which are all that there are."""
-        kept = [place for place, row_id in enumerate(self._ids) if row_id in ids]
-        self._ids = [self._ids[place] for place in kept]
-        self._places = {row_id: place for place, row_id in enumerate(self._ids)}
+        kept = np.flatnonzero(np.isin(self._row_ids[: len(self)], row_ids))
+        self._count = len(kept)
         self._vectors = self._vectors[kept]
-        self._signed.keep(kept)
+        self._signed.keep(kept.tolist())
         self._row_ids = self._row_ids[kept]
         self._directed = self._directed[kept]
         if self._rows is not None:
-            self._rows.keep(kept)
+            self._rows.keep(kept.tolist())
+
+
+class _Known:
+    """Finds the places of rows by what Lance knows them by, among those that there were at first."""
+
+    def __init__(self, row_ids: Places) -> None:
+        self._order = np.argsort(row_ids, kind="stable")
+        self._sorted = row_ids[self._order]
+
+    def places(self, row_ids: Places) -> Places:
+        """Of each its place, or -1."""
+        if not len(self._sorted):
+            return np.full(len(row_ids), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
+        return np.where(self._sorted[at] == row_ids, self._order[at], -1)
+
+
+def row_ids_of(table: Any, where: str | None = None) -> Places:
+    """What Lance knows the rows of `table` by, or those for which a condition holds."""
+    query = table.search().with_row_id(True).select(["_rowid"]).limit(None)
+    found = query.where(where) if where else query
+    row_ids: Places = found.to_arrow().column("_rowid").to_numpy().astype(np.int64)
+    return row_ids
 
 
 def _with_room(held: NDArray[Any], room: int) -> NDArray[Any]:

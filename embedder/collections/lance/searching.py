@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from embedder.collections.lance import recall
 from embedder.collections.lance.arrow import each_row
 from embedder.collections.lance.manifest import Manifest
-from embedder.collections.lance.matrix import Matrix
+from embedder.collections.lance.matrix import Matrix, row_ids_of
 from embedder.collections.lance.queries import columns, condition, score_of
 from embedder.collections.rows import Row
 from embedder.collections.store import Ranked
@@ -80,8 +80,7 @@ def _in_memory(
     """The `k` nearest by a matrix that was just brought up to date, with their rows where it holds them."""
     passing = None
     if where is not None:
-        query = table.search().where(where).select(["id"]).limit(None)
-        passing = query.to_arrow().column("id").to_pylist()
+        passing = row_ids_of(table, where)
     places, scores = matrix.nearest(vector, k, passing)
     return _hits(table, matrix.row_ids(places), scores.tolist(), matrix.rows(places))
 

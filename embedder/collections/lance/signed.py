@@ -20,8 +20,10 @@ _WORTH_IT = 32
 """Signatures are compared where rows are so many times those looked at first; fewer are read as soon."""
 _SIGNED_A_SEARCH = 16_384
 """To sign a row takes ten times as long as to look at it, so the first search signs none, the next some."""
-_AT_ONCE = 1024
-"""So many take 4 MB on the way to bits."""
+_AT_ONCE = 256
+"""So many take 1 MB on the way to bits."""
+_FEW = 1024
+_SPARE = 1.25
 
 
 class Signed:
@@ -73,17 +75,20 @@ class Signed:
             return everything
         signed = None if places is None else places[:from_here]
         one = self._hyperplanes.signatures(question[None])
-        found = near(self._words, one, k, cosines, signed)
+        found = near(self._words[:, : self._count], one, k, cosines, signed)
         return np.concatenate([found, everything[from_here:]])
 
     def _sign(self, vectors: Floats) -> None:
         coming = vectors[self._count : self._count + _SIGNED_A_SEARCH]
-        # To sign a few, all signatures are copied: not while more come with every search.
-        if not len(coming) or (len(coming) < _AT_ONCE and len(vectors) != self._seen):
+        # Once there is no room all signatures are copied: not while a few come with every search.
+        if not len(coming) or (len(coming) < _FEW and len(vectors) != self._seen):
             return
-        made = [
-            self._hyperplanes.signatures(coming[start : start + _AT_ONCE])
-            for start in range(0, len(coming), _AT_ONCE)
-        ]
-        self._words = np.concatenate([self._words, *made], axis=1)
-        self._count = self._words.shape[1]
+        held, end = self._words.shape[1], self._count + len(coming)
+        if end > held:
+            words = empty_signatures(max(len(vectors), int(_SPARE * held)))
+            words[:, : self._count] = self._words[:, : self._count]
+            self._words = words
+        for start in range(0, len(coming), _AT_ONCE):
+            made = self._hyperplanes.signatures(coming[start : start + _AT_ONCE])
+            self._words[:, self._count : self._count + made.shape[1]] = made
+            self._count += made.shape[1]

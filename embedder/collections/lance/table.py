@@ -240,12 +240,13 @@ class LanceTable:
         manifest = self._with_slots_for(rows, table)
         # Never less than the version it comes with, be there a commit of another's in between.
         batch = as_table(rows, manifest.slots, table.version + _VERSIONS_BETWEEN)
-        if self._known.may_hold(table, rows.ids):
-            merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
-            new = int(merge.execute(batch).num_inserted_rows)
-        else:
-            table.add(batch)
-            new = len(rows)
+        with large_buffers_apart():
+            if self._known.may_hold(table, rows.ids):
+                merge = table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+                new = int(merge.execute(batch).num_inserted_rows)
+            else:
+                table.add(batch)
+                new = len(rows)
         self._known.wrote(table, rows.ids)
         self._debt.add(len(rows))
         return new
