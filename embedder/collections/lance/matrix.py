@@ -11,6 +11,7 @@ import numpy as np
 from embedder.analysis.similarity import unit_rows
 from embedder.collections.lance.arrow import ROW_COLUMNS, vectors_of
 from embedder.collections.lance.kept_rows import KeptRows
+from embedder.collections.lance.queries import answer, query
 from embedder.collections.lance.signed import Signed
 from embedder.libraries import large_buffers_apart
 
@@ -198,9 +199,9 @@ class _Known:
 
 def row_ids_of(table: Any, where: str | None = None) -> Places:
     """What Lance knows the rows of `table` by, or those for which a condition holds."""
-    query = table.search().with_row_id(True).select(["_rowid"]).limit(None)
-    found = query.where(where) if where else query
-    row_ids: Places = found.to_arrow().column("_rowid").to_numpy().astype(np.int64)
+    asked = query(table).with_row_id().select(["_rowid"])
+    found = answer(asked.where(where) if where else asked)
+    row_ids: Places = found.column("_rowid").to_numpy().astype(np.int64)
     return row_ids
 
 

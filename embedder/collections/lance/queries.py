@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from embedder.collections.filters import Filter
 from embedder.collections.lance.arrow import ROW_COLUMNS
@@ -10,6 +11,22 @@ from embedder.collections.lance.manifest import Manifest
 from embedder.collections.lance.sql import sql_of
 
 _IDS_A_QUERY = 500
+
+
+def query(table: Any) -> Any:
+    """A query of the table's rows, for `answer`.
+
+    LanceDB's synchronous queries, which are these underneath, ask for the table's schema twice each, and wait
+    for each step in another thread: 1.3 ms of processor time that half a search in memory takes.
+    """
+    return table._table.query()
+
+
+def answer(asked: Any) -> Any:
+    """What a query finds, as an Arrow table."""
+    from lancedb.background_loop import LOOP
+
+    return LOOP.run(asked.to_arrow())
 
 
 def columns(vectors: bool) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from embedder.analysis.similarity import Floats, unit_rows
 from embedder.collections.lance.arrow import vectors_of
 from embedder.collections.lance.manifest import VectorIndex
+from embedder.collections.lance.queries import answer, query
 from embedder.collections.truth import true_nearest
 
 TARGET = 0.97
@@ -23,7 +24,7 @@ _REFINES = (2, 3, 5, 10, 20, 40)
 _PROBES = (80, 96, 128, 192, 256)
 """Fewer cost hardly less, and find less for questions that are like no row than for a table's own rows."""
 _LEAST_REFINE = 2
-_MANY, _MORE_OF_MANY = 64, 1.3
+_MANY, _MORE_OF_MANY = 50, 1.2
 _BATCH_ROWS = 16_384
 _LEAST_PARTITIONS, _ROWS_A_PARTITION = 4, 1000
 
@@ -81,8 +82,8 @@ def asked(table: Any, vector: Floats, k: int, index: VectorIndex) -> Any:
     refine = max(_LEAST_REFINE, -(-index.refine * _K // k))
     if k >= _MANY and refine == _LEAST_REFINE:
         k, refine = max(int(_MORE_OF_MANY * k), index.refine * _K), 1
-    query = table.search(vector, vector_column_name="vector").distance_type("cosine")
-    return query.nprobes(index.nprobes).refine_factor(refine).limit(k)
+    nearest = query(table).nearest_to(vector).column("vector").distance_type("cosine")
+    return nearest.nprobes(index.nprobes).refine_factor(refine).limit(k)
 
 
 def _partitions(rows: int) -> int:
@@ -109,7 +110,7 @@ def _recall(
 ) -> float:
     hits = wanted = 0
     for question, itself, nearest in zip(questions, own, truth, strict=True):
-        found = asked(table, question, _K + 1, index).select(["id", "_distance"]).to_arrow()
+        found = answer(asked(table, question, _K + 1, index).select(["id", "_distance"]))
         others = [one for one in found.column("id").to_pylist() if one != itself][:_K]
         hits += len(nearest.intersection(others))
         wanted += len(nearest)

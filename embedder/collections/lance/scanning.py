@@ -8,7 +8,7 @@ from typing import Any
 from embedder.collections.lance.arrow import rows_of
 from embedder.collections.lance.files import Files, translated
 from embedder.collections.lance.manifest import Manifest
-from embedder.collections.lance.queries import columns
+from embedder.collections.lance.queries import answer, columns, query
 from embedder.collections.rows import Rows
 from embedder.errors import StoreFailed
 
@@ -29,8 +29,8 @@ def each_row(files: Files, batch_rows: int, since: int) -> Iterator[Rows]:
 
     def begun(*_: Any) -> tuple[Any, Any]:
         still = files.still()
-        query = still.search().with_row_id(True).select(["_rowid"]).limit(None)
-        found = (query.where(f"revision > {since}") if since else query).to_arrow()
+        asked = query(still).with_row_id().select(["_rowid"])
+        found = answer(asked.where(f"revision > {since}") if since else asked)
         return still, found.column("_rowid").to_numpy()
 
     still, numbers = files.read(begun)
@@ -50,7 +50,7 @@ def each_id(files: Files) -> Iterator[list[str]]:
     Raises:
         UnknownCollection, StoreFailed
     """
-    ids = files.read(lambda table, _: table.search().select(["id"]).limit(None).to_arrow().column("id"))
+    ids = files.read(lambda table, _: answer(query(table).select(["id"])).column("id"))
     for start in range(0, len(ids), _IDS_A_BATCH):
         yield ids.slice(start, _IDS_A_BATCH).to_pylist()
 

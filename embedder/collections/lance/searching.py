@@ -10,7 +10,7 @@ from embedder.collections.lance import recall
 from embedder.collections.lance.arrow import each_row
 from embedder.collections.lance.manifest import Manifest
 from embedder.collections.lance.matrix import Matrix, row_ids_of
-from embedder.collections.lance.queries import columns, condition, score_of
+from embedder.collections.lance.queries import answer, columns, condition, query, score_of
 from embedder.collections.rows import Row
 from embedder.collections.store import Ranked
 
@@ -41,8 +41,8 @@ class Search:
         if isinstance(asked, str):
             from lancedb.query import MatchQuery
 
-            query = table.search(MatchQuery(asked, "text"), query_type="fts").limit(k)
-            return _ranked(table, query, k, "_score", where)
+            worded = query(table).nearest_to_text(MatchQuery(asked, "text")).limit(k)
+            return _ranked(table, worded, k, "_score", where)
         if not asked.any():
             return []
         version = self._files.latest.version(table, manifest.rows)
@@ -52,11 +52,11 @@ class Search:
                 matrix.follow(table, version)
                 return _in_memory(matrix, table, asked, k, where)
         if manifest.index is not None:
-            query = recall.asked(table, asked, k, manifest.index)
+            nearest = recall.asked(table, asked, k, manifest.index)
         else:
-            query = table.search(asked, vector_column_name="vector").distance_type("cosine")
-            query = query.bypass_vector_index().limit(k)
-        return _ranked(table, query, k, "_distance", where)
+            nearest = query(table).nearest_to(asked).column("vector").distance_type("cosine")
+            nearest = nearest.bypass_vector_index().limit(k)
+        return _ranked(table, nearest, k, "_distance", where)
 
     def _matrix(self, table: Any, version: int, manifest: Manifest) -> Matrix | None:
         """The vectors in memory, where they are few enough, or there is no index yet and they fit."""
@@ -85,12 +85,12 @@ def _in_memory(
     return _hits(table, matrix.row_ids(places), scores.tolist(), matrix.rows(places))
 
 
-def _ranked(table: Any, query: Any, k: int, score: str, where: str | None) -> list[Ranked]:
+def _ranked(table: Any, asked: Any, k: int, score: str, where: str | None) -> list[Ranked]:
     """What a query for `k` finds, by row ids; rows are read only where they are few."""
     if where is not None:
-        query = query.where(where, prefilter=True)
+        asked = asked.where(where)
     along = k <= _READ_ALONG
-    found = query.with_row_id(True).select([*(columns(False) if along else ()), score]).to_arrow()[:k]
+    found = answer(asked.with_row_id().select([*(columns(False) if along else ()), score]))[:k]
     scores = [score_of(score, number) for number in found.column(score).to_pylist()]
     rows = each_row(found, vectors=False) if along else None
     return _hits(table, found.column("_rowid").to_pylist(), scores, rows)

@@ -19,7 +19,7 @@ from embedder.collections.lance.arrow import (
 from embedder.collections.lance.files import Files, folder_bytes
 from embedder.collections.lance.ids import KnownIds
 from embedder.collections.lance.manifest import Manifest, with_slots
-from embedder.collections.lance.queries import columns, condition, parts
+from embedder.collections.lance.queries import answer, columns, condition, parts, query
 from embedder.collections.lance.sql import one_of
 from embedder.collections.rows import Found, Row, Rows, last_of_each, revised
 from embedder.collections.store import Info, Ranked, Stats
@@ -145,8 +145,8 @@ class LanceTable:
         def found(table: Any, _: Manifest) -> list[str]:
             ids: list[str] = []
             for some in parts([document for document in dict.fromkeys(documents) if document]):
-                query = table.search().where(one_of("document", some)).select(["id"]).limit(None)
-                ids += query.to_arrow().column("id").to_pylist()
+                asked = query(table).where(one_of("document", some)).select(["id"])
+                ids += answer(asked).column("id").to_pylist()
             return ids
 
         return self._read(found)
@@ -309,5 +309,5 @@ class LanceTable:
 
 
 def _rows_of(table: Any, ids: Sequence[str], *, vectors: bool) -> list[Row]:
-    query = table.search().where(one_of("id", ids)).select(columns(vectors)).limit(None)
-    return each_row(query.to_arrow(), vectors=vectors)
+    asked = query(table).where(one_of("id", ids)).select(columns(vectors))
+    return each_row(answer(asked), vectors=vectors)
