@@ -1,6 +1,6 @@
 """LanceDB as it is imported here: without what is never called, and costs more than the rest of it.
 
-That are the models of a REST client, some 300 pydantic classes that are built one by one, and pandas, which
+Those are the models of a REST client, some 300 pydantic classes that are built one by one, and pandas, which
 pyarrow imports to know its classes when it sees them.
 """
 
@@ -11,13 +11,11 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
-
-from embedder.libraries import share_the_heap
 
 _MODELS = "lance_namespace_urllib3_client"
 _LOCK = threading.Lock()
@@ -30,7 +28,6 @@ def lancedb() -> Any:
             return importlib.import_module("lancedb")
         with _pandas_later():
             importlib.import_module("pyarrow.dataset")
-        share_the_heap()
         _without_arrows_own_heap()
         if _MODELS in sys.modules:
             return importlib.import_module("lancedb")
@@ -93,15 +90,28 @@ def _pandas_later() -> Iterator[None]:
     sys.meta_path.insert(0, finder)
     try:
         yield
+        # It looks once, under a lock. Past this it has, so whoever imports pandas never waits for that lock.
+        _tell_pyarrow("have_pandas")
+    except BaseException:
+        sys.meta_path.remove(finder)
+        raise
     finally:
         finder.hidden_from = None
+    if finder.passed_by:  # another thread has it by now, or soon
+        importlib.import_module("pandas")
+        _tell_pyarrow("pd")
 
 
 class _PandasLater(MetaPathFinder):
-    """Finds pandas for all threads but one, and has pyarrow look for it again when it is imported."""
+    """Hides pandas from the thread that made it, then has pyarrow look for it again when it is imported.
+
+    Other threads have it meanwhile as it comes: to tell pyarrow at that moment they might wait for the lock
+    under which it looks for pandas, and its holder for them.
+    """
 
     def __init__(self) -> None:
         self.hidden_from: int | None = threading.get_ident()
+        self.passed_by = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -110,7 +120,12 @@ class _PandasLater(MetaPathFinder):
             return None
         if threading.get_ident() == self.hidden_from:
             raise ModuleNotFoundError("pandas is not imported here.", name=name)
-        spec = PathFinder.find_spec(name, path, target)
+        if self.hidden_from is not None:
+            self.passed_by = True
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        found = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _Heralded(spec.loader)
         return spec
@@ -122,6 +137,9 @@ class _Heralded(Loader):
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
@@ -129,6 +147,12 @@ class _Heralded(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
+        _tell_pyarrow("pd")
+
+
+def _tell_pyarrow(asked: str) -> None:
+    """Have it look for pandas: `have_pandas` once and for all, `pd` again where it was not found before."""
+    with suppress(ImportError):  # a pandas that is too old for it
         from pyarrow.lib import _pandas_api
 
-        _ = _pandas_api.pd  # looks for it where it was not found before
+        getattr(_pandas_api, asked)

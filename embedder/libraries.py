@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TRIM, _MAP, _ARENAS = -1, -3, -8
-"""M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX of glibc's malloc.h."""
+_TRIM, _MAP = -1, -3
+"""M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of glibc's malloc.h."""
 
 
 def settle_environment() -> None:
@@ -36,16 +36,6 @@ def multiply_alone() -> None:
 
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for scipy's own copy, which is loaded later
     threadpool_limits(1, user_api="blas")
-
-
-def share_the_heap() -> None:
-    """Have threads that are yet to allocate share glibc's heaps, one a processor; cheap to repeat.
-
-    Each of the many threads of LanceDB's would get one of its own, eight times as many at the most, and what
-    is free in one is of no use to another.
-    """
-    if _heap_may_be_set():
-        ctypes.CDLL(None).mallopt(_ARENAS, os.cpu_count() or 1)
 
 
 def _heap_may_be_set() -> bool:

@@ -73,7 +73,7 @@ def most_differing(cosine: float, bits: int) -> int:
 
     The binomial distribution's quantile, summed here: scipy, which has it, takes half a second and 20 MB.
     """
-    share = math.acos(max(-1.0, min(1.0, cosine - _ROUNDING))) / math.pi
+    share = math.acos(max(-1.0, min(1.0, cosine) - _ROUNDING)) / math.pi
     if share == 1:
         return bits
     differ = np.arange(bits + 1)
@@ -122,7 +122,9 @@ def near(
         if compared == words:
             break
         more = slice(compared, min(2 * compared, words))
-        told += differing(signatures[more].take(left, axis=1), one[more])
+        # Word by word: of all of them, which have room between, numpy would make a copy first.
+        words_left = np.stack([word.take(left) for word in signatures[more]])
+        told += differing(words_left, one[more])
         compared = more.stop
     near_enough = np.zeros(signatures.shape[1], dtype=bool)
     near_enough[left] = True

@@ -25,6 +25,8 @@ def test_each_place_has_what_was_put_there_last(steps: list, chance) -> None:
         else:
             old = chance.sample(range(len(wanted)), min(len(wanted), len(step) // 2))
             places = [*old, *range(len(wanted), len(wanted) + len(step) - len(old))]
+            if chance.random() < 0.3:
+                rows.forget(places)
             rows.put(places, _table(step))
             wanted += [None] * (len(step) - len(old))
             for place, cells in zip(places, step, strict=True):
@@ -44,6 +46,9 @@ def test_what_was_written_over_does_not_stay() -> None:
         rows.put([number], _table([(str(number), "corrected", "", False)]))
     assert len(rows._parts) < 40
     assert [row.text for row in rows.take([0, 499, 500])] == ["corrected", "corrected", "a word " * 10]
+    rows.forget(range(500, 1000))
+    assert rows.held_bytes < once_bytes / 2
+    assert [row.text for row in rows.take([0, 499])] == ["corrected", "corrected"]
 
 
 def _table(cells: list[tuple[str, str, str, bool]]) -> pa.Table:

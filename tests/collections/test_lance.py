@@ -18,7 +18,7 @@ import pytest
 from embedder.analysis import cosine_similarity
 from embedder.analysis.similarity import unit_rows
 from embedder.collections import parse_filter
-from embedder.collections.lance import recall
+from embedder.collections.lance import recall, searching
 from embedder.collections.lance import store as lance_store
 from embedder.collections.lance import table as lance_table
 from embedder.collections.lance.manifest import VectorIndex
@@ -286,6 +286,43 @@ def test_rows_larger_than_their_vectors_stay_on_disk(tmp_path: Path) -> None:
         assert kept.vector is not None
         np.testing.assert_array_equal(kept.vector, question)
     store.close()
+
+
+def test_rows_that_are_written_over_stay_in_memory(tmp_path: Path) -> None:
+    store = LanceStore(tmp_path)
+    table = store.create("things", 64, {})
+    texts = [f"{number} " + "words and more " * 11 for number in range(3000)]  # 3/4 of what vectors take
+    vectors = np.random.default_rng(2).standard_normal((3000, 64)).astype(np.float32)
+    for _ in range(3):
+        for some in (slice(0, 1500), slice(1500, 3000)):
+            rows = {f"t{number}": texts[number] for number in range(3000)[some]}
+            table.upsert(rows_of(rows, vectors=vectors[some]))
+            (hit,) = table.ranked(vectors[7], 1)
+            assert hit.row is not None
+            assert hit.row.text == texts[7]
+    store.close()
+
+
+def test_what_passes_a_filter_is_of_the_rows_that_are_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = LanceStore(tmp_path), LanceStore(tmp_path)
+    table = mine.create("things", DIMENSIONS, {})
+    table.upsert(rows_of({"a": "text", "b": "else"}, columns=[{"good": False}, {"good": True}]))
+    wanted = parse_filter({"type": "eq", "key": "good", "value": True})
+    ask = searching.row_ids_of
+
+    def another_writes_first(asked_of: object, where: str | None = None) -> np.ndarray:
+        monkeypatch.setattr(searching, "row_ids_of", ask)
+        other.open("things").upsert(rows_of({"a": "text"}, columns=[{"good": True}]))
+        assert table.count() == 2  # another thread, by which the shared table has seen it
+        return ask(asked_of, where)
+
+    monkeypatch.setattr(searching, "row_ids_of", another_writes_first)
+    found = table.nearest(vectors_of(["text"])[0], 2, wanted)
+    assert [(hit.row.id, hit.row.columns) for hit in found] == [("a", {"good": True}), ("b", {"good": True})]
+    mine.close()
+    other.close()
 
 
 def test_what_another_wrote_is_seen_by_the_next_search(tmp_path: Path) -> None:

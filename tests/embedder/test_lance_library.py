@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.commands import environment
 
 PANDAS = """
@@ -23,6 +25,26 @@ assert pa.table(pandas.DataFrame({"a": [1, 2]})).to_pandas().a.tolist() == [1, 2
 assert pa.array(pandas.Series(["x", None])).null_count == 1
 assert pandas.__spec__.loader is pandas.__loader__
 assert type(pandas.__loader__).__name__ == "SourceFileLoader"
+print("whole")
+"""
+
+AT_ONCE = """
+import sys, threading
+import pyarrow as pa
+from embedder.lance_library import lancedb
+
+def frames():
+    import pandas
+
+threads = [threading.Thread(target=one, daemon=True)
+           for one in (lancedb, frames if sys.argv[2] == "pandas" else lambda: pa.array(["a"]))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(60)
+assert not any(thread.is_alive() for thread in threads), "each waits for the other"
+import pandas
+assert pa.table(pandas.DataFrame({"a": [1, 2]})).num_rows == 2
 print("whole")
 """
 
@@ -61,9 +83,15 @@ def test_pandas_that_is_there_stays_known(tmp_path: Path) -> None:
     _run("import pandas\n" + PANDAS.replace('assert "pandas" not in sys.modules', ""), tmp_path)
 
 
-def _run(program: str, folder: Path) -> None:
+@pytest.mark.parametrize("other", ["pandas", "pyarrow"])
+def test_threads_that_import_at_once_do_not_wait_for_each_other(tmp_path: Path, other: str) -> None:
+    for _ in range(3):
+        _run(AT_ONCE, tmp_path, other)
+
+
+def _run(program: str, folder: Path, *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
+        [sys.executable, "-c", program, str(folder), *arguments],
         env=environment(),
         capture_output=True,
         text=True,

@@ -84,51 +84,6 @@ def test_large_buffers_are_given_back_at_once_where_asked_for() -> None:
     assert done.stdout == "[False, True, True, True, False]\n"
 
 
-HEAPS = """
-import ctypes, sys, threading
-from embedder.libraries import share_the_heap
-
-libc = ctypes.CDLL(None)
-libc.malloc.restype, libc.fopen.restype = ctypes.c_void_p, ctypes.c_void_p
-libc.fopen.argtypes, libc.malloc_info.argtypes = [ctypes.c_char_p] * 2, [ctypes.c_int, ctypes.c_void_p]
-if sys.argv[1] == "shared":
-    share_the_heap()
-all_at_once = threading.Barrier(12)
-
-def allocate():
-    all_at_once.wait()
-    libc.malloc(4096)
-    all_at_once.wait()
-
-threads = [threading.Thread(target=allocate) for _ in range(12)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-file = libc.fopen(b"/dev/stdout", b"w")
-libc.malloc_info(0, file)
-libc.fflush(None)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heaps of glibc")
-def test_threads_share_a_heap_for_each_processor_unless_the_owner_says_otherwise() -> None:
-    def heaps(how: str, **owner: str) -> int:
-        done = subprocess.run(
-            [sys.executable, "-c", HEAPS, how],
-            env=environment(**owner),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout.count("<heap nr=")
-
-    processors = os.cpu_count() or 1
-    assert heaps("shared") <= processors + 1
-    assert heaps("shared", MALLOC_ARENA_TEST="30") > min(processors + 1, 12)
-    assert heaps("as it comes") > min(processors + 1, 12)
-
-
 SERVER = """
 import asyncio, json
 import httpx

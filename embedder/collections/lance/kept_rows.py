@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedder.collections.lance.arrow import ROW_COLUMNS, columns_in
 from embedder.collections.rows import Row
@@ -21,8 +22,8 @@ _PARTS, _ROWS_A_PART = 32, 1024
 class KeptRows:
     """Id, text, document and columns of a table's rows by their places, which are numbered from 0.
 
-    They are held as Arrow's, half the size of Python's strings. What was written over stays until all are
-    put together.
+    They are held as Arrow's, which of short texts are half the size of Python's strings. What was written
+    over stays until all are put together.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,15 @@ class KeptRows:
         # A copy: what Lance gives shares its memory with the vectors.
         self._add(batch.select(ROW_COLUMNS).take(np.arange(len(places))))
         if self._end > _GATHERED * self._count or len(self._parts) > _PARTS + self._count // _ROWS_A_PART:
-            self._gather()
+            self._gather(self._positions[: self._count])
+
+    def forget(self, places: Sequence[int]) -> None:
+        """Let go of what was written over, and of what stands at `places`, which are put next."""
+        kept = np.ones(self._count, dtype=bool)
+        kept[[place for place in places if place < self._count]] = False
+        left = self._positions[: self._count][kept]
+        self._gather(left)
+        self._positions[: self._count][kept] = left
 
     def take(self, places: Iterable[int]) -> list[Row]:
         """Rows by place."""
@@ -67,7 +76,7 @@ class KeptRows:
         """Only those at `places`, which are numbered anew in this order."""
         self._positions = self._positions[places]
         self._count = len(places)
-        self._gather()
+        self._gather(self._positions)
 
     def _add(self, table: Any) -> None:
         """Its rows behind all others, as one batch: cells of a table's chunks are slow to find."""
@@ -78,15 +87,16 @@ class KeptRows:
             self._end += part.num_rows
             self._bytes += part.nbytes
 
-    def _gather(self) -> None:
+    def _gather(self, positions: NDArray[np.int64]) -> None:
+        """Only those rows, in one part; they are numbered anew in place."""
         import pyarrow as pa
 
         if not self._parts:
             return
-        gathered = pa.Table.from_batches(self._parts).take(self._positions[: self._count])
+        gathered = pa.Table.from_batches(self._parts).take(positions).combine_chunks()
         self._parts, self._cells, self._starts, self._end, self._bytes = [], [], [], 0, 0
-        self._positions[: self._count] = np.arange(self._count)
         self._add(gathered)
+        positions[:] = np.arange(len(positions))
 
 
 def _or_none(column: Any) -> Any:

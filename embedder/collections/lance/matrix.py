@@ -34,7 +34,7 @@ class Matrix:
     """A table's vectors at length 1 and its rows, kept up with what is written to it. Used under `lock`.
 
     Rows are held while they take no more than the vectors do, and both together no more than `most_bytes`;
-    ids and signatures come on top.
+    signatures and 9 bytes a row come on top.
     """
 
     def __init__(self, dimensions: int, most_bytes: int) -> None:
@@ -157,6 +157,8 @@ class Matrix:
     def _hold(self, rows: KeptRows, places: list[int], batch: Any) -> None:
         room = min(int(self._vectors.nbytes), self._most_bytes - int(self._vectors.nbytes))
         coming = sum(batch.column(name).nbytes for name in ROW_COLUMNS)
+        if rows.held_bytes + coming > room:
+            rows.forget(places)
         if rows.held_bytes + coming <= room:
             rows.put(places, batch)
         else:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from embedder.collections.filters import Filter
     from embedder.collections.lance.files import Files
 
+_AS_OFTEN = 5
 _READ_ALONG = 32
 """So many rows are read with their ranking, in one question; of more only those are read that count."""
 
@@ -78,11 +79,20 @@ def _in_memory(
     matrix: Matrix, table: Any, vector: NDArray[np.float32], k: int, where: str | None
 ) -> list[Ranked]:
     """The `k` nearest by a matrix that was just brought up to date, with their rows where it holds them."""
-    passing = None
-    if where is not None:
-        passing = row_ids_of(table, where)
+    passing = None if where is None else _passing(matrix, table, where)
     places, scores = matrix.nearest(vector, k, passing)
     return _hits(table, matrix.row_ids(places), scores.tolist(), matrix.rows(places))
+
+
+def _passing(matrix: Matrix, table: Any, where: str) -> NDArray[np.int64]:
+    """Row ids for which a condition holds, of the version that `matrix` is of then."""
+    for _ in range(_AS_OFTEN):
+        version = table.version
+        passing = row_ids_of(table, where)
+        if table.version == version:
+            matrix.follow(table, version)
+            break  # else another thread, which shares the table, has seen a later one meanwhile
+    return passing
 
 
 def _ranked(table: Any, asked: Any, k: int, score: str, where: str | None) -> list[Ranked]:
