@@ -63,6 +63,12 @@ def large_buffers_apart() -> Iterator[None]:
         _BUFFERS.come(-1)
 
 
+def give_back_holes() -> None:
+    """Have glibc give back the pages of its heaps in which nothing lies, which takes it some milliseconds."""
+    if _heap_may_be_set():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class _Buffers:
     """How many are inside `large_buffers_apart`; the first and the last set what glibc does."""
 

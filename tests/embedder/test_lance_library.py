@@ -89,10 +89,23 @@ def test_threads_that_import_at_once_do_not_wait_for_each_other(tmp_path: Path, 
         _run(AT_ONCE, tmp_path, other)
 
 
-def _run(program: str, folder: Path, *arguments: str) -> None:
+@pytest.mark.parametrize("owners_word", [None, "1000000"])
+def test_a_scan_reads_ahead_within_bounds(tmp_path: Path, owners_word: str | None) -> None:
+    program = """
+import os
+from embedder.lance_library import lancedb
+lancedb()
+assert os.environ["LANCE_DEFAULT_IO_BUFFER_SIZE"] == (os.environ.get("WANTED") or str(32 * 2**20))
+print("whole")
+"""
+    told = {"LANCE_DEFAULT_IO_BUFFER_SIZE": owners_word, "WANTED": owners_word} if owners_word else {}
+    _run(program, tmp_path, **told)
+
+
+def _run(program: str, folder: Path, *arguments: str, **variables: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder), *arguments],
-        env=environment(),
+        env=environment(**variables),
         capture_output=True,
         text=True,
         timeout=120,

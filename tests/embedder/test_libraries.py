@@ -84,6 +84,42 @@ def test_large_buffers_are_given_back_at_once_where_asked_for() -> None:
     assert done.stdout == "[False, True, True, True, False]\n"
 
 
+HOLES = """
+import ctypes
+from pathlib import Path
+from embedder.libraries import give_back_holes
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+def held_mb() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+
+large = []
+for _ in range(1600):
+    large.append(libc.malloc(64 * 2**10))
+    ctypes.memset(large[-1], 1, 64 * 2**10)
+    libc.malloc(3000)  # stays, so the heap does not shrink
+for block in large:
+    libc.free(block)
+before = held_mb()
+give_back_holes()
+print(before - held_mb())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heap of glibc")
+@pytest.mark.parametrize(("owner", "least", "most"), [({}, 80, 110), ({"MALLOC_ARENA_MAX": "2"}, 0, 1)])
+def test_holes_are_given_back_when_told_unless_the_heap_is_the_owners(
+    owner: dict[str, str], least: int, most: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HOLES], env=environment(**owner), capture_output=True, text=True, check=True
+    )
+    assert least <= int(done.stdout) <= most
+
+
 SERVER = """
 import asyncio, json
 import httpx

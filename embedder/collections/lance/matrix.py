@@ -13,7 +13,7 @@ from embedder.collections.lance.arrow import ROW_COLUMNS, vectors_of
 from embedder.collections.lance.kept_rows import KeptRows
 from embedder.collections.lance.queries import answer, query
 from embedder.collections.lance.signed import Signed
-from embedder.libraries import large_buffers_apart
+from embedder.libraries import give_back_holes, large_buffers_apart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,6 +72,8 @@ class Matrix:
         with large_buffers_apart():
             if not self._read(table):
                 self._read(table)
+        if not self._version:
+            give_back_holes()
         if len(self) != table.count_rows():
             self._keep(row_ids_of(table))
         self._all_directed = bool(self._directed[: len(self)].all())

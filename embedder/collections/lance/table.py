@@ -25,7 +25,7 @@ from embedder.collections.rows import Found, Row, Rows, last_of_each, revised
 from embedder.collections.store import Info, Ranked, Stats
 from embedder.collections.upkeep import Debt, Upkeep
 from embedder.errors import CollectionBusy
-from embedder.libraries import large_buffers_apart
+from embedder.libraries import give_back_holes, large_buffers_apart
 
 if TYPE_CHECKING:
     import numpy as np
@@ -283,6 +283,7 @@ class LanceTable:
     def _optimise(self, table: Any) -> None:
         with large_buffers_apart():
             table.optimize(cleanup_older_than=_KEPT)
+        give_back_holes()
         self._files.sweep(table.name)
         written, self._debt = self._debt.commits, Debt()
         if written:  # what is older by now is kept until then, also if nobody writes again
