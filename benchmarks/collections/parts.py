@@ -115,17 +115,17 @@ def _searched(table: Table) -> dict[str, Any]:
     questions = list(vectors)
     words = [" ".join(text.split()[:3]) for text in texts]
     part = parse_filter({"type": "eq", "key": "part", "value": 3})
-    timed = {
-        "semantic": _timed([lambda q=q: _hits(table, Question(vector=q)) for q in questions]),
-        "filtered": _timed([lambda q=q: _hits(table, Question(vector=q, wanted=part)) for q in questions]),
-        "keyword": _timed([lambda w=w: _hits(table, Question(w, mode="keyword")) for w in words]),
-        "hybrid": _timed(
-            [
+    timed = _timed(
+        {
+            "semantic": [lambda q=q: _hits(table, Question(vector=q)) for q in questions],
+            "filtered": [lambda q=q: _hits(table, Question(vector=q, wanted=part)) for q in questions],
+            "keyword": [lambda w=w: _hits(table, Question(w, mode="keyword")) for w in words],
+            "hybrid": [
                 lambda q=q, w=w: _hits(table, Question(w, q, "hybrid"))
                 for q, w in zip(questions, words, strict=True)
-            ]
-        ),
-    }
+            ],
+        }
+    )
     return timed | {"recall": _recall(table, questions)}
 
 
@@ -137,17 +137,23 @@ def _hits(table: Table, question: Question) -> list[Hit]:
     return best_hits(table, question, meant, worded)[0]
 
 
-def _timed(calls: list[Callable[[], object]]) -> dict[str, float]:
-    """Medians in milliseconds, after five calls that warm what is to be warm."""
-    for call in calls[:5]:
-        call()
-    walls_ms, cpus_ms = [], []
-    for call in calls:
-        started_s, cpu_s = time.perf_counter(), time.process_time()
-        call()
-        walls_ms.append((time.perf_counter() - started_s) * 1000)
-        cpus_ms.append((time.process_time() - cpu_s) * 1000)
-    return {"wall_ms": statistics.median(walls_ms), "cpu_ms": statistics.median(cpus_ms)}
+def _timed(calls: dict[str, list[Callable[[], object]]]) -> dict[str, dict[str, float]]:
+    """Medians in milliseconds of each kind of call, made in turn, after five of each to warm up."""
+    for made in calls.values():
+        for call in made[:5]:
+            call()
+    walls_ms: dict[str, list[float]] = {name: [] for name in calls}
+    cpus_ms: dict[str, list[float]] = {name: [] for name in calls}
+    for some in zip(*calls.values(), strict=True):
+        for name, call in zip(calls, some, strict=True):
+            started_s, cpu_s = time.perf_counter(), time.process_time()
+            call()
+            walls_ms[name].append((time.perf_counter() - started_s) * 1000)
+            cpus_ms[name].append((time.process_time() - cpu_s) * 1000)
+    return {
+        name: {"wall_ms": statistics.median(walls_ms[name]), "cpu_ms": statistics.median(cpus_ms[name])}
+        for name in calls
+    }
 
 
 def _recall(table: Table, questions: list[np.ndarray]) -> float:
