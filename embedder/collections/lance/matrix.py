@@ -11,7 +11,7 @@ import numpy as np
 from embedder.analysis.similarity import unit_rows
 from embedder.collections.lance.arrow import ROW_COLUMNS, vectors_of
 from embedder.collections.lance.kept_rows import KeptRows
-from embedder.collections.lance.queries import answer, query
+from embedder.collections.lance.queries import row_ids_of
 from embedder.collections.lance.signed import Signed
 from embedder.libraries import give_back_holes, large_buffers_apart
 
@@ -199,14 +199,6 @@ class _Known:
             return np.full(len(row_ids), -1, dtype=np.int64)
         at = np.minimum(np.searchsorted(self._sorted, row_ids), len(self._sorted) - 1)
         return np.where(self._sorted[at] == row_ids, self._order[at], -1)
-
-
-def row_ids_of(table: Any, where: str | None = None) -> Places:
-    """What Lance knows the rows of `table` by, or those for which a condition holds."""
-    asked = query(table).with_row_id().select(["_rowid"])
-    found = answer(asked.where(where) if where else asked)
-    row_ids: Places = found.column("_rowid").to_numpy().astype(np.int64)
-    return row_ids
 
 
 def _with_room(held: NDArray[Any], room: int) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from embedder.collections.lance.arrow import rows_of
 from embedder.collections.lance.files import Files, translated
 from embedder.collections.lance.manifest import Manifest
-from embedder.collections.lance.queries import answer, columns, query
+from embedder.collections.lance.queries import answer, columns, query, row_ids_of
 from embedder.collections.rows import Rows
 from embedder.errors import StoreFailed
 
@@ -29,9 +29,7 @@ def each_row(files: Files, batch_rows: int, since: int) -> Iterator[Rows]:
 
     def begun(*_: Any) -> tuple[Any, Any]:
         still = files.still()
-        asked = query(still).with_row_id().select(["_rowid"])
-        found = answer(asked.where(f"revision > {since}") if since else asked)
-        return still, found.column("_rowid").to_numpy()
+        return still, row_ids_of(still, f"revision > {since}" if since else None)
 
     still, numbers = files.read(begun)
     kept = True

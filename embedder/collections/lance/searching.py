@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from embedder.collections.lance import recall
 from embedder.collections.lance.arrow import each_row
 from embedder.collections.lance.manifest import Manifest
-from embedder.collections.lance.matrix import Matrix, row_ids_of
-from embedder.collections.lance.queries import answer, columns, condition, query, score_of
+from embedder.collections.lance.matrix import Matrix
+from embedder.collections.lance.queries import answer, columns, condition, query, row_ids_of, score_of
 from embedder.collections.rows import Row
 from embedder.collections.store import Ranked
 
